@@ -1,0 +1,40 @@
+# Each target sets up all that it needs: `make demo` and `make test` work on a fresh clone.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
+
+.PHONY: install demo repro ui test lint types unit clean
+
+install: $(VENV)/.installed ## a virtual environment with the pinned packages
+
+# pip 25.1 is the first that reads dependency groups
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
+	touch $@
+
+demo: install ## the whole pipeline on the embedded sample, in demo/
+	$(RUN) python scripts/demo.py
+
+repro: install ## the pipeline with params.yaml
+	$(RUN) dvc repro
+
+ui: install ## MLflow's pages, on this machine only
+	$(RUN) mlflow ui --host 127.0.0.1 --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}"
+
+test: lint types unit ## all that a change must pass
+
+lint: install
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+
+types: install
+	$(RUN) mypy
+
+unit: install
+	$(RUN) pytest
+
+clean: ## remove the environment and the demo; results and caches of the pipeline stay
+	rm -rf $(VENV) demo build

@@ -1,0 +1,76 @@
+"""What a corpus is: articles with a class, in train.csv and test.csv, and source.json that says where they are from."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from charloom.errors import InputError
+from charloom.files import read_json
+
+SPLITS = ("train", "test")
+FORMAT, VERSION = "charloom-source", 1
+
+MAX_CLASS = 65535  # classes are stored as uint16
+
+csv.field_size_limit(sys.maxsize)  # an article may be longer than the module's default of 128 KiB
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """One text of a corpus and its class, numbered from 1 as in AG_NEWS' files."""
+
+    label: int
+    text: str
+
+
+def read_articles(path: Path) -> Iterator[Article]:
+    """The articles of a CSV file in AG_NEWS' layout: class, title, description, no header.
+
+    An article's text is title, one space, description, as torchtext joins them. Raises InputError with file and
+    line where a row has another shape.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            while True:
+                line = reader.line_num + 1
+                try:
+                    row = next(reader)
+                except StopIteration:
+                    return
+                except csv.Error as error:
+                    raise InputError(f"{path}:{line}: not a CSV row: {error}") from None
+                if row:
+                    yield _article(row, path, line)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except UnicodeDecodeError:
+        offset, byte = _first_bad_byte(path)
+        raise InputError(f"{path}: byte {offset} (0x{byte:02x}) is not UTF-8; convert the file to UTF-8") from None
+
+
+def _article(row: list[str], path: Path, line: int) -> Article:
+    if len(row) != 3:
+        raise InputError(f"{path}:{line}: {len(row)} columns, expected 3: class, title, description")
+    if not (row[0].isascii() and row[0].isdigit() and len(row[0]) <= 5 and 1 <= int(row[0]) <= MAX_CLASS):
+        raise InputError(f"{path}:{line}: class {row[0][:40]!r}, expected a number from 1 to {MAX_CLASS}")
+    return Article(int(row[0]), f"{row[1]} {row[2]}")
+
+
+def _first_bad_byte(path: Path) -> tuple[int, int]:
+    content = path.read_bytes()
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error.start, content[error.start]
+    raise AssertionError(f"{path} changed while it was read")
+
+
+def read_source(folder: Path) -> dict[str, Any]:
+    """What source.json beside the raw files says: `source`, `classes`, and for each split its digests."""
+    return read_json(folder / "source.json", kind=FORMAT, version=VERSION)

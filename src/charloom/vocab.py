@@ -1,0 +1,151 @@
+"""Characters <-> ids: counted over the training split, numbered as torchtext.vocab.vocab(counter) numbers them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from charloom.errors import InputError
+from charloom.files import read_json, write_json
+
+EOS, UNK = "<eos>", "<unk>"
+FORMAT, VERSION = "charloom-vocab", 1
+CODE_POINTS = 0x110000
+
+Codes = npt.NDArray[np.unsignedinteger]
+
+
+def code_points(text: str) -> npt.NDArray[np.uint32]:
+    """The Unicode code points of a text, one uint32 a character."""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Characters in first-seen order have the ids 0, 1, …; `<eos>` and `<unk>` come last.
+
+    `counts` has one number a character: how often it stands in the training split.
+    """
+
+    characters: tuple[str, ...]
+    counts: tuple[int, ...]
+    _ids: Codes = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        ids = np.full(CODE_POINTS, self.unk, dtype=np.min_scalar_type(self.unk))
+        ids[code_points("".join(self.characters))] = np.arange(len(self.characters))
+        object.__setattr__(self, "_ids", ids)
+
+    def __len__(self) -> int:
+        return len(self.characters) + 2
+
+    @property
+    def eos(self) -> int:
+        """The id that stands between articles."""
+        return len(self.characters)
+
+    @property
+    def unk(self) -> int:
+        """The id of every character that the vocabulary lacks."""
+        return len(self.characters) + 1
+
+    @property
+    def dtype(self) -> np.dtype[np.unsignedinteger]:
+        """The smallest unsigned type that holds every id: uint8 up to 256 symbols."""
+        return self._ids.dtype
+
+    @classmethod
+    def build(cls, texts: Iterable[str], *, min_count: int = 1) -> Vocabulary:
+        """Count the characters of `texts`; those seen fewer than `min_count` times are left to `<unk>`.
+
+        Raises InputError where fewer than two characters are left: there is nothing to predict.
+        """
+        counts = np.zeros(CODE_POINTS, dtype=np.int64)
+        order: list[int] = []
+        for chunk in chunked(texts):
+            points = code_points("".join(chunk))
+            if points.size:
+                _note_new(points, counts, order)
+                counts[: int(points.max()) + 1] += np.bincount(points)
+        kept = [point for point in order if counts[point] >= min_count]
+        if len(kept) < 2:
+            raise InputError(
+                f"the training split has {len(kept)} different characters that occur at least vocab.min_count ="
+                f" {min_count} times; a model needs two or more"
+            )
+        return cls(tuple(map(chr, kept)), tuple(int(counts[point]) for point in kept))
+
+    def encode(self, text: str) -> Codes:
+        """The ids of a text's characters, `<unk>` where the vocabulary lacks one."""
+        return self._ids[code_points(text)]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of ids; `<eos>` becomes a newline and `<unk>` U+FFFD, the replacement character."""
+        symbols = (*self.characters, "\n", "\N{REPLACEMENT CHARACTER}")
+        return "".join(symbols[index] for index in ids)
+
+    def to_json(self) -> dict[str, object]:
+        """What vocab.json and model.json hold."""
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "characters": [list(pair) for pair in zip(self.characters, self.counts, strict=True)],
+            "specials": [EOS, UNK],
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, object], where: str) -> Vocabulary:
+        """The vocabulary that `to_json` gave; raises InputError naming `where` if it is not one."""
+        pairs = value.get("characters")
+        if not (isinstance(pairs, list) and pairs and all(map(_is_counted_character, pairs))):
+            raise InputError(f"{where}: characters must be a list of [character, count]")
+        characters = tuple(character for character, _ in pairs)
+        if len(set(characters)) < len(characters):
+            raise InputError(f"{where}: a character stands twice")
+        return cls(characters, tuple(count for _, count in pairs))
+
+    def save(self, path: Path) -> None:
+        """Write vocab.json."""
+        write_json(path, self.to_json())
+
+    @classmethod
+    def load(cls, path: Path) -> Vocabulary:
+        """Read vocab.json; raises InputError where it is missing or damaged."""
+        return cls.from_json(read_json(path, kind=FORMAT, version=VERSION), str(path))
+
+
+def chunked(texts: Iterable[str], characters: int = 1 << 20) -> Iterator[list[str]]:
+    """Lists of texts of about `characters` together: long enough for array operations, small in memory."""
+    chunk: list[str] = []
+    size = 0
+    for text in texts:
+        chunk.append(text)
+        size += len(text)
+        if size >= characters:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def _note_new(points: npt.NDArray[np.uint32], counts: npt.NDArray[np.int64], order: list[int]) -> None:
+    """Append to `order` the code points not counted before, in the order in which they stand."""
+    new = points[counts[points] == 0]
+    if new.size:
+        values, first = np.unique(new, return_index=True)
+        order.extend(int(value) for value in values[np.argsort(first)])
+
+
+def _is_counted_character(pair: object) -> bool:
+    return (
+        isinstance(pair, Sequence)
+        and len(pair) == 2
+        and isinstance(pair[0], str)
+        and len(pair[0]) == 1
+        and isinstance(pair[1], int)
+        and pair[1] >= 0
+    )

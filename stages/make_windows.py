@@ -1,0 +1,25 @@
+"""Turn the articles into encoded text and the windows over it, a part of the training articles held out."""
+
+from pathlib import Path
+
+from charloom.files import write_json
+from charloom.params import Params
+from charloom.stage import run_stage
+from charloom.vocab import Vocabulary
+from charloom.windows import make_windows
+
+
+def windows(params: Params) -> None:
+    counts = make_windows(
+        Path("data/raw"),
+        Path("data/windows"),
+        Vocabulary.load(Path("data/vocab.json")),
+        params.windows,
+        valid_fraction=params.data.valid_fraction,
+        seed=params.data.seed,
+    )
+    write_json(Path("metrics/windows.json"), counts)
+
+
+if __name__ == "__main__":
+    run_stage("windows", windows)
