@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: install demo repro ui test lint types unit clean
+.PHONY: install demo repro ui test lint types unit soak clean
 
 install: $(VENV)/.installed ## a virtual environment with the pinned packages
 
@@ -35,6 +35,9 @@ types: install
 
 unit: install
 	$(RUN) pytest
+
+soak: install ## the long versions of the fault tests
+	$(RUN) CHARLOOM_KILLS=20 pytest -s tests/faults
 
 clean: ## remove the environment and the demo; results and caches of the pipeline stay
 	rm -rf $(VENV) demo build

@@ -18,6 +18,7 @@ PIPELINE = ("dvc.yaml", ".dvcignore", "stages", "src/charloom", "corpora/README.
 
 def make_workspace(folder: Path, settings: dict[str, object]) -> None:
     """Copy the pipeline to `folder` and write its params.yaml with `settings` (section.name → value)."""
+    set_params(folder / "params.yaml", settings)
     for name in PIPELINE:
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -29,7 +30,6 @@ def make_workspace(folder: Path, settings: dict[str, object]) -> None:
     (folder / ".dvc").mkdir(exist_ok=True)
     config = (CHECKOUT / ".dvc/config").read_text(encoding="utf-8")
     (folder / ".dvc/config").write_text(config + "    no_scm = true\n", encoding="utf-8")
-    set_params(folder / "params.yaml", settings)
 
 
 def set_params(path: Path, settings: dict[str, object]) -> None:
@@ -41,11 +41,12 @@ def set_params(path: Path, settings: dict[str, object]) -> None:
         if name not in params.get(section, {}):
             raise SystemExit(f"error: params.yaml has no {key}")
         params[section][name] = value
+    path.parent.mkdir(parents=True, exist_ok=True)
     yaml.dump(params, path)
 
 
 def main() -> None:
-    if len(sys.argv) < 2 or not all("=" in setting for setting in sys.argv[2:]):
+    if len(sys.argv) < 2 or sys.argv[1].startswith("-") or not all("=" in setting for setting in sys.argv[2:]):
         raise SystemExit(__doc__)
     yaml = YAML(typ="safe")
     settings = dict(setting.split("=", 1) for setting in sys.argv[2:])

@@ -4,62 +4,55 @@ from pathlib import Path
 
 from charloom.card import make_card
 from charloom.checkpoint import Checkpoints, save_model
-from charloom.device import choose_device, make_deterministic, set_threads
+from charloom.device import choose_device, explain_out_of_memory, make_deterministic, set_threads
 from charloom.files import main_checkout, write_json
-from charloom.history import Record, write_history
+from charloom.history import write_history
 from charloom.keys import train_key
 from charloom.model import CharModel
+from charloom.parallel import join_group, launch
 from charloom.params import Params
 from charloom.progress import show_progress
-from charloom.stage import STATE, run_stage, stop_requests
+from charloom.stage import STATE, run_stage, stop_requests, under_torchrun
 from charloom.tracking import track_training
 from charloom.training import Training, run_training
 from charloom.vocab import Vocabulary
 from charloom.windows import Windows
 
+WINDOWS, VOCABULARY, MODEL = Path("data/windows"), Path("data/vocab.json"), Path("models/charloom")
+
 
 def train(params: Params) -> None:
-    windows, model_folder = Path("data/windows"), Path("models/charloom")
-    device = choose_device(params.train.device, "train.device")
-    set_threads(params.train.threads)
-    make_deterministic(params.train.seed)
-    vocabulary = Vocabulary.load(Path("data/vocab.json"))
-    model = CharModel(len(vocabulary), params.model)
-    training = Training(model, Windows.load(windows / "train"), Windows.load(windows / "valid"), params.train, device)
+    if params.train.processes > 1 and not under_torchrun():
+        launch(__file__, params.train.processes)
+        return
+    with join_group(choose_device(params.train.device, "train.device")) as group, explain_out_of_memory():
+        set_threads(params.train.threads, sharing=group.local_size)
+        make_deterministic(params.train.seed)
+        vocabulary = Vocabulary.load(VOCABULARY)
+        train_split, valid_split = Windows.load(WINDOWS / "train"), Windows.load(WINDOWS / "valid")
+        training = Training(CharModel(len(vocabulary), params.model), train_split, valid_split, params.train, group)
+        key = train_key(params, WINDOWS, VOCABULARY)
+        checkpoints = Checkpoints(main_checkout() / STATE / "checkpoints" / key)
+        if group.leads:
+            lead(training, checkpoints, vocabulary, key, params)
+        else:
+            with stop_requests() as stopping:
+                training.resume(checkpoints)
+                run_training(training, checkpoints, [], stopping)
 
-    key = train_key(params, windows, Path("data/vocab.json"))
-    checkpoints = Checkpoints(main_checkout() / STATE / "checkpoints" / key)
-    checkpoints.forget_if_recorded(Path("dvc.lock"))
-    if saved := checkpoints.load():
-        training.restore(saved)
-        print(f"going on from step {training.step} of {training.steps}", flush=True)
 
-    card = make_card(params, Path("data/raw"), device, {"train_key": key})
-    with (
-        stop_requests() as stopping,
-        show_progress(training) as progress,
-        track_training(params.tracking, card, training.history) as tracker,
-    ):
-
-        def listen(record: Record) -> None:
-            progress(record)
-            if tracker:
-                tracker(record)
-
-        run_training(training, checkpoints, listen, stopping)
-        digest = save_model(model_folder, model, vocabulary, key)
-        checkpoints.note_finished(model_folder / "model.safetensors")
-        if tracker:
-            tracker.finish(digest)
-
+def lead(training: Training, checkpoints: Checkpoints, vocabulary: Vocabulary, key: str, params: Params) -> None:
+    """Train and write all that comes of it, as the one process or the first of several."""
+    card = make_card(params, Path("data/raw"), training.device, {"train_key": key})
+    with checkpoints.held(), stop_requests() as stopping:
+        checkpoints.forget_if_recorded(Path("dvc.lock"))
+        training.resume(checkpoints)
+        with show_progress(training) as progress, track_training(params.tracking, card, training.history) as tracker:
+            run_training(training, checkpoints, [progress, tracker], stopping)
+            tracker.finish(save_model(MODEL, training.model, vocabulary, key))
+    checkpoints.note_finished(MODEL / "model.safetensors")
     write_history(Path("plots/history.csv"), training.history)
-    metrics = {
-        "steps": training.steps,
-        "parameters": model.size(),
-        "final_bpc": training.history[-1].bpc,
-        "best_valid_bpc": training.best_bpc,
-    }
-    write_json(Path("metrics/train.json"), metrics)
+    write_json(Path("metrics/train.json"), training.summary())
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import platform
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import torch
 
 from charloom.corpus import SPLITS, read_source
 from charloom.device import describe_device
+from charloom.errors import InputError
 from charloom.params import Params
 
 
@@ -40,12 +41,19 @@ class Card:
 
 def make_card(params: Params, raw: Path, device: torch.device, keys: Mapping[str, str]) -> Card:
     """The card of a run on this machine with these parameters; `keys` are its train_key and the like."""
-    source = read_source(raw)
-    datasets = [
+    return Card(_name(params), params.flat(), {**_environment(device), **_git(), **keys}, _datasets(raw))
+
+
+def _datasets(raw: Path) -> list[Dataset]:
+    """The splits as downloaded; none where a stage's inputs came from a DVC remote without them."""
+    try:
+        source = read_source(raw)
+    except InputError:
+        return []
+    return [
         Dataset(f"{source['source']}/{split}.csv", source[split]["md5"], source[split]["origin"], split)
         for split in SPLITS
     ]
-    return Card(_name(params), params.flat(), {**_environment(device), **_git(), **keys}, datasets)
 
 
 def _name(params: Params) -> str:
@@ -61,11 +69,20 @@ def _environment(device: torch.device) -> dict[str, str]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "threads": str(torch.get_num_threads()),
-        "charloom": version("charloom"),
+        "charloom": _version(),
+        "mlflow.source.name": "dvc.yaml",  # MLflow's pages show the commit beside it
+        "mlflow.source.type": "LOCAL",
         "cuda": torch.version.cuda,
         "dvc_experiment": os.environ.get("DVC_EXP_NAME"),
     }
     return {name: value for name, value in tags.items() if value}
+
+
+def _version() -> str | None:
+    try:
+        return version("charloom")
+    except PackageNotFoundError:  # run from src/, not installed
+        return None
 
 
 def _git() -> dict[str, str]:

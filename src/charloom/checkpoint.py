@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from pydantic import ValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load, load_file, save, save_file
 from torch import Tensor
 
 from charloom.errors import InputError
-from charloom.files import atomic_path, file_digest, read_json, write_json, write_text
+from charloom.files import atomic_path, exclusive, file_digest, read_json, write_json, write_text
 from charloom.model import CharModel
 from charloom.params import ModelParams
 from charloom.vocab import Vocabulary
@@ -27,7 +29,8 @@ CHECKPOINT_VERSION = 1
 def save_model(folder: Path, model: CharModel, vocabulary: Vocabulary, train_key: str) -> str:
     """Write model.safetensors, and model.json that says what it is; gives the SHA-256 of the weights' file."""
     weights = folder / "model.safetensors"
-    _save_tensors(weights, {name: tensor.cpu() for name, tensor in model.state_dict().items()}, {})
+    with atomic_path(weights) as temporary:
+        save_file({name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}, temporary)
     digest = file_digest(weights)
     write_json(
         folder / "model.json",
@@ -64,7 +67,7 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> SavedModel:
         model = CharModel(len(vocabulary), params)
     expected = {name: (tensor.shape, tensor.dtype) for name, tensor in model.state_dict().items()}
     weights = folder / "model.safetensors"
-    tensors, _ = _load_tensors(weights)
+    tensors = _load_tensors(weights)
     found = {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
     if found != expected or file_digest(weights) != about.get("model_digest"):
         raise InputError(f"{weights}: not the weights that model.json beside it describes")
@@ -76,41 +79,70 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> SavedModel:
 class Checkpoint:
     """Everything that a training needs to go on: tensors by name, and the rest as JSON values."""
 
-    tensors: dict[str, Tensor]
+    tensors: dict[str, Tensor]  # named group.name
     state: dict[str, Any]
+
+    def group(self, group: str) -> dict[str, Tensor]:
+        """The tensors of one group, by their names in it."""
+        prefix = f"{group}."
+        return {name.removeprefix(prefix): tensor for name, tensor in self.tensors.items() if name.startswith(prefix)}
+
+    def to_bytes(self) -> bytes:
+        """A safetensors file, the JSON values in a tensor of bytes."""
+        text = json.dumps({"version": CHECKPOINT_VERSION, **self.state}, allow_nan=False).encode()
+        encoded = torch.frombuffer(bytearray(text), dtype=torch.uint8)
+        return save({**{name: tensor.contiguous() for name, tensor in self.tensors.items()}, "json": encoded})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Checkpoint:
+        """What `to_bytes` gave. Raises ValueError where it is damaged or of another version."""
+        try:
+            tensors = load(data)
+            state = json.loads(tensors.pop("json").numpy().tobytes())
+        except (SafetensorError, KeyError) as error:
+            raise ValueError(f"not a checkpoint: {error}") from None
+        if not isinstance(state, dict) or state.pop("version", None) != CHECKPOINT_VERSION:
+            raise ValueError("a checkpoint of another format version")
+        return cls(tensors, state)
 
 
 class Checkpoints:
     """The checkpoints of one training, in a folder named by its key: the last one and the one before."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self._folder = folder
         self._finished = folder / "finished"
         self._next = folder / "next.safetensors"
         self._last = folder / "last.safetensors"
         self._previous = folder / "previous.safetensors"
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold them against another training with the same key, and clear away what a killed one was writing."""
+        with exclusive(self._folder.with_suffix(".lock"), "the checkpoints of this very training"):
+            for unfinished in self._folder.glob(".*.tmp"):
+                unfinished.unlink()
+            yield
+
     def save(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint to disk; until it is whole there, the last one stays what `load` gives."""
+        """Write a checkpoint to disk; until it is whole there, the last one stays what `read` gives."""
         with atomic_path(self._next) as temporary:
-            metadata = {"version": CHECKPOINT_VERSION, **checkpoint.state}
-            _write_tensors(temporary, checkpoint.tensors, {"charloom": json.dumps(metadata)})
+            temporary.write_bytes(checkpoint.to_bytes())
         if self._last.exists():
             self._last.replace(self._previous)
         self._next.replace(self._last)
 
-    def load(self) -> Checkpoint | None:
-        """The newest whole checkpoint, or None; a damaged one is passed over with a warning."""
+    def read(self) -> bytes | None:
+        """The newest whole checkpoint, or None where there is none; damaged ones are passed over with a warning."""
         for path in (self._next, self._last, self._previous):
             if path.exists():
+                data = path.read_bytes()
                 try:
-                    tensors, metadata = _load_tensors(path)
-                    state = json.loads(metadata["charloom"])
-                except (InputError, KeyError, ValueError) as error:
-                    print(f"warning: passing over a damaged checkpoint: {error}", flush=True)
-                    continue
-                if state.pop("version", None) == CHECKPOINT_VERSION:
-                    return Checkpoint(tensors, state)
+                    Checkpoint.from_bytes(data)
+                except ValueError as error:
+                    print(f"warning: {path}: passing over {error}", flush=True)
+                else:
+                    return data
         return None
 
     def note_finished(self, result: Path) -> None:
@@ -123,22 +155,12 @@ class Checkpoints:
         Where dvc was killed before it recorded the result, they stay, and the training is over at once.
         """
         if self._finished.exists() and lock.exists() and self._finished.read_text() in lock.read_text():
-            shutil.rmtree(self.folder)
+            shutil.rmtree(self._folder)
 
 
-def _save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    with atomic_path(path) as temporary:
-        _write_tensors(temporary, tensors, metadata)
-
-
-def _write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, metadata)
-
-
-def _load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def _load_tensors(path: Path) -> dict[str, Tensor]:
     try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+        return load_file(path)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except (SafetensorError, OSError) as error:

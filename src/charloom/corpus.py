@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ FORMAT, VERSION = "charloom-source", 1
 
 MAX_CLASS = 65535  # classes are stored as uint16
 
-csv.field_size_limit(sys.maxsize)  # an article may be longer than the module's default of 128 KiB
+csv.field_size_limit(2**31 - 1)  # an article may be longer than the module's default of 128 KiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ def read_articles(path: Path) -> Iterator[Article]:
     line where a row has another shape.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
             while True:
                 line = reader.line_num + 1
@@ -50,24 +49,36 @@ def read_articles(path: Path) -> Iterator[Article]:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except UnicodeDecodeError:
-        offset, byte = _first_bad_byte(path)
-        raise InputError(f"{path}: byte {offset} (0x{byte:02x}) is not UTF-8; convert the file to UTF-8") from None
+        raise InputError(f"{path}:{_first_bad_byte(path)} is not UTF-8; convert the file to UTF-8") from None
 
 
 def _article(row: list[str], path: Path, line: int) -> Article:
     if len(row) != 3:
         raise InputError(f"{path}:{line}: {len(row)} columns, expected 3: class, title, description")
     if not (row[0].isascii() and row[0].isdigit() and len(row[0]) <= 5 and 1 <= int(row[0]) <= MAX_CLASS):
-        raise InputError(f"{path}:{line}: class {row[0][:40]!r}, expected a number from 1 to {MAX_CLASS}")
-    return Article(int(row[0]), f"{row[1]} {row[2]}")
+        raise InputError(
+            f"{path}:{line}: class {row[0][:40]!r}, expected a number from 1 to {MAX_CLASS}{_header_hint(line)}"
+        )
+    text = f"{row[1]} {row[2]}"
+    if "\0" in text:
+        raise InputError(f"{path}:{line}: holds a NUL character, which no text has")
+    return Article(int(row[0]), text)
 
 
-def _first_bad_byte(path: Path) -> tuple[int, int]:
-    content = path.read_bytes()
-    try:
-        content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        return error.start, content[error.start]
+def _header_hint(line: int) -> str:
+    return "; the file has no header line" if line == 1 else ""
+
+
+def _first_bad_byte(path: Path) -> str:
+    """The line, offset and value of the first byte that is not UTF-8."""
+    offset = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                return f"{number}: byte {offset + error.start} (0x{line[error.start]:02x})"
+            offset += len(line)
     raise AssertionError(f"{path} changed while it was read")
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
-from charloom.errors import InputError
+from charloom.errors import InputError, RunError
 
 
 def choose_device(wanted: str, key: str) -> torch.device:
@@ -29,19 +31,43 @@ def available_devices() -> list[str]:
 
 
 def make_deterministic(seed: int) -> None:
-    """Same seed, same kind of machine, same threads: the same bytes. Raises at an operation that cannot promise it."""
+    """Same seed, same kind of machine: the same bytes. Makes operations raise that cannot promise it."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with a fixed workspace
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False  # it chooses kernels by timing them
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
     torch.manual_seed(seed)
 
 
-def set_threads(wanted: int | str) -> int:
-    """Use that many CPU threads, `auto` as many as the process may run on; gives the number."""
-    torch.set_num_threads(wanted if isinstance(wanted, int) else usable_cores())
-    return torch.get_num_threads()
+def set_threads(wanted: int | str, sharing: int = 1) -> None:
+    """Use that many CPU threads; `auto` is one a core, the cores divided among `sharing` processes."""
+    torch.set_num_threads(wanted if isinstance(wanted, int) else max(1, usable_cores() // sharing))
+
+
+def set_precision(precision: str, device: torch.device) -> AbstractContextManager[object]:
+    """Switch TF32 on or off, and give the context for forward passes: bf16 autocast, or nothing.
+
+    Raises InputError where the device cannot compute in `precision`.
+    """
+    modern = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+    able = {"fp32": True, "tf32": modern, "bf16": modern or device.type == "cpu"}
+    if not able[precision]:
+        there = ", ".join(name for name, can in able.items() if can)
+        raise InputError(f"train.precision = {precision!r}: {describe_device(device)} has only {there}")
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
+
+
+@contextmanager
+def explain_out_of_memory() -> Iterator[None]:
+    """Turn a failed allocation into a RunError that says what to lower."""
+    try:
+        yield
+    except RuntimeError as error:  # torch.OutOfMemoryError on a GPU; on a CPU there is only the message
+        if not isinstance(error, torch.cuda.OutOfMemoryError) and "can't allocate memory" not in str(error):
+            raise
+        raise RunError(
+            "out of memory; lower train.batch_size or windows.length (activations), or model.hidden_size (weights)"
+        ) from None
 
 
 def usable_cores() -> int:

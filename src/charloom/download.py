@@ -98,7 +98,10 @@ def _copy(source: str, target: str | Path, _pooch: object, check_only: bool = Fa
 
 
 def _reason(error: OSError | ValueError) -> str:
-    if isinstance(error, OSError):
-        cause = getattr(error, "strerror", None) or str(error)
-        return f"{type(error).__name__}: {cause}"
-    return "the content does not match the published MD5"
+    if not isinstance(error, OSError):
+        # pooch says that the hash does not match; any other ValueError is an address that cannot be used
+        return "the content does not match the published MD5" if "hash" in str(error) else str(error)
+    cause: BaseException = error
+    while deeper := cause.__cause__ or cause.__context__:  # requests wraps urllib3's, which wraps the socket's
+        cause = deeper
+    return f"{type(error).__name__}: {getattr(cause, 'strerror', None) or cause}"

@@ -42,4 +42,6 @@ def exit_with(main: Callable[[], None]) -> NoReturn:
 
 
 def _complain(message: str) -> None:
-    print("error: " + " ".join(message.split()), file=sys.stderr, flush=True)
+    line = " ".join(message.split())
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)  # no terminal sequence out of a file
+    print(f"error: {shown}", file=sys.stderr, flush=True)

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import os
+import reprlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,11 +66,13 @@ def read_json(path: Path, *, kind: str, version: int) -> dict[str, Any]:
         raise InputError(f"{path}: no such file") from None
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: not readable as JSON: {error}") from None
-    found = (value.get("format"), value.get("version")) if isinstance(value, dict) else (None, None)
+    if not isinstance(value, dict) or "format" not in value:
+        raise InputError(f"{path}: expected {kind}, found other JSON; make it again with `dvc repro`")
+    found = value["format"], value.get("version")
     if found != (kind, version):
         raise InputError(
-            f"{path}: expected {kind} of format version {version}, found {found[0]} of version {found[1]};"
-            " make it again with `dvc repro`"
+            f"{path}: expected {kind} of format version {version}, found {reprlib.repr(found[0])} of version"
+            f" {reprlib.repr(found[1])}; make it again with `dvc repro`"
         )
     return value
 

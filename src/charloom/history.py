@@ -29,14 +29,20 @@ class Record:
 
 Listener = Callable[[Record], None]
 COLUMNS = [field.name for field in fields(Record)]
+OPTIONAL = {field.name for field in fields(Record) if field.default is None}
 
 
 def read_history(path: Path) -> list[Record]:
     """The records of history.csv. Raises InputError where it is not one."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            return [_record(row) for row in csv.DictReader(file)]
-    except (KeyError, ValueError, TypeError, FileNotFoundError):
+            header, *rows = csv.reader(file, strict=True)
+            if header != COLUMNS:
+                raise ValueError(header)
+            return [_record(cells) for cells in rows]
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (ValueError, csv.Error):
         raise InputError(f"{path}: not a history as train writes it") from None
 
 
@@ -45,6 +51,10 @@ def write_history(path: Path, history: Sequence[Record]) -> None:
     write_csv(path, COLUMNS, map(astuple, history))
 
 
-def _record(row: dict[str, str]) -> Record:
-    numbers: dict[str, Any] = {name: float(row[name]) if row[name] else None for name in COLUMNS}
+def _record(cells: Sequence[str]) -> Record:
+    row = dict(zip(COLUMNS, cells, strict=True))
+    # a cell is empty only where Record has a default: where nothing was validated
+    numbers: dict[str, Any] = {
+        name: None if not cell and name in OPTIONAL else float(cell) for name, cell in row.items()
+    }
     return Record(**numbers | {"step": int(row["step"]), "characters": int(row["characters"])})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -63,6 +65,11 @@ class CharModel(nn.Module):
         return self.head(self.dropout(output)), state
 
 
-def detach(state: State) -> State:
-    """The state cut off from the steps that made it: where truncated back-propagation stops."""
-    return state.detach() if isinstance(state, Tensor) else (state[0].detach(), state[1].detach())
+def parts(state: State | None) -> list[Tensor]:
+    """The tensors of a state: none, the hidden state, or hidden state and cell state."""
+    return [] if state is None else [state] if isinstance(state, Tensor) else list(state)
+
+
+def join(tensors: Sequence[Tensor]) -> State | None:
+    """The state whose `parts` these are."""
+    return None if not tensors else tensors[0] if len(tensors) == 1 else (tensors[0], tensors[1])

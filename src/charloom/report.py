@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +16,8 @@ def draw_history(path: Path, history: Sequence[Record], test_bpc: float) -> None
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
+
+    matplotlib.rcdefaults()  # not what a matplotlibrc of this machine says
 
     figure, axes = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
     millions = [record.characters / 1e6 for record in history]
@@ -32,9 +35,19 @@ def draw_history(path: Path, history: Sequence[Record], test_bpc: float) -> None
 
 
 def write_samples(path: Path, samples: Mapping[float, Sequence[str]]) -> None:
-    """Samples by temperature, under headings."""
+    """Samples by temperature, under headings; a terminal that shows the file obeys nothing in it."""
     blocks = []
     for temperature, texts in samples.items():
         heading = "greedy" if temperature == 0 else f"temperature {temperature:g}"
-        blocks.append(f"=== {heading} ===\n\n" + "\n\n".join(text.strip() for text in texts) + "\n")
+        blocks.append(f"=== {heading} ===\n\n" + "\n\n".join(_harmless(text.strip()) for text in texts) + "\n")
     write_text(path, "\n".join(blocks))
+
+
+def _harmless(text: str) -> str:
+    """The text with control characters and lone surrogates, all but newline and tab, as their escapes."""
+    return "".join(
+        char.encode("unicode_escape").decode()
+        if unicodedata.category(char) in ("Cc", "Cs") and char not in "\n\t"
+        else char
+        for char in text
+    )

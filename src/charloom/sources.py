@@ -25,16 +25,19 @@ AG_NEWS_CLASSES = ("World", "Sports", "Business", "Sci/Tech")
 def obtain(source: str, folder: Path, *, root: Path, mirror: str | None, timeout_s: float) -> dict[str, int]:
     """Put verified copies of a corpus' train.csv and test.csv into `folder`, with source.json beside them.
 
-    `source` is `ag_news`, `sample` or a folder, taken from `root` where it is relative. Every row is read once, so
-    that a bad one is named here and not three stages later. Gives the articles and bytes of each split.
+    `source` is `ag_news`, `sample` or a folder, which is taken from `root` where it is relative, as a mirror folder is.
+    Every row is read once, so that a bad one is named here and not three stages later. Gives the articles and bytes
+    of each split.
     """
+    if mirror and "://" not in mirror:
+        mirror = str(root / mirror)
     described = {}
     labels: Counter[int] = Counter()
     for split in SPLITS:
         origin, path = _locate(source, split, root, mirror, timeout_s)
         counted = Counter(article.label for article in read_articles(path))
         if not counted:
-            raise InputError(f"{path}: holds no article")
+            raise InputError(f"{path}: holds no article; it must have rows of class, title, description")
         with atomic_path(folder / path.name) as temporary:
             shutil.copyfile(path, temporary)
         described[split] = _describe(folder / path.name, origin, counted.total())
@@ -74,9 +77,12 @@ def _locate(source: str, split: str, root: Path, mirror: str | None, timeout_s: 
 def _class_names(source: str, root: Path, test_md5: str, count: int) -> list[str]:
     """The names that come with the corpus: its classes.txt, a name a line as AG_NEWS ships it, else numbers."""
     listed = (SAMPLE if source == "sample" else root / source) / "classes.txt"
-    if listed.is_file():
-        names = listed.read_text(encoding="utf-8").split("\n")
-        names = [name.strip() for name in names if name.strip()]
+    if source != "ag_news" and listed.is_file():
+        try:
+            lines = listed.read_text(encoding="utf-8-sig").split("\n")
+        except UnicodeDecodeError:
+            raise InputError(f"{listed}: not UTF-8; convert the file to UTF-8") from None
+        names = [line.strip() for line in lines if line.strip()]
     elif test_md5 == AG_NEWS["test"].md5:  # AG_NEWS itself, or a part of it with the official test split
         names = list(AG_NEWS_CLASSES)
     else:

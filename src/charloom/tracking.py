@@ -7,15 +7,17 @@ tracker that fails costs one warning and no result.
 from __future__ import annotations
 
 import json
+import math
 import os
 import queue
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, fields
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from charloom.card import Card
 from charloom.files import exclusive, main_checkout
@@ -26,8 +28,10 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Run
 
+SQLITE = "sqlite:///"
 BATCH = 1000  # MLflow takes at most so many metrics a call
 FLUSH_EVERY_S = 2.0
+EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # MLflow's pages for models, not for prompts
 ARTEFACTS = ("params.yaml", "dvc.lock", "data/raw/source.json", "models/charloom/*", "plots/*", "reports/*")
 
 
@@ -40,22 +44,24 @@ class Store:
 
     @classmethod
     def open(cls, params: TrackingParams) -> Store:
-        """Connect to MLFLOW_TRACKING_URI, else to mlflow.db in the main checkout, made where it is absent."""
-        root = main_checkout()
-        # MLflow's client otherwise tries for minutes
+        """Connect to the store, made where it is absent, and to the experiment in it."""
+        # MLflow's client otherwise tries for minutes, and reports what it is used for
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(max(1, round(params.timeout))))
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-        uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}"
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         from mlflow import MlflowClient
 
+        uri = tracking_uri()
+        database = Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
+        lock = database and database.with_name(f"{database.name}.lock")
         # Of three processes that made the tables of an absent SQLite file at once, two crashed.
-        with exclusive(root / ".charloom" / "mlflow.lock", "the MLflow store"):
+        with exclusive(lock, f"the MLflow store {database}") if lock else nullcontext():
             client = MlflowClient(uri)
             experiment = client.get_experiment_by_name(params.experiment)
             if experiment is not None:
                 return cls(client, experiment.experiment_id)
-            artifacts = (root / "mlartifacts").as_uri() if uri.startswith("sqlite") else None
-            return cls(client, client.create_experiment(params.experiment, artifacts))
+            artifacts = database.with_name("mlartifacts").as_uri() if database else None
+            return cls(client, client.create_experiment(params.experiment, artifacts, EXPERIMENT_TAGS))
 
     def find(self, **tags: str) -> list[Run]:
         """The runs with these tags, the newest first."""
@@ -63,11 +69,13 @@ class Store:
         return list(self.client.search_runs([self.experiment_id], wanted, order_by=["attributes.start_time DESC"]))
 
     def begin(self, card: Card) -> str:
-        """Make a run that states a card; gives its id."""
-        from mlflow.entities import Dataset, DatasetInput, InputTag, Param
+        """Make a run that states a card, all but its evaluation; gives its id.
 
-        run_id = self.client.create_run(self.experiment_id, tags=dict(card.tags), run_name=card.name).info.run_id
-        self.client.log_batch(run_id, params=[Param(name, str(value)) for name, value in card.params.items()])
+        The tags by which a run is found come last, with the parameters.
+        """
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        run_id = str(self.client.create_run(self.experiment_id, run_name=card.name).info.run_id)
         inputs = [
             DatasetInput(
                 Dataset(data.name, data.digest, "local", data.source),
@@ -76,23 +84,36 @@ class Store:
             for data in card.datasets
         ]
         self.client.log_inputs(run_id, inputs)
-        return str(run_id)
+        params = {name: value for name, value in card.params.items() if not name.startswith("evaluate.")}
+        self.state(run_id, params, {name: value for name, value in card.tags.items() if name != "evaluate_key"})
+        return run_id
 
-    def log(self, run_id: str, metrics: Sequence[Metric]) -> None:
-        """Log metrics, as many a call as MLflow takes."""
-        for begin in range(0, len(metrics), BATCH):
-            self.client.log_batch(run_id, metrics=metrics[begin : begin + BATCH])
+    def state(self, run_id: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> None:
+        """Add parameters and tags to a run, all or none."""
+        from mlflow.entities import Param, RunTag
+
+        self.client.log_batch(
+            run_id,
+            params=[Param(name, str(value)) for name, value in params.items()],
+            tags=[RunTag(name, value) for name, value in tags.items()],
+        )
 
     def last_step(self, run_id: str) -> int:
         """The last step of a run's curve, 0 before the first."""
         points = self.client.get_metric_history(run_id, "train/loss_nats")
         return max((point.step for point in points), default=0)
 
-    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
-        """Add tags to a run."""
-        from mlflow.entities import RunTag
+    def log_curve(self, run_id: str, history: Sequence[Record], after: int) -> None:
+        """Log the records behind a step; each call holds whole ones, so that the last step of a curve is whole."""
+        metrics = [_metrics(record) for record in history if record.step > after]
+        at_once = BATCH // len(fields(Record))
+        for begin in range(0, len(metrics), at_once):
+            self.client.log_batch(run_id, metrics=list(chain(*metrics[begin : begin + at_once])))
 
-        self.client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+    def log_scores(self, run_id: str, metrics: Sequence[Metric]) -> None:
+        """Log the stages' metrics that a run lacks."""
+        known = self.client.get_run(run_id).data.metrics
+        self.client.log_batch(run_id, metrics=[metric for metric in metrics if known.get(metric.key) != metric.value])
 
     def log_files(self, run_id: str, workspace: Path, paths: Iterable[Path]) -> None:
         """Log files as artefacts, each under the folder it has in the workspace."""
@@ -107,13 +128,12 @@ class TrainingStream:
     def __init__(self, params: TrackingParams, card: Card, history: Sequence[Record]) -> None:
         self._params = params
         self._card = card
+        self._goes_on = bool(history)
         self._queue: queue.SimpleQueue[Record | None] = queue.SimpleQueue()
         self._model_digest: str | None = None
-        self._status = "FAILED"
+        self._answered_at = math.inf  # a file is waited for however long its tables take, a server is not
         for record in history:
             self._queue.put(record)
-        self._clock = time.monotonic()
-        self._characters = history[-1].characters if history else 0
         self._thread = threading.Thread(target=self._run, daemon=True, name="tracking")
         self._thread.start()
 
@@ -123,38 +143,51 @@ class TrainingStream:
     def finish(self, model_digest: str) -> None:
         """Say which model came out: without it the run ends as failed."""
         self._model_digest = model_digest
-        self._status = "FINISHED"
 
     def close(self) -> None:
-        """Send what is left and wait for it, at most the tracker's timeout."""
+        """Send what is left, and wait for it while the tracker answers within its timeout."""
         self._queue.put(None)
-        self._thread.join(self._params.timeout)
-        if self._thread.is_alive():
-            _warn(f"the tracker did not answer within {self._params.timeout:g} s")
+        while self._thread.is_alive():
+            if time.monotonic() - self._answered_at > self._params.timeout:
+                _warn(f"the tracker did not answer within {self._params.timeout:g} s")
+                return
+            self._thread.join(0.05)
 
     def _run(self) -> None:
         with warn_on_failure():
+            import mlflow  # noqa: F401 - seconds that are not the tracker's
+
+            if not tracking_uri().startswith(SQLITE):
+                self._answered_at = time.monotonic()
             store = Store.open(self._params)
             run_id = self._open_run(store)
+            if run_id is None:
+                return
             sent = store.last_step(run_id)
             going = True
             while going:
+                self._answered_at = time.monotonic()
                 records, going = self._next_records()
-                store.log(run_id, [metric for record in records if record.step > sent for metric in _metrics(record)])
+                store.log_curve(run_id, records, after=sent)
+            store.client.set_terminated(run_id, "FINISHED" if self._model_digest else "FAILED")
             if self._model_digest:
-                store.set_tags(run_id, {"model_digest": self._model_digest})
-            store.client.set_terminated(run_id, self._status)
+                store.state(run_id, {}, {"model_digest": self._model_digest})
 
-    def _open_run(self, store: Store) -> str:
-        """The run of an earlier process that did not finish this training, else a new one."""
+    def _open_run(self, store: Store) -> str | None:
+        """The run of an earlier process that did not finish this training, else a new one.
+
+        None where this process goes on with a training that a run states as finished: dvc was killed at its end.
+        """
         earlier = store.find(train_key=self._card.tags["train_key"])
         for run in earlier:
             if "model_digest" not in run.data.tags:
                 store.client.update_run(run.info.run_id, status="RUNNING")
                 return str(run.info.run_id)
+        if earlier and self._goes_on:
+            return None
         run_id = store.begin(self._card)
         if earlier:
-            store.set_tags(run_id, {"rerun_of": earlier[-1].info.run_id})
+            store.state(run_id, {}, {"rerun_of": earlier[-1].info.run_id})
         return run_id
 
     def _next_records(self) -> tuple[list[Record], bool]:
@@ -172,14 +205,24 @@ class TrainingStream:
         return records, True
 
 
+class Untracked:
+    """A listener in a TrainingStream's place that feeds nothing."""
+
+    def __call__(self, record: Record) -> None: ...
+
+    def finish(self, model_digest: str) -> None: ...
+
+
 @contextmanager
-def track_training(params: TrackingParams, card: Card, history: Sequence[Record]) -> Iterator[TrainingStream | None]:
-    """Give a listener that streams to this training's run, None where tracking is off.
+def track_training(
+    params: TrackingParams, card: Card, history: Sequence[Record]
+) -> Iterator[TrainingStream | Untracked]:
+    """Give a listener that streams to this training's run, or to nothing where tracking is off.
 
     `history` is what an earlier process of the same training recorded; its run goes on where there is one.
     """
     if not params.enabled:
-        yield None
+        yield Untracked()
         return
     stream = TrainingStream(params, card, history)
     try:
@@ -189,25 +232,40 @@ def track_training(params: TrackingParams, card: Card, history: Sequence[Record]
 
 
 def track_evaluation(params: TrackingParams, card: Card, history: Sequence[Record], workspace: Path) -> None:
-    """Complete the newest run of the card's model that has no evaluation yet, or make one and fill it from the files.
+    """Complete the newest run of the card's training and model, or make one and fill it from the files.
 
-    Where a run states this very pair of training and evaluation already, nothing is added.
+    Where a run states this very evaluation of them already, nothing is added.
     """
     if not params.enabled:
         return
     with warn_on_failure():
         store = Store.open(params)
-        runs = store.find(model_digest=card.tags["model_digest"])
-        if any(run.data.tags.get("evaluate_key") == card.tags["evaluate_key"] for run in runs):
+        run_id = _run_to_complete(store, card)
+        if run_id is None:
             return
-        unfinished = [run.info.run_id for run in runs if "evaluate_key" not in run.data.tags]
-        run_id = unfinished[0] if unfinished else store.begin(card)
-        sent = store.last_step(run_id)
-        store.log(run_id, [metric for record in history if record.step > sent for metric in _metrics(record)])
-        store.log(run_id, _stage_metrics(workspace / "metrics"))
+        store.log_curve(run_id, history, after=store.last_step(run_id))
+        store.log_scores(run_id, _stage_metrics(workspace / "metrics"))
         store.log_files(run_id, workspace, [path for name in ARTEFACTS for path in sorted(workspace.glob(name))])
-        store.set_tags(run_id, card.tags)  # the keys last: a run with an evaluate_key is complete
         store.client.set_terminated(run_id, "FINISHED")
+        # the key last: a run that has one is complete
+        evaluation = {name: value for name, value in card.params.items() if name.startswith("evaluate.")}
+        store.state(run_id, evaluation, {"evaluate_key": card.tags["evaluate_key"]})
+
+
+def _run_to_complete(store: Store, card: Card) -> str | None:
+    tags = card.tags
+    for run in store.find(train_key=tags["train_key"], model_digest=tags["model_digest"]):  # the newest first
+        if "evaluate_key" not in run.data.tags:
+            return str(run.info.run_id)
+        if run.data.tags["evaluate_key"] == tags["evaluate_key"]:
+            return None
+    return store.begin(card)
+
+
+def tracking_uri() -> str:
+    """MLFLOW_TRACKING_URI, else mlflow.db; a relative SQLite file is taken from the main checkout."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}mlflow.db"
+    return f"{SQLITE}{main_checkout() / uri.removeprefix(SQLITE)}" if uri.startswith(SQLITE) else uri
 
 
 @contextmanager

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import astuple
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.utils import clip_grad_norm_
 
-from charloom.batches import Batches, make_batches
+from charloom.batches import KINDS
 from charloom.checkpoint import Checkpoint, Checkpoints
+from charloom.device import set_precision
 from charloom.errors import RunError
 from charloom.history import Listener, Record
-from charloom.model import CharModel, State, detach
+from charloom.model import CharModel, State, join, parts
+from charloom.parallel import Group
 from charloom.params import TrainParams
 from charloom.scoring import score_articles
 from charloom.windows import Windows
@@ -31,41 +34,51 @@ class Training:
     """A training and where it stands: all that a checkpoint holds, and all that a step changes."""
 
     def __init__(
-        self, model: CharModel, train: Windows, valid: Windows, params: TrainParams, device: torch.device
+        self,
+        model: CharModel,
+        train: Windows,
+        valid: Windows,
+        params: TrainParams,
+        group: Group,
     ) -> None:
+        self.group = group
+        self.device = device = group.device
         self.model = model.to(device)
         self.params = params
-        self.device = device
         self.valid = valid
-        self.batches: Batches = make_batches(params.batching, train, params.batch_size, params.seed)
+        self.batches = KINDS[params.batching](train, params.batch_size, params.seed, device)
         self.steps = max(1, round(params.epochs * self.batches.steps_per_epoch))
         self.optimizer = torch.optim.Adam(self.model.parameters(), params.learning_rate)
         self.step = 0
-        self.state: State | None = None
+        self.state: State | None = None  # of this process' columns
         self.history: list[Record] = []
         self.best_bpc = math.inf
         self.best = self._weights()
+        self._columns = self.group.share(params.batch_size)
+        self._precision = set_precision(params.precision, device)
+        self._averaging = self.group.wrap(self.model)
         self._pending: list[Tensor] = []  # loss and gradient norm of steps not yet in a record
         self._fetched: list[list[float]] = []  # the same, brought from the device
         self._bpc_per_nat = (train.characters + train.articles) / train.characters / math.log(2)
 
     def train_step(self) -> None:
-        """Read one batch and learn from it."""
+        """Read one batch and learn from it; on a GPU nothing here waits for it."""
         epoch, step = divmod(self.step, self.batches.steps_per_epoch)
-        symbols = self.batches.at(epoch, step).to(self.device, non_blocking=True)
+        symbols = self.batches.at(epoch, step, self._columns)
         if step == 0 or not self.batches.carries_state:
             self.state = None
         if self.model.params.dropout:
-            torch.manual_seed(hash((self.params.seed, self.step)) & (2**63 - 1))  # so a resumed step drops the same
+            torch.manual_seed(self._step_seed())
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate()
-        logits, state = self.model(symbols[:-1], self.state)
-        loss = F.cross_entropy(logits.flatten(0, 1), symbols[1:].flatten())
+        with self._precision:
+            logits, state = self._averaging(symbols[:-1], self.state)
+            loss = F.cross_entropy(logits.flatten(0, 1), symbols[1:].flatten())
         self.optimizer.zero_grad()
         loss.backward()
         norm = clip_grad_norm_(self.model.parameters(), self.params.grad_clip)
         self.optimizer.step()
-        self.state = detach(state)
+        self.state = join([part.detach() for part in parts(state)])  # where back-propagation is truncated
         self._pending.append(torch.stack((loss.detach(), norm)))
         self.step += 1
 
@@ -86,14 +99,13 @@ class Training:
         losses, norms = zip(*self._fetched, strict=True)
         self._fetched.clear()
         loss = math.fsum(losses) / len(losses)
-        scores = score_articles(self.model, self.valid, self.device) if validate else None
+        scores = score_articles(self.model, self.valid, self.device) if validate and self.group.leads else None
         if scores and scores.bits_per_character < self.best_bpc:
             self.best_bpc, self.best = scores.bits_per_character, self._weights()
-        symbols_a_step = self.batches.batch_size * self.batches.length
         record = Record(
             step=self.step,
             epoch=self.step / self.batches.steps_per_epoch,
-            characters=self.step * symbols_a_step,
+            characters=self.step * self.batches.batch_size * self.batches.length,
             learning_rate=self.learning_rate(),
             grad_norm=max(norms),
             loss_nats=loss,
@@ -105,15 +117,13 @@ class Training:
         return record
 
     def checkpoint(self) -> Checkpoint:
-        """All that is needed to go on from here to the same bytes."""
+        """All that is needed to go on from here to the same bytes, in any number of processes."""
         self._fetch()
         tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
         for index, slots in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{slot}": tensor for slot, tensor in slots.items()}
-        if self.state is not None:
-            states = (self.state,) if isinstance(self.state, Tensor) else self.state
-            tensors |= {f"state.{index}": tensor for index, tensor in enumerate(states)}
+        tensors |= {f"state.{index}": self.group.gather(part, 1) for index, part in enumerate(parts(self.state))}
         position = {
             "step": self.step,
             "best_bpc": self.best_bpc if math.isfinite(self.best_bpc) else None,
@@ -122,65 +132,89 @@ class Training:
         }
         return Checkpoint({name: tensor.detach().cpu() for name, tensor in tensors.items()}, position)
 
+    def resume(self, checkpoints: Checkpoints) -> None:
+        """Go on from the newest checkpoint where there is one; process 0 reads it for all."""
+        if saved := self.group.broadcast(checkpoints.read() if self.group.leads else None):
+            self.restore(Checkpoint.from_bytes(saved))
+
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint of a training with the same parameters and data."""
-        groups: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}, "state": {}}
-        for name, tensor in checkpoint.tensors.items():
-            group, _, rest = name.partition(".")
-            groups[group][rest] = tensor
-        self.model.load_state_dict(groups["model"])
-        self.best = groups["best"]
+        position: dict[str, Any] = checkpoint.state
+        self.model.load_state_dict(checkpoint.group("model"))
+        self.best = checkpoint.group("best")
         slots: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in groups["optimizer"].items():
+        for name, tensor in checkpoint.group("optimizer").items():
             index, _, slot = name.partition(".")
             slots.setdefault(int(index), {})[slot] = tensor
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": slots})
-        states = [tensor.to(self.device) for _, tensor in sorted(groups["state"].items())]
-        self.state = (states[0], states[1]) if len(states) == 2 else states[0] if states else None
-        position: dict[str, Any] = checkpoint.state
+        states = checkpoint.group("state")
+        self.state = join([states[name][:, self._columns].to(self.device) for name in sorted(states)])
         self.step = position["step"]
         self.best_bpc = math.inf if position["best_bpc"] is None else position["best_bpc"]
         self._fetched = position["fetched"]
         self.history = [Record(*values) for values in position["history"]]
+
+    def summary(self) -> dict[str, float]:
+        """The numbers of metrics/train.json."""
+        return {
+            "steps": self.steps,
+            "parameters": self.model.size(),
+            "final_bpc": self.history[-1].bpc,
+            "best_valid_bpc": self.best_bpc,
+        }
 
     def _fetch(self) -> None:
         """Bring the losses from the device; raise RunError where one is not finite, before it reaches a checkpoint."""
         if not self._pending:
             return
         first = self.step - len(self._pending) + 1
-        for step, (loss, norm) in enumerate(torch.stack(self._pending).tolist(), start=first):
+        fetched = self.group.mean(torch.stack(self._pending)).tolist()
+        for step, (loss, norm) in enumerate(fetched, start=first):
             if not math.isfinite(loss):
                 raise RunError(
                     f"the loss is {loss} at step {step} of {self.steps} (learning rate {self.learning_rate():.3g},"
-                    f" gradient norm {norm:.3g}); lower train.learning_rate or train.grad_clip"
+                    f" gradient norm {norm:.3g}); lower train.learning_rate or train.grad_clip. The last good"
+                    " checkpoint is kept"
                 )
-            self._fetched.append([loss, norm])
+        self._fetched += fetched
         self._pending.clear()
+
+    def _step_seed(self) -> int:
+        """A seed for what a step draws, so that a resumed one drops the same units."""
+        return int(np.random.SeedSequence([self.params.seed, self.step, self.group.rank]).generate_state(1)[0])
 
     def _weights(self) -> dict[str, Tensor]:
         return {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
 
 
-def run_training(training: Training, checkpoints: Checkpoints, listen: Listener, stopping: Callable[[], bool]) -> None:
+def run_training(
+    training: Training, checkpoints: Checkpoints, listeners: Sequence[Listener], stopping: Callable[[], bool]
+) -> None:
     """Train from where the training stands to its end; the model then holds the best weights.
 
-    `listen` receives each new record. Raises Interrupted, with a checkpoint on disk, when `stopping()` says so, and
-    RunError where the loss is not finite.
+    Each listener receives each new record. Raises Interrupted, with a checkpoint on disk, when `stopping()` says so,
+    and RunError where the loss is not finite.
     """
-    params = training.params
+    params, group = training.params, training.group
     saved_at = time.monotonic()
     while training.step < training.steps:
         training.train_step()
         last = training.step == training.steps
         validate = last or training.step % params.validate_every == 0
-        if validate or training.step % params.log_every == 0:
-            listen(training.record(validate=validate))
-        stop = stopping() and not last
-        if validate or stop or time.monotonic() - saved_at >= params.checkpoint_every:
-            checkpoints.save(training.checkpoint())
+        logging = validate or training.step % params.log_every == 0
+        if logging:
+            record = training.record(validate=validate)
+            for listen in listeners:
+                listen(record)
+        stop = save = False
+        if logging or group.size == 1:  # several processes agree at records only: it costs them a message
+            overdue = time.monotonic() - saved_at >= params.checkpoint_every
+            stop, save = group.any([stopping(), overdue or validate])
+        if save or stop:
+            checkpoint = training.checkpoint()
+            if group.leads:
+                checkpoints.save(checkpoint)
             saved_at = time.monotonic()
-        if stop:
-            raise Interrupted(
-                f"stopped at step {training.step} of {training.steps}; the next `dvc repro` goes on there"
-            )
+        if stop and not last:
+            raise Interrupted(f"stopped at step {training.step} of {training.steps}; `dvc repro` goes on there")
     training.model.load_state_dict(training.best)

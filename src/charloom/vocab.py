@@ -98,8 +98,10 @@ class Vocabulary:
         }
 
     @classmethod
-    def from_json(cls, value: dict[str, object], where: str) -> Vocabulary:
+    def from_json(cls, value: object, where: str) -> Vocabulary:
         """The vocabulary that `to_json` gave; raises InputError naming `where` if it is not one."""
+        if not isinstance(value, dict) or value.get("specials") != [EOS, UNK]:
+            raise InputError(f"{where}: not a vocabulary whose specials are {EOS}, {UNK}")
         pairs = value.get("characters")
         if not (isinstance(pairs, list) and pairs and all(map(_is_counted_character, pairs))):
             raise InputError(f"{where}: characters must be a list of [character, count]")
@@ -146,6 +148,6 @@ def _is_counted_character(pair: object) -> bool:
         and len(pair) == 2
         and isinstance(pair[0], str)
         and len(pair[0]) == 1
-        and isinstance(pair[1], int)
+        and type(pair[1]) is int  # a bool is an int too
         and pair[1] >= 0
     )

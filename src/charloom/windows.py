@@ -50,7 +50,7 @@ class Windows:
         arrays: dict[str, Any] = {name: _load_array(folder / f"{name}.npy") for name in ARRAYS}
         facts: dict[str, Any] = {name: about.get(name) for name in ("length", "stride", "scope", "unknown")}
         windows = cls(**arrays, **facts)
-        if not windows._consistent():
+        if not windows._consistent(about):
             raise InputError(f"{folder}: its arrays do not fit together; make them again with `dvc repro`")
         return windows
 
@@ -75,7 +75,7 @@ class Windows:
 
     def gather(self, indices: npt.ArrayLike, shift: int = 0) -> Codes:
         """Windows as an array (len(indices), length + 1), each moved on by `shift` symbols, at most to the end."""
-        begins = np.asarray(self.starts[np.asarray(indices)], dtype=np.int64) + shift
+        begins = np.asarray(self.starts[np.asarray(indices, dtype=np.int64)], dtype=np.int64) + shift
         np.minimum(begins, len(self.codes) - self.length - 1, out=begins)
         return self.codes[begins[:, None] + np.arange(self.length + 1)]
 
@@ -83,7 +83,13 @@ class Windows:
         """Article `index` with the `<eos>` before it and the one after it: its inputs and its targets."""
         return self.codes[int(self.offsets[index]) - 1 : int(self.offsets[index + 1])]
 
-    def _consistent(self) -> bool:
+    def _consistent(self, about: dict[str, Any]) -> bool:
+        counted = {"articles": self.articles, "characters": self.characters, "windows": len(self)}
+        whole = {"length": self.length, "stride": self.stride, "unknown": self.unknown} | counted
+        if not all(type(about.get(name)) is int and about[name] == value for name, value in whole.items()):
+            return False
+        if self.length < 1 or self.stride < 1 or self.scope not in ("article", "stream"):
+            return False
         ends = len(self.offsets) == self.articles + 1 and int(self.offsets[0]) == 1
         inside = len(self.starts) == 0 or int(self.starts[-1]) + self.length + 1 <= len(self.codes)
         return ends and inside and int(self.offsets[-1]) == len(self.codes)
@@ -124,6 +130,7 @@ def write_windows(
     """Write one split, a chunk of articles at a time; `positions` is a type that holds every offset."""
     labels: list[int] = []
     count = {"articles": 0, "characters": 0, "unknown": 0, "windows": 0}
+    (folder / "windows.json").unlink(missing_ok=True)  # from here to its end the folder is not whole
     dtypes = (vocabulary.dtype, positions, np.dtype(np.uint16), positions)
     end = 1
     with ExitStack() as files:

@@ -1,0 +1,140 @@
+"""Training in several processes: torchrun starts them, DistributedDataParallel averages their gradients.
+
+The batch in params.yaml is the global one: each process reads its share of the columns, so that any number of them
+learns from the same batches. Process 0 alone writes.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.distributed.elastic.multiprocessing.api import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+from torch.nn.parallel import DistributedDataParallel
+
+from charloom.errors import InputError, RunError
+from charloom.stage import under_torchrun
+
+
+@dataclass(frozen=True)
+class Group:
+    """The processes of a training, and which of them this one is; alone, every method is free."""
+
+    rank: int = 0
+    size: int = 1
+    local_size: int = 1
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process is the one that writes."""
+        return self.rank == 0
+
+    def share(self, batch_size: int) -> slice:
+        """This process' columns of a global batch."""
+        if batch_size % self.size:
+            raise InputError(f"train.batch_size = {batch_size}: must be a multiple of the {self.size} processes")
+        columns = batch_size // self.size
+        return slice(self.rank * columns, (self.rank + 1) * columns)
+
+    def wrap(self, model: nn.Module) -> nn.Module:
+        """The model for training steps: its backward pass averages the gradients over the group."""
+        return model if self.size == 1 else DistributedDataParallel(model)
+
+    def mean(self, values: Tensor) -> Tensor:
+        """The mean of a tensor over the group."""
+        if self.size > 1:
+            distributed.all_reduce(values)
+            values /= self.size
+        return values
+
+    def gather(self, tensor: Tensor, dim: int) -> Tensor:
+        """The processes' shares of a tensor, joined along `dim` in every process."""
+        if self.size == 1:
+            return tensor
+        parts = [torch.empty_like(tensor) for _ in range(self.size)]
+        distributed.all_gather(parts, tensor.contiguous())
+        return torch.cat(parts, dim)
+
+    def broadcast(self, data: bytes | None) -> bytes | None:
+        """Process 0's bytes in every process: nothing is pickled on the way."""
+        if self.size == 1:
+            return data
+        size = torch.tensor([-1 if data is None else len(data)], device=self.device)
+        distributed.broadcast(size, 0)
+        if size.item() < 0:
+            return None
+        content = torch.empty(int(size.item()), dtype=torch.uint8, device=self.device)
+        if data is not None:
+            content.copy_(torch.frombuffer(bytearray(data), dtype=torch.uint8))
+        distributed.broadcast(content, 0)
+        return content.cpu().numpy().tobytes()
+
+    def any(self, flags: list[bool]) -> list[bool]:
+        """Each flag raised where any process raised it."""
+        if self.size == 1:
+            return flags
+        raised = torch.tensor(flags, dtype=torch.int32, device=self.device)
+        distributed.all_reduce(raised, distributed.ReduceOp.MAX)
+        return [bool(flag) for flag in raised.tolist()]
+
+
+@contextmanager
+def join_group(device: torch.device) -> Iterator[Group]:
+    """Join the processes that torchrun started, each on a GPU of its own; others are a group of one."""
+    if not under_torchrun():
+        yield Group(device=device)
+        return
+    rank, size, local_rank, local_size = (
+        int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+    )
+    if device.type == "cuda":
+        device = torch.device("cuda", local_rank)
+        torch.cuda.set_device(device)
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield Group(rank, size, local_size, device)
+    except RuntimeError as error:
+        if "gloo" not in str(error) and not isinstance(error, distributed.DistError):
+            raise
+        raise RunError(f"process {rank} lost contact with another one of the {size}") from None
+    finally:
+        distributed.destroy_process_group()
+
+
+def launch(script: str, processes: int) -> None:
+    """Run a stage script in several processes on this machine, as torchrun does, and wait for them.
+
+    SIGINT and SIGTERM are passed on, so that they save and stop. Raises RunError where one of them failed.
+    """
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=processes,
+        run_id="charloom",
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",  # a free port
+        max_restarts=0,
+    )
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # until set_threads: torchrun would set it too, with a warning
+    logging.disable(logging.ERROR)  # torchrun's own, over several screens; what failed is said below
+    try:
+        elastic_launch(config, sys.executable)(script)
+    except SignalException:
+        raise RunError("stopped; the next `dvc repro` goes on at the last checkpoint") from None
+    except ChildFailedError as error:
+        rank, failure = error.get_first_failure()
+        how = signal.Signals(-failure.exitcode).name if failure.exitcode < 0 else f"exit code {failure.exitcode}"
+        raise RunError(
+            f"training process {rank} of {processes} ended with {how}; the next `dvc repro` goes on at the last"
+            " checkpoint"
+        ) from None

@@ -1,0 +1,83 @@
+"""What several test files share: real child processes, small corpora, and the real one where it lies at hand."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+CHECKOUT = Path(__file__).parent.parent
+
+Start = Callable[..., "subprocess.Popen[str]"]
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+WriteRows = Callable[[Path, Sequence[tuple[int, str, str]]], Path]
+
+
+def line_of(stream: IO[str] | None) -> str:
+    """The next line of a child process' pipe."""
+    assert stream is not None
+    return stream.readline()
+
+
+@pytest.fixture
+def start_python(tmp_path: Path) -> Iterator[Start]:
+    """Start `python -c code *args` in tmp_path with pipes; what still runs at the end of the test is killed."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(code: str, *args: object) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-u", "-c", code, *map(str, args)],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(CHECKOUT / "src")},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        with process:  # closes its pipes and waits for it
+            pass
+
+
+@pytest.fixture
+def run_python(start_python: Start) -> Run:
+    """Run `python -c code *args` in tmp_path to its end."""
+
+    def run(code: str, *args: object) -> subprocess.CompletedProcess[str]:
+        process = start_python(code, *args)
+        out, err = process.communicate(timeout=60)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def write_rows() -> WriteRows:
+    """Write rows (class, title, description) as AG_NEWS' files have them."""
+
+    def write(path: Path, rows: Sequence[tuple[int, str, str]]) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = (",".join('"' + str(cell).replace('"', '""') + '"' for cell in row) + "\n" for row in rows)
+        path.write_text("".join(lines), encoding="utf-8", newline="")
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def ag_news_26k() -> Path:
+    """26,364 of AG_NEWS' training articles and its whole test split, which lie beside some checkouts."""
+    folder = CHECKOUT.parent / "shared" / "ag_news_26k"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not there")
+    return folder

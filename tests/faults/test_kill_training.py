@@ -1,0 +1,55 @@
+"""A real training killed at random moments ends in the bytes of one that was left alone."""
+
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.pipeline.workspace import UNTRACKED, Workspace, clean_environment, ready_to_train
+
+KILLS = int(os.environ.get("CHARLOOM_KILLS", "5"))  # `make soak` says 20
+LONG = {
+    **UNTRACKED,
+    "model.hidden_size": 128,  # large and saved so often that a good part of the kills fall into a write
+    "model.layers": 2,
+    "model.dropout": 0.2,
+    "train.epochs": 2.0,
+    "train.log_every": 1,
+    "train.checkpoint_every": 0.02,
+}
+
+
+def test_killed_again_and_again_it_ends_in_the_same_bytes(tmp_path: Path) -> None:
+    workspace = ready_to_train(tmp_path / "killed", LONG)
+    undisturbed = workspace.copy(tmp_path / "undisturbed")
+    undisturbed.run_script("train")
+    moments = random.Random(1)
+    positions, writes = [], 0
+    for _ in range(KILLS):
+        positions.append(kill_training(workspace, after_s=moments.uniform(0, 8 / KILLS)))
+        writes += bool(list(workspace.folder.glob(".charloom/checkpoints/*/.*.tmp")))
+    assert all(positions), "each was killed before it was over"
+    workspace.run_script("train")
+    print(f"{KILLS} kills, {writes} of them inside a checkpoint's write; first steps after each: {positions}")
+    assert workspace.digests("train") == undisturbed.digests("train")
+    assert not list(workspace.folder.glob(".charloom/checkpoints/*/.*.tmp"))
+
+
+def kill_training(workspace: Workspace, after_s: float) -> str:
+    """Kill a training `after_s` after its first line; gives that line, empty where it was over by then."""
+    process = subprocess.Popen(
+        [sys.executable, "-u", "stages/train.py"],
+        cwd=workspace.folder,
+        env=clean_environment(PYTHONPATH="src"),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        time.sleep(after_s)
+        over = process.poll() is not None
+        process.kill()
+    return "" if over else line.split("  ")[0]

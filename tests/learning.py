@@ -1,0 +1,61 @@
+"""A small corpus, encoded, and small models and trainings on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from charloom.corpus import read_articles
+from charloom.model import CharModel
+from charloom.parallel import Group
+from charloom.params import ModelParams, Params, TrainParams, load_params
+from charloom.sources import SAMPLE
+from charloom.training import Training
+from charloom.vocab import Vocabulary
+from charloom.windows import Windows, make_windows
+
+CHECKOUT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The embedded sample as windows of 20 symbols."""
+
+    vocabulary: Vocabulary
+    train: Windows
+    valid: Windows
+    test: Windows
+
+
+def encode_sample(folder: Path, *, scope: str = "stream", stride: int = 20) -> Encoded:
+    vocabulary = Vocabulary.build(article.text for article in read_articles(SAMPLE / "train.csv"))
+    params = default_params().windows.model_copy(update={"length": 20, "stride": stride, "scope": scope})
+    make_windows(SAMPLE, folder, vocabulary, params, valid_fraction=0.05, seed=1)
+    return Encoded(vocabulary, *(Windows.load(folder / split) for split in ("train", "valid", "test")))
+
+
+def default_params() -> Params:
+    return load_params(CHECKOUT / "params.yaml")
+
+
+def model_params(**changes: Any) -> ModelParams:
+    small = {"cell": "LSTM", "hidden_size": 12, "layers": 1, "dropout": 0.0}
+    return ModelParams(**{**small, **changes})
+
+
+def train_params(**changes: Any) -> TrainParams:
+    small = {"device": "cpu", "batch_size": 8, "epochs": 0.05, "validate_every": 20, "log_every": 5}
+    return TrainParams(**{**default_params().train.model_dump(), **small, **changes})
+
+
+def small_model(symbols: int, *, seed: int = 1, **changes: Any) -> CharModel:
+    torch.manual_seed(seed)
+    return CharModel(symbols, model_params(**changes))
+
+
+def small_training(encoded: Encoded, model: dict[str, Any] | None = None, **changes: Any) -> Training:
+    network = small_model(len(encoded.vocabulary), **(model or {}))
+    return Training(network, encoded.train, encoded.valid, train_params(**changes), Group())

@@ -1,0 +1,208 @@
+"""Real `dvc repro` runs of the tiny pipeline: what runs, what does not, and that the bytes are the same."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import platform
+import re
+import shutil
+import signal
+import subprocess
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.workspace import STAGES, UNTRACKED, Ended, Workspace, outs, read_stages
+
+DOWNSTREAM = {
+    "evaluate": ({"evaluate.seed": 2}, ["evaluate"]),
+    "train": ({"train.seed": 2}, ["train", "evaluate"]),
+    "windows": ({"windows.stride": 16}, ["windows", "train", "evaluate"]),
+}
+VARIANTS: dict[str, dict[str, object]] = {
+    "RNN": {"model.cell": "RNN"},
+    "GRU of two layers with dropout": {"model.cell": "GRU", "model.layers": 2, "model.dropout": 0.3},
+    "the tutorial's windows, rare characters unknown": {
+        "vocab.min_count": 5,
+        "windows.scope": "article",
+        "windows.stride": 1,
+        "train.batching": "shuffled",
+        "train.epochs": 0.01,
+    },
+}
+OTHER_HOST = "import platform, socket\nplatform.node = socket.gethostname = lambda: 'another-host'\n"
+
+
+def test_the_first_repro_runs_every_stage_and_writes_every_out(first: tuple[Workspace, Ended]) -> None:
+    workspace, ended = first
+    assert tuple(ended.stages) == STAGES
+    assert "warning" not in ended.output
+    declared = {out for stage in read_stages(workspace.folder).values() for out in outs(stage)}
+    assert set(workspace.recorded()) == declared
+    assert all((workspace.folder / out).exists() for out in declared)
+    for stage in STAGES:
+        metrics = json.loads((workspace.folder / "metrics" / f"{stage}.json").read_text())
+        assert metrics
+        assert all(isinstance(value, int | float) for value in metrics.values())
+
+
+def test_a_second_repro_runs_nothing(finished: Workspace) -> None:
+    before = finished.recorded()
+    assert finished.repro().stages == []
+    assert finished.recorded() == before
+
+
+@pytest.mark.parametrize("section", DOWNSTREAM)
+def test_a_change_reruns_only_what_it_touches_and_going_back_nothing(
+    finished: Workspace, tmp_path: Path, section: str
+) -> None:
+    change, expected = DOWNSTREAM[section]
+    workspace = finished.copy(tmp_path / "changed")
+    params = workspace.folder / "params.yaml"
+    before = params.read_text()
+    workspace.set(UNTRACKED | change)
+    assert workspace.repro().stages == expected
+    assert workspace.recorded() != finished.recorded()
+    params.write_text(before)
+    assert workspace.repro().stages == []  # taken from the run cache
+    assert workspace.recorded() == finished.recorded()
+
+
+def test_bad_params_are_one_line_before_any_work(finished: Workspace, tmp_path: Path) -> None:
+    workspace = finished.copy(tmp_path / "bad")
+    workspace.set(UNTRACKED | {"windows.length": 0})
+    ended = workspace.run("dvc", "repro")
+    assert ended.code != 0
+    assert ended.stages == ["windows"]
+    (line,) = ended.lines("error:")
+    assert "windows.length = 0" in line
+    assert "Traceback" not in ended.output
+    assert workspace.recorded() == finished.recorded()
+
+
+def test_another_folder_another_host_and_no_tracker_give_the_same_bytes(
+    finished: Workspace, tmp_path: Path, closed_port: int
+) -> None:
+    tracker = f"http://127.0.0.1:{closed_port}"
+    workspace = finished.copy(tmp_path / "a folder é", results=False, MLFLOW_TRACKING_URI=tracker)
+    (workspace.folder / "src" / "sitecustomize.py").write_text(OTHER_HOST)  # Python imports it at its start
+    ended = workspace.repro()
+    assert tuple(ended.stages) == STAGES
+    assert len(ended.lines("warning: MLflow:")) == 2  # one a tracked stage
+    assert "Traceback" not in ended.output
+    assert workspace.recorded() == finished.recorded()
+    assert workspace.digests("train") == finished.digests("train")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_needs_its_deps_alone_and_gives_the_same_bytes_untracked(
+    finished: Workspace, tmp_path: Path, stage: str
+) -> None:
+    workspace = Workspace(tmp_path / "alone")
+    workspace.folder.mkdir()
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copyfile(finished.folder / name, workspace.folder / name)
+    workspace.set(UNTRACKED)
+    for dep in read_stages(workspace.folder)[stage]["deps"]:
+        source, target = finished.folder / dep, workspace.folder / dep
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, dirs_exist_ok=True)
+        else:
+            shutil.copyfile(source, target)
+    workspace.run_script(stage)
+    assert workspace.digests(stage) == finished.digests(stage)
+
+
+def test_no_out_holds_a_path_a_host_or_a_date(finished: Workspace) -> None:
+    today = datetime.now(timezone.utc)
+    words = [str(finished.folder), finished.folder.name, today.strftime("%Y-%m-%d"), today.strftime("%Y/%m/%d")]
+    if len(platform.node()) > 5:  # a short one stands in other words
+        words.append(platform.node())
+    for stage in STAGES:
+        for name in finished.digests(stage):
+            content = (finished.folder / name).read_bytes()
+            assert not [word for word in words if word.encode() in content], name
+
+
+def test_a_corpus_of_ones_own_is_read_again_when_it_changes(finished: Workspace, tmp_path: Path) -> None:
+    workspace = finished.copy(tmp_path / "own", results=False)
+    workspace.set({"data.source": "corpora/mine"})
+    mine = workspace.folder / "corpora" / "mine"
+    mine.mkdir()
+    for name in ("train.csv", "test.csv"):
+        shutil.copyfile(finished.folder / "data" / "raw" / name, mine / name)
+    assert workspace.repro("vocab").stages == ["download", "vocab"]
+    assert workspace.recorded()["data/vocab.json"] == finished.recorded()["data/vocab.json"]
+    with (mine / "train.csv").open("a", encoding="utf-8", newline="") as file:
+        csv.writer(file, quoting=csv.QUOTE_ALL).writerow((1, "Ω", "a character that the sample lacks"))
+    assert workspace.repro("vocab").stages == ["download", "vocab"]
+    assert "Ω" in (workspace.folder / "data" / "vocab.json").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_variants_of_the_parameters_train(finished: Workspace, tmp_path: Path, name: str) -> None:
+    workspace = finished.copy(tmp_path / "variant")
+    workspace.set(UNTRACKED | VARIANTS[name])
+    stages = STAGES[3:4] if all(key.startswith("model.") for key in VARIANTS[name]) else STAGES[1:4]
+    for stage in stages:
+        workspace.run_script(stage)
+    trained, tiny = (json.loads((run.folder / "metrics/train.json").read_text()) for run in (workspace, finished))
+    symbols = json.loads((workspace.folder / "metrics/vocab.json").read_text())["symbols"]
+    assert trained["best_valid_bpc"] < math.log2(symbols)  # better than knowing nothing
+    assert trained["best_valid_bpc"] != tiny["best_valid_bpc"]
+
+
+def test_a_training_stopped_and_gone_on_with_is_one_run_with_a_whole_curve(
+    finished: Workspace, tmp_path: Path, store: str
+) -> None:
+    from mlflow import MlflowClient
+
+    workspace = finished.copy(tmp_path / "stopped", MLFLOW_TRACKING_URI=store)
+    workspace.set({"train.epochs": 1.5, "tracking.experiment": "stopped"})
+    command = read_stages(workspace.folder)["train"]["cmd"]
+    with subprocess.Popen(
+        ["sh", "-c", f"exec env {command}"],
+        cwd=workspace.folder,
+        env=workspace.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout
+        next(line for line in process.stdout if re.match(r"step \d+/", line))
+        process.send_signal(signal.SIGTERM)
+        assert "error: stopped at step" in process.stdout.read()
+    assert process.returncode == 1
+
+    client = MlflowClient(store)
+    experiment = client.get_experiment_by_name("stopped")
+    assert experiment
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.info.status == "FAILED"
+    stopped_at = max(point.step for point in client.get_metric_history(run.info.run_id, "train/bpc"))
+
+    printed = re.findall(r"^step (\d+)/", workspace.run_script("train").output, re.MULTILINE)
+    assert int(printed[0]) > stopped_at
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.info.status == "FINISHED"
+    with (workspace.folder / "plots" / "history.csv").open() as file:
+        steps = [int(row["step"]) for row in csv.DictReader(file)]
+    assert stopped_at < steps[-1]
+    assert [point.step for point in client.get_metric_history(run.info.run_id, "train/bpc")] == steps
+
+
+def test_a_repro_is_one_finished_run(finished: Workspace, store: str) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(store)
+    experiment = client.get_experiment_by_name("charloom")
+    assert experiment
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.info.status == "FINISHED"
+    scores = json.loads((finished.folder / "metrics/evaluate.json").read_text())
+    assert run.data.metrics["test/bpc"] == scores["bpc"]
+    assert run.data.tags["model_digest"] == finished.digests("train")["models/charloom/model.safetensors"]

@@ -1,0 +1,105 @@
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from charloom.batches import Lanes, Shuffled
+from charloom.corpus import Article
+from charloom.errors import InputError
+from charloom.params import WindowsParams
+from charloom.vocab import Vocabulary
+from charloom.windows import Windows, write_windows
+from tests.learning import encode_sample
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def split(tmp_path_factory: pytest.TempPathFactory) -> Windows:
+    return encode_sample(tmp_path_factory.mktemp("windows")).train
+
+
+def lane_texts(split: Windows, epoch: int = 0, batch_size: int = 4) -> torch.Tensor:
+    """The symbols (batch, steps × length) that an epoch reads along its lanes."""
+    lanes = Lanes(split, batch_size, 1, CPU)
+    return torch.cat([lanes.at(epoch, step)[:-1] for step in range(lanes.steps_per_epoch)]).T
+
+
+def test_lanes_go_on_where_the_step_before_ended(split: Windows) -> None:
+    lanes = Lanes(split, 4, 1, CPU)
+    for step in range(5):
+        assert torch.equal(lanes.at(0, step)[-1], lanes.at(0, step + 1)[0])
+
+
+def test_lanes_read_whole_articles_in_a_fresh_order_each_epoch(split: Windows) -> None:
+    articles = {bytes(split.article(index)[1:]) for index in range(split.articles)}
+    orders = []
+    for epoch in range(2):
+        lane = lane_texts(split, epoch)[0].numpy().astype(np.uint8).tobytes()
+        eos = bytes([int(split.codes[0])])
+        texts = [text + eos for text in lane.split(eos)[:-1]]
+        assert set(texts) <= articles
+        assert len(set(texts)) == len(texts) > 50
+        orders.append(texts)
+    assert orders[0] != orders[1]
+
+
+def test_lanes_leave_out_less_than_a_step_and_a_lane(split: Windows) -> None:
+    symbols = len(split.codes) - 1
+    assert 0 <= symbols - lane_texts(split).numel() < 4 * (split.length + 1)
+
+
+def test_lanes_read_no_symbol_twice(split: Windows) -> None:
+    read = Counter(lane_texts(split).flatten().tolist())
+    there = Counter(split.codes[1:].tolist())
+    assert read <= there
+
+
+def test_a_step_is_a_function_of_seed_epoch_and_step_alone(split: Windows) -> None:
+    for kind in (Lanes, Shuffled):
+        wandered = kind(split, 4, 1, CPU)
+        for epoch, step in ((0, 3), (2, 1), (1, 0)):
+            wandered.at(epoch, step)
+        assert torch.equal(wandered.at(1, 2), kind(split, 4, 1, CPU).at(1, 2))
+        assert not torch.equal(wandered.at(1, 2), kind(split, 4, 2, CPU).at(1, 2))
+
+
+def test_columns_divide_a_batch(split: Windows) -> None:
+    for kind in (Lanes, Shuffled):
+        batches = kind(split, 4, 1, CPU)
+        halves = [batches.at(0, 5, slice(0, 2)), batches.at(0, 5, slice(2, 4))]
+        assert torch.equal(torch.cat(halves, 1), batches.at(0, 5))
+
+
+def test_shuffled_reads_every_window_once_an_epoch(tmp_path: Path) -> None:
+    split = encode_sample(tmp_path, scope="article", stride=7).train
+    batches = Shuffled(split, 4, 1, CPU)
+    read = torch.cat([batches.at(0, step).T for step in range(batches.steps_per_epoch)]).tolist()
+    windows = Counter(map(tuple, split.gather(np.arange(len(split))).tolist()))
+    assert Counter(map(tuple, read)) <= windows
+    assert len(windows) - len(set(map(tuple, read))) < 4
+
+
+def test_shuffled_draws_a_fresh_offset_each_epoch_in_a_stream(split: Windows) -> None:
+    batches = Shuffled(split, len(split), 1, CPU)
+    first_symbols = [sorted(batches.at(epoch, 0).T.tolist()) for epoch in range(2)]
+    assert first_symbols[0] != first_symbols[1]
+
+
+@pytest.mark.parametrize("symbols", [300, 70_000])
+def test_ids_beyond_a_byte_come_out_as_they_are(tmp_path: Path, symbols: int) -> None:
+    text = "".join(chr(0x20000 + index) for index in range(symbols))
+    vocabulary = Vocabulary.build([text])
+    params = WindowsParams(length=5, stride=5, scope="stream")
+    write_windows(tmp_path, [Article(1, text)], vocabulary, params, np.dtype(np.uint32))
+    lanes = Lanes(Windows.load(tmp_path), 1, 1, CPU)
+    read = torch.cat([lanes.at(0, step)[:-1, 0] for step in range(lanes.steps_per_epoch)])
+    assert read.tolist() == list(range(symbols))
+
+
+def test_too_large_a_batch_is_an_error_that_says_so(split: Windows) -> None:
+    for kind in (Lanes, Shuffled):
+        with pytest.raises(InputError, match=r"train\.batch_size = 1000000"):
+            kind(split, 1_000_000, 1, CPU)

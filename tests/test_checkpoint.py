@@ -1,0 +1,127 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from charloom.checkpoint import Checkpoint, Checkpoints, load_model, save_model
+from charloom.errors import InputError
+from charloom.files import file_digest
+from charloom.vocab import Vocabulary
+from tests.learning import small_model
+
+VOCABULARY = Vocabulary.build(["to be or not to be"])
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    save_model(tmp_path, small_model(len(VOCABULARY)), VOCABULARY, "key")
+    return tmp_path
+
+
+def checkpoint(step: int) -> Checkpoint:
+    return Checkpoint({"model.a": torch.full((3,), float(step)), "model.b": torch.ones(1)}, {"step": step})
+
+
+def test_a_model_comes_back_as_it_was(tmp_path: Path) -> None:
+    model = small_model(len(VOCABULARY), cell="GRU", layers=2, dropout=0.25)
+    digest = save_model(tmp_path, model, VOCABULARY, "key")
+    loaded = load_model(tmp_path)
+    assert (loaded.vocabulary, loaded.train_key, loaded.digest) == (VOCABULARY, "key", digest)
+    assert digest == file_digest(tmp_path / "model.safetensors")
+    assert loaded.model.params == model.params
+    assert not loaded.model.training
+    ids = torch.randint(len(VOCABULARY), (5, 2))
+    assert torch.equal(loaded.model(ids)[0], model.eval()(ids)[0])
+
+
+def test_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:
+    digests = {save_model(tmp_path / name, small_model(len(VOCABULARY)), VOCABULARY, "key") for name in "ab"}
+    assert len(digests) == 1
+
+
+@pytest.mark.parametrize("name", ["model.json", "model.safetensors"])
+def test_a_missing_file_is_named(saved: Path, name: str) -> None:
+    (saved / name).unlink()
+    with pytest.raises(InputError, match=name):
+        load_model(saved)
+
+
+@pytest.mark.parametrize("size", [0, 7, 100, -1])
+def test_truncated_weights_are_refused(saved: Path, size: int) -> None:
+    weights = saved / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:size])
+    with pytest.raises(InputError, match=r"model\.safetensors"):
+        load_model(saved)
+
+
+def test_weights_of_another_model_are_refused(saved: Path, tmp_path: Path) -> None:
+    save_model(tmp_path / "other", small_model(len(VOCABULARY), seed=2), VOCABULARY, "key")
+    (tmp_path / "other/model.safetensors").replace(saved / "model.safetensors")
+    with pytest.raises(InputError, match="not the weights"):
+        load_model(saved)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"version": 1', '"version": 2'),
+        ('"cell": "LSTM"', '"cell": "os.system"'),
+        ('"hidden_size": 12', '"hidden_size": 60000'),
+        ('"hidden_size": 12', '"hidden_size": 13'),
+        ('"layers": 1', '"layers": "many"'),
+        ('"characters": [', '"letters": ['),
+    ],
+)
+def test_a_description_that_does_not_fit_is_refused(saved: Path, old: str, new: str) -> None:
+    about = saved / "model.json"
+    text = about.read_text(encoding="utf-8")
+    assert old in text
+    about.write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(InputError, match="model"):
+        load_model(saved)
+
+
+def test_the_last_checkpoint_is_read(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path)
+    assert checkpoints.read() is None
+    for step in (1, 2, 3):
+        checkpoints.save(checkpoint(step))
+    data = checkpoints.read()
+    assert data is not None
+    read = Checkpoint.from_bytes(data)
+    assert read.state == {"step": 3}
+    assert read.group("model")["a"].tolist() == [3.0] * 3
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(checkpoint(1))
+    checkpoints.save(checkpoint(2))
+    last = tmp_path / "last.safetensors"
+    last.write_bytes(last.read_bytes()[:-5])
+    data = checkpoints.read()
+    assert data is not None
+    assert Checkpoint.from_bytes(data).state == {"step": 1}
+    assert "passing over" in capsys.readouterr().out
+
+
+def test_a_checkpoint_of_another_version_is_not_one(tmp_path: Path) -> None:
+    data = checkpoint(1).to_bytes().replace(b'"version": 1', b'"version": 9')
+    with pytest.raises(ValueError, match="version"):
+        Checkpoint.from_bytes(data)
+
+
+def test_a_recorded_result_is_trained_again_and_a_lost_one_is_not(tmp_path: Path) -> None:
+    result, lock = tmp_path / "model.safetensors", tmp_path / "dvc.lock"
+    result.write_bytes(b"weights")
+    checkpoints = Checkpoints(tmp_path / "key")
+    checkpoints.save(checkpoint(1))
+    checkpoints.forget_if_recorded(lock)
+    checkpoints.note_finished(result)
+    checkpoints.forget_if_recorded(lock)
+    lock.write_text("md5: 0123")
+    checkpoints.forget_if_recorded(lock)
+    assert checkpoints.read() is not None
+    lock.write_text(f"md5: {file_digest(result, 'md5')}")
+    checkpoints.forget_if_recorded(lock)
+    assert checkpoints.read() is None

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.conftest import Run, Start, line_of
+
+RAISE = """
+from charloom.errors import CharloomError, InputError, RunError, exit_with
+def main():
+    {statement}
+exit_with(main)
+"""
+
+
+@pytest.mark.parametrize(
+    ("statement", "code", "line"),
+    [
+        ("raise InputError('params.yaml: seed is missing')", 2, "error: params.yaml: seed is missing\n"),
+        ("raise RunError('the loss is not finite')", 1, "error: the loss is not finite\n"),
+        ("raise CharloomError('no')", 1, "error: no\n"),
+        ("raise KeyboardInterrupt", 130, "error: interrupted\n"),
+        ("open('nowhere/file')", 1, "error: nowhere/file: No such file or directory\n"),
+        ("raise OSError(28, 'No space left on device')", 1, "error: input/output: No space left on device\n"),
+        ("pass", 0, ""),
+    ],
+)
+def test_each_failure_has_its_exit_code_and_one_line_on_stderr(
+    run_python: Run, statement: str, code: int, line: str
+) -> None:
+    done = run_python(RAISE.format(statement=statement))
+    assert (done.returncode, done.stderr, done.stdout) == (code, line, "")
+
+
+def test_ctrl_c_ends_with_130_and_one_line(start_python: Start) -> None:
+    process = start_python(RAISE.format(statement="import time; print('ready'); time.sleep(60)"))
+    assert line_of(process.stdout) == "ready\n"
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=10)
+    assert (process.returncode, err) == (130, "error: interrupted\n")
+
+
+def test_whitespace_and_newlines_of_a_message_are_folded_into_one_line(run_python: Run) -> None:
+    done = run_python(RAISE.format(statement=r"raise InputError('  first\n\n  second\r\n\tthird ')"))
+    assert done.stderr == "error: first second third\n"
+
+
+def test_terminal_sequences_in_a_message_are_shown_not_obeyed(run_python: Run) -> None:
+    done = run_python(RAISE.format(statement=r"raise InputError('key \x1b[31m red é')"))
+    assert done.stderr == "error: key \\x1b[31m red é\n"
+
+
+@pytest.mark.parametrize("statement", ["raise ValueError('a bug')", "raise OSError('without a number')"])
+def test_a_bug_keeps_its_traceback(run_python: Run, statement: str) -> None:
+    done = run_python(RAISE.format(statement=statement))
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr

@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from charloom.errors import InputError
+from charloom.files import (
+    atomic_path,
+    file_digest,
+    main_checkout,
+    read_json,
+    value_digest,
+    write_csv,
+    write_json,
+    write_text,
+)
+from tests.conftest import Run, Start, line_of
+
+HOLD = """
+import sys
+from pathlib import Path
+from charloom.files import exclusive
+with exclusive(Path("locks/a.lock"), "the test"):
+    print("held")
+    sys.stdin.read()
+"""
+
+WRITE_AND_WAIT = """
+import sys
+from pathlib import Path
+from charloom.files import atomic_path
+with atomic_path(Path("a.txt")) as temporary:
+    temporary.write_text("half")
+    print("written")
+    sys.stdin.read()
+"""
+
+
+def test_atomic_path_makes_folders_and_leaves_nothing_but_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "er" / "a.txt"
+    with atomic_path(path) as temporary:
+        temporary.write_text("new")
+        assert not path.exists()
+    assert path.read_text() == "new"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_atomic_path_keeps_the_old_file_when_the_block_fails(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def fail() -> None:
+        with atomic_path(path) as temporary:
+            temporary.write_text("half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_atomic_path_keeps_the_old_file_when_its_process_is_killed(start_python: Start, tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    process = start_python(WRITE_AND_WAIT)
+    assert line_of(process.stdout) == "written\n"
+    process.send_signal(signal.SIGKILL)
+    process.wait(timeout=10)
+    assert path.read_text() == "old"
+
+
+def test_write_text_writes_utf8_with_plain_newlines(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.txt", "é\n")
+    assert (tmp_path / "a.txt").read_bytes() == b"\xc3\xa9\n"
+
+
+def test_write_json_gives_the_same_bytes_for_the_same_value(tmp_path: Path) -> None:
+    value = {"b": [1, 2.5, None], "a": {"é": True}}
+    write_json(tmp_path / "1.json", value)
+    write_json(tmp_path / "2.json", json.loads(json.dumps(value)))
+    assert (tmp_path / "1.json").read_bytes() == (tmp_path / "2.json").read_bytes()
+    assert "é" in (tmp_path / "1.json").read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "1.json").read_bytes()) == value
+
+
+def test_write_json_refuses_nan_and_keeps_the_old_file(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", 1)
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(tmp_path / "a.json", float("nan"))
+    assert (tmp_path / "a.json").read_text() == "1\n"
+
+
+def test_write_csv_writes_a_header_and_quotes_where_needed(tmp_path: Path) -> None:
+    write_csv(tmp_path / "a.csv", ["step", "text"], [(1, 'a "b", c'), (2, None)])
+    assert (tmp_path / "a.csv").read_bytes() == b'step,text\n1,"a ""b"", c"\n2,\n'
+
+
+def test_read_json_gives_what_write_json_wrote(tmp_path: Path) -> None:
+    value = {"format": "thing", "version": 1, "x": [1, "é"]}
+    write_json(tmp_path / "a.json", value)
+    assert read_json(tmp_path / "a.json", kind="thing", version=1) == value
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "no such file"),
+        (b"", "not readable as JSON"),
+        (b'{"format": "thing", ', "not readable as JSON"),
+        (b"\xff\xfe", "not readable as JSON"),
+        (b"[" * 100_000, "not readable as JSON"),
+        (b'{"a": ' * 100_000, "not readable as JSON"),
+        (b"1" * 5000, "not readable as JSON"),
+        (b"[1]", "expected thing, found other JSON"),
+        (b"null", "expected thing, found other JSON"),
+        (b'{"version": 1}', "expected thing, found other JSON"),
+        (b'{"format": "other", "version": 1}', "expected thing of format version 1, found 'other' of version 1"),
+        (b'{"format": "thing", "version": 2}', "expected thing of format version 1, found 'thing' of version 2"),
+        (b'{"format": "thing"}', "found 'thing' of version None"),
+        (b'{"format": ["thing"], "version": {}}', "found ['thing'] of version {}"),
+    ],
+)
+def test_read_json_says_which_file_is_wrong_and_why(tmp_path: Path, content: bytes | None, says: str) -> None:
+    path = tmp_path / "a.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        read_json(path, kind="thing", version=1)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert says in str(caught.value)
+
+
+def test_read_json_of_a_folder_is_an_input_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="not readable as JSON"):
+        read_json(tmp_path, kind="thing", version=1)
+
+
+@pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, (1 << 20) + 1])
+def test_file_digest_is_that_of_all_the_bytes(tmp_path: Path, size: int) -> None:
+    (tmp_path / "a").write_bytes(b"x" * size)
+    assert file_digest(tmp_path / "a") == hashlib.sha256(b"x" * size).hexdigest()
+    assert file_digest(tmp_path / "a", "md5") == hashlib.md5(b"x" * size, usedforsecurity=False).hexdigest()
+
+
+def test_value_digest_ignores_the_order_of_keys_and_nothing_else() -> None:
+    assert value_digest({"a": 1, "b": {"c": 2, "d": 3}}) == value_digest({"b": {"d": 3, "c": 2}, "a": 1})
+    assert value_digest({"a": [1, 2]}) != value_digest({"a": [2, 1]})
+    assert value_digest({"a": 1}) != value_digest({"a": "1"})
+
+
+def test_the_second_process_says_who_holds_the_lock_and_waits(
+    start_python: Start, run_python: Run, tmp_path: Path
+) -> None:
+    hold = HOLD + 'Path("log").open("a").write("out ")'
+    run_python(hold)  # one before them, whose number must be gone from the lock file
+    first = start_python(hold)
+    assert line_of(first.stdout) == "held\n"
+    second = start_python(HOLD.replace('print("held")', 'print(Path("log").read_text())'))
+    assert line_of(second.stdout) == f"waiting for process {first.pid}: it is using the test\n"
+    time.sleep(0.2)  # a second one that did not wait would read the log now
+    assert first.communicate(timeout=10) == ("", "")
+    assert line_of(second.stdout) == "out out \n"
+
+
+def test_the_lock_of_a_killed_holder_is_free(start_python: Start, run_python: Run) -> None:
+    holder = start_python(HOLD)
+    assert line_of(holder.stdout) == "held\n"
+    holder.send_signal(signal.SIGKILL)
+    holder.wait(timeout=10)
+    assert run_python(HOLD).stdout == "held\n"
+
+
+def test_the_lock_is_free_after_a_failure_in_its_block(run_python: Run) -> None:
+    assert run_python(HOLD.replace("sys.stdin.read()", "raise ZeroDivisionError")).returncode == 1
+    assert run_python(HOLD).stdout == "held\n"
+
+
+def test_main_checkout_is_where_dvc_says_else_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    assert main_checkout() == tmp_path.resolve()
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "main" / ".." / "other"))
+    assert main_checkout() == Path(os.path.realpath(tmp_path / "other"))

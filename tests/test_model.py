@@ -1,0 +1,92 @@
+import pytest
+import torch
+
+from charloom.model import join, parts
+from tests.learning import small_model
+
+CELLS = ("RNN", "LSTM", "GRU")
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("layers", [1, 2])
+def test_gives_logits_for_every_symbol_and_a_state_a_layer(cell: str, layers: int) -> None:
+    model = small_model(7, cell=cell, layers=layers)
+    logits, state = model(torch.randint(7, (5, 3)))
+    assert logits.shape == (5, 3, 7)
+    assert [part.shape for part in parts(state)] == [(layers, 3, 12)] * (2 if cell == "LSTM" else 1)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_text_can_be_streamed(cell: str) -> None:
+    model = small_model(7, cell=cell, layers=2)
+    ids = torch.randint(7, (9, 3))
+    whole, end = model(ids)
+    first, state = model(ids[:4])
+    second, streamed_end = model(ids[4:], state)
+    torch.testing.assert_close(torch.cat((first, second)), whole)
+    torch.testing.assert_close(parts(streamed_end), parts(end))
+
+
+def test_input_is_one_hot_so_that_unseen_symbols_get_no_gradient() -> None:
+    model = small_model(7)
+    logits, _ = model(torch.tensor([[1], [4]]))
+    logits.sum().backward()
+    weights = model.get_parameter("rnn.weight_ih_l0")
+    assert weights.grad is not None
+    used = weights.grad.abs().sum(0) > 0
+    assert used.tolist() == [False, True, False, False, True, False, False]
+
+
+def test_forget_gates_start_open() -> None:
+    model = small_model(7, layers=2)
+    for layer in range(2):
+        biases = model.get_parameter(f"rnn.bias_ih_l{layer}") + model.get_parameter(f"rnn.bias_hh_l{layer}")
+        _, forget, _, _ = biases.split(12)
+        assert forget.tolist() == [1.0] * 12
+        assert float(biases.detach().sum()) == 12
+
+
+def test_recurrent_weights_start_orthogonal() -> None:
+    for gate in small_model(7, cell="GRU").get_parameter("rnn.weight_hh_l0").detach().split(12):
+        torch.testing.assert_close(gate @ gate.T, torch.eye(12))
+
+
+def test_dropout_acts_in_training_only() -> None:
+    model = small_model(7, layers=2, dropout=0.5)
+    ids = torch.randint(7, (6, 3))
+    assert not torch.equal(model(ids)[0], model(ids)[0])
+    model.eval()
+    assert torch.equal(model(ids)[0], model(ids)[0])
+
+
+def test_size_counts_every_weight() -> None:
+    symbols, hidden = 7, 12
+    lstm = 4 * hidden * (symbols + hidden + 2)
+    assert small_model(symbols).size() == lstm + symbols * (hidden + 1)
+
+
+def test_gradient_is_the_slope_of_the_loss() -> None:
+    model = small_model(5).double()
+    ids = torch.randint(5, (6, 2))
+
+    def loss() -> torch.Tensor:
+        return torch.nn.functional.cross_entropy(model(ids[:-1])[0].flatten(0, 1), ids[1:].flatten())
+
+    loss().backward()
+    for weights in model.parameters():
+        assert weights.grad is not None
+        at = int(weights.grad.abs().argmax())
+        with torch.no_grad():
+            before = weights.view(-1)[at].item()
+            weights.view(-1)[at] = before + 1e-5
+            higher = loss().item()
+            weights.view(-1)[at] = before - 1e-5
+            lower = loss().item()
+            weights.view(-1)[at] = before
+        assert weights.grad.view(-1)[at].item() == pytest.approx((higher - lower) / 2e-5, rel=1e-5)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_states_come_apart_and_together(count: int) -> None:
+    tensors = [torch.ones(1) for _ in range(count)]
+    assert parts(join(tensors)) == tensors

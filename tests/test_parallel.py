@@ -1,0 +1,97 @@
+"""Training in several real processes, through the stage script as a user runs it."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from charloom.errors import InputError
+from charloom.history import read_history
+from charloom.parallel import Group
+from tests.pipeline.workspace import UNTRACKED, Workspace, clean_environment, ready_to_train
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    return ready_to_train(tmp_path_factory.mktemp("prepared"), {**UNTRACKED, "train.epochs": 1.0})
+
+
+def start_training(workspace: Workspace) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-u", "stages/train.py"],
+        cwd=workspace.folder,
+        env=clean_environment(PYTHONPATH="src"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def wait_for_checkpoint(workspace: Workspace) -> None:
+    deadline = time.monotonic() + 60
+    while not list(workspace.folder.glob(".charloom/checkpoints/*/last.safetensors")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_batch_is_divided_evenly_or_not_at_all() -> None:
+    shares = [Group(rank=rank, size=3).share(12) for rank in range(3)]
+    assert [column for share in shares for column in range(12)[share]] == list(range(12))
+    with pytest.raises(InputError, match=r"train\.batch_size = 8: must be a multiple of the 3 processes"):
+        Group(size=3).share(8)
+
+
+def test_alone_a_group_changes_nothing() -> None:
+    group = Group()
+    assert group.leads
+    assert group.any([True, False]) == [True, False]
+    assert group.broadcast(b"x") == b"x"
+    assert group.broadcast(None) is None
+
+
+def test_two_processes_learn_as_one(prepared: Workspace, tmp_path: Path) -> None:
+    histories = []
+    for processes in (1, 2):
+        workspace = prepared.copy(tmp_path / str(processes))
+        workspace.set({"train.processes": processes})
+        workspace.run_script("train")
+        histories.append(read_history(workspace.folder / "plots/history.csv"))
+    assert len(histories[0]) == len(histories[1]) > 5
+    for alone, shared in zip(*histories, strict=True):
+        assert shared.step == alone.step
+        assert shared.loss_nats == pytest.approx(alone.loss_nats, abs=1e-4)
+        assert shared.valid_bpc == (None if alone.valid_bpc is None else pytest.approx(alone.valid_bpc, abs=1e-4))
+
+
+def test_a_killed_worker_ends_the_stage_and_the_next_run_goes_on(prepared: Workspace, tmp_path: Path) -> None:
+    undisturbed, killed = (prepared.copy(tmp_path / name) for name in ("undisturbed", "killed"))
+    settings = {"train.processes": 2, "train.epochs": 6.0, "train.checkpoint_every": 0.1}
+    for workspace in (undisturbed, killed):
+        workspace.set(settings)
+    undisturbed.run_script("train")
+    with start_training(killed) as process:
+        wait_for_checkpoint(killed)
+        psutil.Process(process.pid).children()[-1].kill()
+        output = process.communicate(timeout=60)[0]
+    assert process.returncode == 1
+    assert "ended with SIGKILL; the next `dvc repro` goes on at the last checkpoint" in output
+    assert "Traceback" not in output
+    assert not (killed.folder / "models").exists()
+    killed.run_script("train")
+    assert killed.digests("train") == undisturbed.digests("train")
+
+
+def test_a_stop_reaches_every_process_and_saves(prepared: Workspace, tmp_path: Path) -> None:
+    workspace = prepared.copy(tmp_path)
+    workspace.set({"train.processes": 2, "train.epochs": 50.0, "train.checkpoint_every": 0.1})
+    with start_training(workspace) as process:
+        wait_for_checkpoint(workspace)
+        process.send_signal(signal.SIGTERM)
+        output = process.communicate(timeout=60)[0]
+    assert process.returncode == 1
+    assert "goes on" in output
+    assert "Traceback" not in output

@@ -1,0 +1,148 @@
+"""The scripts that people and the tests start: a workspace beside the checkout, and the demo."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from charloom.params import load_params
+from tests.conftest import CHECKOUT
+
+COPIED = ("dvc.yaml", "params.yaml", ".dvcignore", ".dvc/config", "corpora/README.md", "stages", "scripts", "src")
+# Stands in for dvc: notes the tracker it would use, writes what the demo shows, and ends as it is told.
+DVC = """#!/bin/sh
+echo "$@ $MLFLOW_TRACKING_URI" > called
+mkdir -p metrics reports
+echo '{"bpc": 2.5, "perplexity": 5.75}' > metrics/evaluate.json
+echo '=== greedy ===' > reports/samples.txt
+exit ${DVC_EXIT:-0}
+"""
+
+
+class Ended(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+def run(script: Path, *arguments: object, **variables: str) -> Ended:
+    """Run a script to its end."""
+    command = [sys.executable, str(script), *map(str, arguments)]
+    environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment | variables, check=False)
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def make_workspace(folder: Path, *settings: str) -> Ended:
+    return run(CHECKOUT / "scripts" / "workspace.py", folder, *settings)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout of its own, with a stand-in for dvc in bin/."""
+    for name in COPIED:
+        target = tmp_path / "checkout" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if (CHECKOUT / name).is_dir():
+            shutil.copytree(CHECKOUT / name, target, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        else:
+            shutil.copyfile(CHECKOUT / name, target)
+    dvc = tmp_path / "bin" / "dvc"
+    dvc.parent.mkdir()
+    dvc.write_text(DVC)
+    dvc.chmod(0o755)
+    return tmp_path / "checkout"
+
+
+def run_demo(checkout: Path, **variables: str) -> Ended:
+    path = os.pathsep.join((str(checkout.parent / "bin"), os.environ["PATH"]))
+    return run(checkout / "scripts" / "demo.py", PATH=path, **variables)
+
+
+def test_a_workspace_has_the_settings_and_keeps_the_comments(tmp_path: Path) -> None:
+    settings = ["train.learning_rate=1e-3", "windows.scope=article", "train.batching=shuffled", "data.mirror=/m n"]
+    assert make_workspace(tmp_path / "w", *settings, "evaluate.temperatures=[0.7]").code == 0
+    before, after = load_params(CHECKOUT / "params.yaml").flat(), load_params(tmp_path / "w" / "params.yaml").flat()
+    assert {name: value for name, value in after.items() if value != before[name]} == {
+        "train.learning_rate": 0.001,
+        "windows.scope": "article",
+        "train.batching": "shuffled",
+        "data.mirror": "/m n",
+        "evaluate.temperatures": [0.7],
+    }
+    comments = [
+        [line.partition("#")[2] for line in (folder / "params.yaml").read_text().splitlines() if "#" in line]
+        for folder in (CHECKOUT, tmp_path / "w")
+    ]
+    assert comments[0] == comments[1]
+
+
+@pytest.mark.parametrize("key", ["train.epoch", "trains.epochs", "epochs", "train"])
+def test_an_unknown_key_is_an_error_before_anything_is_written(tmp_path: Path, key: str) -> None:
+    ended = make_workspace(tmp_path / "w", f"{key}=1")
+    assert ended.code != 0
+    assert ended.err == f"error: params.yaml has no {key}\n"
+    assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",), ("folder", "train.epochs")])
+def test_wrong_arguments_get_the_usage_and_make_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = run(CHECKOUT / "scripts" / "workspace.py", *arguments)
+    assert ended.code != 0
+    assert "workspace.py FOLDER" in ended.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_workspace_made_again_has_new_code_and_its_old_results(tmp_path: Path) -> None:
+    workspace = tmp_path / "w"
+    assert make_workspace(workspace, "train.epochs=1.0").code == 0
+    kept = ["data/raw/train.csv", "metrics/train.json", "dvc.lock", ".dvc/cache/files", "corpora/mine/train.csv"]
+    stale = ["src/charloom/removed.py", "stages/removed.py"]
+    for name in kept + stale:
+        (workspace / name).parent.mkdir(parents=True, exist_ok=True)
+        (workspace / name).write_text("x")
+    assert make_workspace(workspace, "train.epochs=2.0").code == 0
+    assert [name for name in kept + stale if (workspace / name).exists()] == kept
+    assert load_params(workspace / "params.yaml").train.epochs == 2.0
+
+
+def test_a_workspace_brings_no_results_of_the_checkout(checkout: Path, tmp_path: Path) -> None:
+    for name in ("data/vocab.json", "mlflow.db", "dvc.lock", "corpora/mine/train.csv", "stages/__pycache__/x.pyc"):
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / name).write_text("x")
+    assert run(checkout / "scripts" / "workspace.py", tmp_path / "w").code == 0
+    found = {path.name for path in (tmp_path / "w").iterdir()}
+    assert found == {".dvc", ".dvcignore", "corpora", "dvc.yaml", "params.yaml", "src", "stages"}
+    assert not list((tmp_path / "w").rglob("__pycache__"))
+    assert not (tmp_path / "w" / "corpora" / "mine").exists()
+
+
+def test_the_demo_runs_the_sample_and_shows_what_came_out(checkout: Path) -> None:
+    before = (checkout / "params.yaml").read_bytes()
+    ended = run_demo(checkout)
+    assert ended.code == 0, ended.err
+    assert load_params(checkout / "demo" / "params.yaml").data.source == "sample"
+    assert (checkout / "params.yaml").read_bytes() == before
+    assert (checkout / "demo" / "called").read_text() == f"repro sqlite:///{checkout / 'mlflow.db'}\n"
+    for shown in ("=== greedy ===", "2.500 bits per character", "perplexity 5.75", "demo/reports/history.png"):
+        assert shown in ended.out
+
+
+def test_the_demo_takes_another_tracker_where_one_is_set(checkout: Path) -> None:
+    assert run_demo(checkout, MLFLOW_TRACKING_URI="http://tracker:5000").code == 0
+    assert (checkout / "demo" / "called").read_text() == "repro http://tracker:5000\n"
+
+
+def test_a_demo_that_fails_ends_with_dvcs_exit_code(checkout: Path) -> None:
+    ended = run_demo(checkout, DVC_EXIT="7")
+    assert ended.code == 7
+    assert "bits per character" not in ended.out

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import CHECKOUT, Run, Start, line_of
+
+STAGE = """
+import sys
+from charloom.stage import run_stage
+
+def work(params):
+    print("working with seed", params.train.seed)
+    sys.stdin.read()
+
+run_stage("toy", work)
+"""
+
+LOOP = """
+import time
+from charloom.errors import exit_with
+from charloom.stage import stop_requests
+
+def main():
+    with stop_requests() as stopping:
+        print("ready")
+        while not stopping():
+            time.sleep(0.01)
+        print("asked to stop")
+        if {stubborn}:
+            time.sleep(60)
+    print("after the block")
+    time.sleep(60)
+
+exit_with(main)
+"""
+
+
+@pytest.fixture(autouse=True)
+def params_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    return Path(shutil.copyfile(CHECKOUT / "params.yaml", tmp_path / "params.yaml"))
+
+
+def test_a_stage_works_with_the_parameters_of_its_folder(run_python: Run) -> None:
+    done = run_python(STAGE)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "working with seed 1\n", "")
+
+
+def test_bad_parameters_end_a_stage_before_its_work(run_python: Run, params_file: Path) -> None:
+    text = params_file.read_text(encoding="utf-8")
+    params_file.write_text(text.replace("batch_size: 16", "batch_size: -3"), encoding="utf-8")
+    done = run_python(STAGE)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: params.yaml: train.batch_size = -3: must be greater than or equal to 1\n"
+
+
+def test_a_second_stage_waits_for_the_first_and_says_so(start_python: Start) -> None:
+    first = start_python(STAGE)
+    assert line_of(first.stdout) == "working with seed 1\n"
+    second = start_python(STAGE)
+    assert line_of(second.stdout) == f"waiting for process {first.pid}: it is using stage toy here\n"
+    first.communicate(timeout=10)
+    assert line_of(second.stdout) == "working with seed 1\n"
+
+
+def test_another_stage_does_not_wait(start_python: Start, run_python: Run) -> None:
+    first = start_python(STAGE)
+    assert line_of(first.stdout) == "working with seed 1\n"
+    assert run_python(STAGE.replace("toy", "other")).stdout == "working with seed 1\n"
+
+
+def test_a_worker_of_torchrun_works_under_the_lock_of_its_stage(
+    start_python: Start, run_python: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = start_python(STAGE)
+    assert line_of(first.stdout) == "working with seed 1\n"
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "charloom")
+    assert run_python(STAGE).stdout == "working with seed 1\n"
+
+
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+def test_one_request_is_noted_and_a_second_ends_the_process(
+    start_python: Start, first: signal.Signals, second: signal.Signals
+) -> None:
+    process = start_python(LOOP.format(stubborn=True))
+    assert line_of(process.stdout) == "ready\n"
+    process.send_signal(first)
+    assert line_of(process.stdout) == "asked to stop\n"
+    assert process.poll() is None
+    process.send_signal(second)
+    assert process.communicate(timeout=10) == ("", "")
+    assert process.returncode == -second
+
+
+def test_a_worker_of_torchrun_is_not_ended_by_a_second_request(
+    start_python: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "charloom")
+    process = start_python(LOOP.format(stubborn=True).replace("time.sleep(60)", "time.sleep(0.3)"))
+    assert line_of(process.stdout) == "ready\n"
+    process.send_signal(signal.SIGINT)
+    assert line_of(process.stdout) == "asked to stop\n"
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=10) == ("after the block\n", "")
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
+def test_after_the_block_signals_act_as_before_it(start_python: Start, number: signal.Signals, code: int) -> None:
+    process = start_python(LOOP.format(stubborn=False))
+    assert line_of(process.stdout) == "ready\n"
+    process.send_signal(number)
+    assert line_of(process.stdout) == "asked to stop\n"
+    assert line_of(process.stdout) == "after the block\n"
+    process.send_signal(number)
+    process.wait(timeout=10)
+    assert process.returncode == code

@@ -1,0 +1,47 @@
+"""A main checkout with a store, and a workspace elsewhere."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from charloom.files import write_json, write_text
+from charloom.history import write_history
+from tests.tracking.tracked import FILES, HISTORY, Tracked
+
+
+@pytest.fixture(scope="session")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite store with its tables made, which takes MLflow five seconds, and nothing in it."""
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("tables") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A main checkout, with an awkward name, while the process runs elsewhere."""
+    folder = tmp_path / "main checkout é"
+    folder.mkdir()
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_HTTP_REQUEST_TIMEOUT", "MLFLOW_HTTP_REQUEST_MAX_RETRIES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DVC_ROOT", str(folder))
+    return folder
+
+
+@pytest.fixture
+def tracked(root: Path, tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tracked:
+    """A workspace elsewhere whose stages have run."""
+    shutil.copyfile(tables, root / "mlflow.db")
+    workspace = tmp_path / "elsewhere"
+    for name, text in FILES.items():
+        write_text(workspace / name, text)
+    write_history(workspace / "plots/history.csv", HISTORY)
+    write_json(workspace / "metrics/evaluate.json", {"bpc": 2.25, "perplexity": 4.5})
+    write_json(workspace / "metrics/vocab.json", {"symbols": 82})
+    monkeypatch.chdir(workspace)
+    return Tracked(root, workspace)

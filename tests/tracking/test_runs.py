@@ -1,0 +1,186 @@
+"""Which run MLflow holds after which stages ran, in a real SQLite store: DESIGN.md's contract."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from charloom.tracking import BATCH
+from tests.tracking.tracked import FILES, HISTORY, KEYS, STEPS, Tracked, card, record
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric
+
+
+def test_train_then_evaluate_is_one_complete_run(tracked: Tracked) -> None:
+    tracked.train()
+    tracked.evaluate()
+    (run,) = tracked.runs()
+    assert run.info.status == "FINISHED"
+    assert run.info.run_name == "LSTM-256x1 sample"
+    assert run.data.params == {"model.cell": "LSTM", "train.seed": "1", "evaluate.seed": "1"}
+    assert run.data.tags.items() >= card(KEYS, "train's machine").tags.items()
+    assert tracked.curve(run) == [(each.step, each.bpc) for each in HISTORY]
+    assert tracked.curve(run, "valid/bpc") == [(step, 3.5) for step in STEPS if step % 10 == 0]
+    scores = {"test/bpc": 2.25, "test/perplexity": 4.5, "vocab/symbols": 82.0}
+    assert run.data.metrics.items() >= scores.items()
+    assert tracked.artefacts(run) == {*FILES, "plots/history.csv"}
+    assert run.inputs
+    inputs = {(each.dataset.name, each.dataset.digest, each.tags[0].value) for each in run.inputs.dataset_inputs}
+    assert inputs == {("sample/train.csv", "train" * 4, "train"), ("sample/test.csv", "test" * 4, "test")}
+
+
+def test_a_training_alone_is_finished_and_states_no_evaluation(tracked: Tracked) -> None:
+    tracked.train()
+    (run,) = tracked.runs()
+    assert run.info.status == "FINISHED"
+    assert "evaluate_key" not in run.data.tags
+    assert "evaluate.seed" not in run.data.params  # the evaluation to come may have other ones
+
+
+def test_an_evaluation_states_its_own_params_in_the_trainings_run(tracked: Tracked) -> None:
+    tracked.train()
+    tracked.evaluate("f" * 64, seed=7)
+    (run,) = tracked.runs()
+    assert run.data.params["evaluate.seed"] == "7"
+    assert run.data.tags["evaluate_key"] == "f" * 64
+    assert run.data.tags["host"] == "train's machine"
+
+
+def test_another_evaluation_makes_a_second_run_filled_from_the_files(tracked: Tracked) -> None:
+    tracked.train()
+    tracked.evaluate()
+    tracked.evaluate("f" * 64, seed=7)
+    first, second = tracked.runs()
+    assert (first.data.params["evaluate.seed"], second.data.params["evaluate.seed"]) == ("1", "7")
+    assert second.info.status == "FINISHED"
+    assert tracked.curve(second) == tracked.curve(first)
+    assert tracked.artefacts(second) == tracked.artefacts(first)
+    assert second.data.metrics == first.data.metrics
+
+
+@pytest.mark.parametrize("keys", [["e" * 64], ["e" * 64, "f" * 64]], ids=["one", "two"])
+def test_the_same_evaluations_again_add_nothing(tracked: Tracked, keys: list[str]) -> None:
+    tracked.train()
+    for key in keys:
+        tracked.evaluate(key)
+    before = [run.to_dictionary() for run in tracked.runs()]
+    for key in keys:
+        tracked.evaluate(key)
+    assert [run.to_dictionary() for run in tracked.runs()] == before
+
+
+def test_an_evaluation_without_a_run_of_its_training_makes_one(tracked: Tracked) -> None:
+    """A fresh clone whose model came from DVC's cache, or a tracker that was down while it was trained."""
+    tracked.evaluate()
+    (run,) = tracked.runs()
+    assert run.info.status == "FINISHED"
+    assert run.data.tags.items() >= KEYS.items()
+    assert [step for step, _ in tracked.curve(run)] == STEPS
+
+
+def test_an_equal_model_of_another_training_is_another_run(tracked: Tracked) -> None:
+    """A change of train.log_every gives the same bytes, another history and another train_key."""
+    tracked.train()
+    tracked.evaluate()
+    tracked.evaluate(train_key="u" * 64)
+    assert [run.data.tags["train_key"][0] for run in tracked.runs()] == ["t", "u"]
+
+
+@pytest.mark.parametrize("failing", ["log_artifact", "set_terminated", "log_batch"])
+def test_an_evaluation_cut_off_is_completed_by_the_next(
+    tracked: Tracked, failing: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise OSError("cut off")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"mlflow.MlflowClient.{failing}", fail)
+        tracked.evaluate()
+    assert capfd.readouterr().out.count("warning: MLflow: cut off") == 1
+    tracked.evaluate()
+    run = tracked.runs()[-1]
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["evaluate_key"] == KEYS["evaluate_key"]
+    assert [step for step, _ in tracked.curve(run)] == STEPS
+    assert tracked.curve(run, "test/bpc") == [(0, 2.25)]
+    assert tracked.artefacts(run) == {*FILES, "plots/history.csv"}
+
+
+@pytest.mark.parametrize("checkpoint", [0, 2, 4], ids=["none", "older", "latest"])
+def test_a_training_that_goes_on_is_one_run_without_gap_or_double(tracked: Tracked, checkpoint: int) -> None:
+    """Killed after four records, with a checkpoint that holds none, two or all of them."""
+    tracked.train(HISTORY[:4], ends=False)
+    (run,) = tracked.runs()
+    assert run.info.status == "FAILED"
+    tracked.train(HISTORY[checkpoint:], before=HISTORY[:checkpoint])
+    tracked.evaluate()
+    (run,) = tracked.runs()
+    assert run.info.status == "FINISHED"
+    assert "rerun_of" not in run.data.tags
+    assert tracked.curve(run) == [(each.step, each.bpc) for each in HISTORY]
+
+
+def test_a_training_whose_records_were_never_sent_goes_on_with_a_whole_curve(tracked: Tracked) -> None:
+    tracked.train(HISTORY[6:], before=HISTORY[:6])
+    (run,) = tracked.runs()
+    assert [step for step, _ in tracked.curve(run)] == STEPS
+
+
+@pytest.mark.parametrize("evaluated", [False, True])
+def test_a_finished_training_that_dvc_did_not_record_is_no_rerun(tracked: Tracked, evaluated: bool) -> None:
+    """dvc was killed after the training ended: the next `dvc repro` finds its last checkpoint and ends at once."""
+    tracked.train()
+    if evaluated:
+        tracked.evaluate()
+    before = [run.to_dictionary() for run in tracked.runs()]
+    tracked.train([], before=HISTORY)
+    assert [run.to_dictionary() for run in tracked.runs()] == before
+
+
+def test_a_forced_rerun_is_a_run_of_its_own_and_evaluated_too(tracked: Tracked) -> None:
+    for _ in range(2):
+        tracked.train()
+        tracked.evaluate()
+    first, second = tracked.runs()
+    assert "rerun_of" not in first.data.tags
+    assert second.data.tags["rerun_of"] == first.info.run_id
+    assert second.data.tags["evaluate_key"] == KEYS["evaluate_key"]
+    assert second.data.metrics == first.data.metrics
+
+
+def test_a_history_of_more_numbers_than_mlflow_takes_at_once_is_sent_whole(tracked: Tracked) -> None:
+    history = [record(step) for step in range(1, BATCH)]
+    tracked.train(history)
+    (run,) = tracked.runs()
+    assert [step for step, _ in tracked.curve(run, "valid/bpc")] == list(range(10, BATCH, 10))
+    assert [step for step, _ in tracked.curve(run)] == list(range(1, BATCH))
+
+
+def test_a_tracker_that_dies_leaves_no_step_with_only_some_of_its_numbers(
+    tracked: Tracked, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from mlflow import MlflowClient
+
+    log_batch, calls = MlflowClient.log_batch, 0
+
+    def dies(client: MlflowClient, run_id: str, metrics: Sequence[Metric] = (), **options: Any) -> None:
+        nonlocal calls
+        calls += bool(metrics)
+        if calls > 1:
+            raise OSError("died")
+        log_batch(client, run_id, metrics, **options)
+
+    history = [record(step * 10) for step in range(1, BATCH)]
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "log_batch", dies)
+        tracked.train(history)
+    assert capfd.readouterr().out.count("warning: MLflow: died") == 1
+    (run,) = tracked.runs()
+    sent = [step for step, _ in tracked.curve(run)]
+    assert 0 < len(sent) < len(history)
+    assert [step for step, _ in tracked.curve(run, "train/epoch")] == sent
+    assert [step for step, _ in tracked.curve(run, "valid/bpc")] == sent

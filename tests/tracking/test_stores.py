@@ -1,0 +1,119 @@
+"""Where the store is, several processes on one, and servers that do not answer."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from charloom.tracking import track_evaluation, track_training, tracking_uri
+from tests.conftest import Start, line_of
+from tests.tracking.tracked import HISTORY, KEYS, PARAMS, Tracked, card
+
+TIMEOUT_S = 2.0
+SLACK_S = 10.0  # for a busy machine; MLflow by itself tries for minutes
+# A process that trains when a line comes on stdin, and says how long it took.
+TRAINING = """
+import sys, time
+import mlflow
+from charloom.card import Card
+from charloom.history import Record
+from charloom.params import TrackingParams
+from charloom.tracking import track_training
+key, timeout = sys.argv[1], float(sys.argv[2])
+print("ready")
+sys.stdin.readline()
+began = time.monotonic()
+card = Card("run", {"train.seed": 1}, {"train_key": key}, [])
+with track_training(TrackingParams(enabled=True, experiment="charloom", timeout=timeout), card, []) as tracker:
+    for step in range(1, 11):
+        tracker(Record(step, 0.1, step, 0.1, 1.0, 2.0, 3.0))
+    tracker.finish(key)
+print(time.monotonic() - began)
+"""
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_artefacts_lie_beside_the_store_and_nothing_where_the_process_runs(tracked: Tracked) -> None:
+    before = sorted(tracked.workspace.rglob("*"))
+    tracked.train()
+    tracked.evaluate()
+    assert (tracked.root / "mlartifacts").is_dir()
+    assert len(list((tracked.root / "mlartifacts").rglob("samples.txt"))) == 1
+    assert sorted(tracked.workspace.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("variable", "expected"),
+    [
+        (None, "sqlite:///{root}/mlflow.db"),
+        ("sqlite:///runs/mine.db", "sqlite:///{root}/runs/mine.db"),
+        ("sqlite:////var/mine.db", "sqlite:////var/mine.db"),
+        ("http://tracker:5000", "http://tracker:5000"),
+    ],
+)
+def test_a_relative_store_is_taken_from_the_main_checkout(
+    root: Path, monkeypatch: pytest.MonkeyPatch, variable: str | None, expected: str
+) -> None:
+    if variable:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", variable)
+    assert tracking_uri() == expected.format(root=root)
+
+
+def test_three_processes_at_once_on_an_absent_store_all_succeed(
+    root: Path, start_python: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///runs/absent.db")
+    processes = [start_python(TRAINING, key, 30) for key in "abc"]
+    for process in processes:
+        assert line_of(process.stdout) == "ready\n"
+    for process in processes:
+        assert process.stdin
+        process.stdin.write("\n")
+        process.stdin.flush()
+    for process in processes:
+        out, _ = process.communicate(timeout=120)
+        assert process.returncode == 0
+        assert "warning" not in out
+    runs = Tracked(root, root).runs()
+    assert sorted(run.data.tags["model_digest"] for run in runs) == ["a", "b", "c"]
+    assert {run.info.status for run in runs} == {"FINISHED"}
+
+
+def test_a_server_that_never_answers_costs_the_timeout_and_one_warning(
+    root: Path, start_python: Start, silent_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent_port}")
+    process = start_python(TRAINING, "a", TIMEOUT_S)
+    out, err = process.communicate("\n", timeout=120)
+    assert process.returncode == 0, err
+    assert out.count("warning: MLflow:") == 1
+    assert TIMEOUT_S * 0.9 < float(out.split()[-1]) < TIMEOUT_S + SLACK_S
+
+
+def test_an_evaluation_waits_for_a_silent_server_no_longer_than_the_timeout(
+    root: Path, silent_port: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent_port}")
+    began = time.monotonic()
+    track_evaluation(PARAMS.model_copy(update={"timeout": TIMEOUT_S}), card(KEYS, "here"), HISTORY, root)
+    assert time.monotonic() - began < TIMEOUT_S + SLACK_S
+    assert capfd.readouterr().out.count("warning: MLflow:") == 1
+
+
+def test_tracking_switched_off_touches_nothing(root: Path) -> None:
+    off = PARAMS.model_copy(update={"enabled": False})
+    with track_training(off, card(KEYS, "here"), []) as tracker:
+        tracker(HISTORY[0])
+        tracker.finish(KEYS["model_digest"])
+    track_evaluation(off, card(KEYS, "here"), HISTORY, root)
+    assert not list(root.iterdir())
