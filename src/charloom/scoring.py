@@ -1,21 +1,23 @@
-"""Exact bits per character and perplexity of articles under a model."""
+"""Exact bits per character and perplexity of texts under a model, and what each of their symbols cost."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.nn import functional as F
+from torch import Tensor
 
 from charloom.model import CharModel, State
+from charloom.vocab import Codes, chunked
 from charloom.windows import Windows
 
-BATCH_ARTICLES = 64  # 32 to 128 were alike at hidden size 256 on two cores
-CHUNK_STEPS = 128  # logits of a chunk stay in the cache; longer articles carry their state over
+BATCH_TEXTS = 64  # 32 to 128 were alike at hidden size 256 on two cores; sorted by length, 1.7 % of AG_NEWS is padding
+CHUNK_STEPS = 128  # logits of a chunk stay in the cache; longer texts carry their state over
 
 
 @dataclass(frozen=True)
@@ -51,43 +53,94 @@ class Scores:
         }
 
 
-@torch.inference_mode()
+@dataclass(frozen=True)
+class Surprisal:
+    """What each symbol of a text cost, and what the model expected in its place."""
+
+    bits: npt.NDArray[np.float64]  # (symbols,): −log2 of the probability that the symbol had
+    expected: npt.NDArray[np.int64]  # (symbols, top): the likeliest ids there, the likeliest first
+    probabilities: npt.NDArray[np.float64]  # (symbols, top): theirs
+
+
 def score_articles(model: CharModel, split: Windows, device: torch.device) -> Scores:
     """Score every article of a split whole, from the zero state and its opening `<eos>`, each symbol once."""
+    articles = (split.article(index) for index in range(split.articles))
+    nats = [each.bits.sum() * math.log(2) for each in surprisals(model, articles, device)]
+    return Scores(np.array(nats), split.lengths - 1)
+
+
+def surprisals(model: CharModel, texts: Iterable[Codes], device: torch.device, top: int = 0) -> Iterator[Surprisal]:
+    """Score texts, each from the zero state; a text is its ids behind an `<eos>`, which is read and not scored.
+
+    Gives them in the texts' order, with the `top` likeliest symbols at each place. Memory does not grow with the
+    number of texts.
+    """
+    for held in chunked(texts):
+        found: dict[int, Surprisal] = {}
+        for batch in batches_by_length([len(text) for text in held]):
+            symbols = _padded([held[index] for index in batch]).to(device)
+            scored, _ = _read(model, symbols, None, top)
+            found |= {index: scored.of(column, len(held[index]) - 1) for column, index in enumerate(batch)}
+        yield from (found[index] for index in range(len(held)))
+
+
+def surprisals_of_parts(
+    model: CharModel, parts: Iterable[Codes], device: torch.device, top: int = 0
+) -> Iterator[Surprisal]:
+    """Score one text that comes in parts, the first behind an `<eos>`, the state carried from each to the next."""
+    state: State | None = None
+    before = np.empty(0, dtype=np.int64)
+    for part in parts:
+        symbols = np.concatenate([before, part.astype(np.int64)])
+        scored, state = _read(model, torch.from_numpy(symbols)[:, None].to(device), state, top)
+        yield scored.of(0, len(symbols) - 1)
+        before = symbols[-1:]
+
+
+def batches_by_length(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Indices of texts in batches, the longest first, so that little of a batch is padding."""
+    order: list[int] = np.argsort(lengths, kind="stable")[::-1].tolist()
+    for begin in range(0, len(order), BATCH_TEXTS):
+        yield order[begin : begin + BATCH_TEXTS]
+
+
+def _padded(texts: Sequence[Codes]) -> Tensor:
+    """The ids of texts as columns (symbols, texts), the longest first; zeros stand behind the end of the others."""
+    symbols = np.zeros((len(texts[0]), len(texts)), dtype=np.int64)
+    for column, text in enumerate(texts):
+        symbols[: len(text), column] = text
+    return torch.from_numpy(symbols)
+
+
+class _Batch(NamedTuple):
+    """The surprisal of texts side by side: arrays (symbols, texts) and (symbols, texts, top)."""
+
+    bits: npt.NDArray[np.float64]
+    expected: npt.NDArray[np.int64]
+    probabilities: npt.NDArray[np.float64]
+
+    def of(self, column: int, symbols: int) -> Surprisal:
+        """One text's, copied: the batch is large."""
+        part = slice(symbols), column
+        return Surprisal(self.bits[part].copy(), self.expected[part].copy(), self.probabilities[part].copy())
+
+
+@torch.inference_mode()
+def _read(model: CharModel, symbols: Tensor, state: State | None, top: int) -> tuple[_Batch, State | None]:
+    """What symbols (time + 1, texts) cost behind the first row, and the state after all but the last."""
     training = model.training
     model.eval()
-    nats = np.zeros(split.articles)
-    lengths = split.lengths
-    for articles in _batches_by_length(lengths):
-        inputs, targets = _padded(split, articles, int(lengths[articles].max()))
-        nats[articles] = _batch_nats(model, inputs.to(device), targets.to(device))
+    inputs, targets = symbols[:-1], symbols[1:]
+    log_p = torch.empty(targets.shape, device=symbols.device)
+    best = torch.empty((*targets.shape, top), device=symbols.device)
+    expected = torch.empty((*targets.shape, top), dtype=torch.int64, device=symbols.device)
+    for begin in range(0, len(targets), CHUNK_STEPS):
+        chunk = slice(begin, begin + CHUNK_STEPS)
+        logits, state = model(inputs[chunk], state)
+        log_probabilities = torch.log_softmax(logits.float(), -1)
+        log_p[chunk] = log_probabilities.gather(-1, targets[chunk, :, None])[..., 0]
+        if top:
+            best[chunk], expected[chunk] = log_probabilities.topk(top)
     model.train(training)
-    return Scores(nats, lengths - 1)
-
-
-def _batches_by_length(lengths: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
-    order = np.argsort(lengths, kind="stable")[::-1]
-    for begin in range(0, len(order), BATCH_ARTICLES):
-        yield order[begin : begin + BATCH_ARTICLES]
-
-
-def _padded(split: Windows, articles: npt.NDArray[np.int64], steps: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Inputs and targets (steps, articles); −1 marks the targets behind an article's end."""
-    inputs = np.zeros((steps, len(articles)), dtype=np.int64)
-    targets = np.full((steps, len(articles)), -1, dtype=np.int64)
-    for column, article in enumerate(articles):
-        symbols = split.article(int(article))
-        inputs[: len(symbols) - 1, column] = symbols[:-1]
-        targets[: len(symbols) - 1, column] = symbols[1:]
-    return torch.from_numpy(inputs), torch.from_numpy(targets)
-
-
-def _batch_nats(model: CharModel, inputs: torch.Tensor, targets: torch.Tensor) -> npt.NDArray[np.float64]:
-    total = np.zeros(inputs.shape[1])
-    state: State | None = None
-    for begin in range(0, len(inputs), CHUNK_STEPS):
-        logits, state = model(inputs[begin : begin + CHUNK_STEPS], state)
-        wanted = targets[begin : begin + CHUNK_STEPS]
-        losses = F.cross_entropy(logits.flatten(0, 1).float(), wanted.flatten(), ignore_index=-1, reduction="none")
-        total += losses.view_as(wanted).cpu().numpy().sum(axis=0, dtype=np.float64)
-    return total
+    bits = -log_p.cpu().numpy().astype(np.float64) / math.log(2)
+    return _Batch(bits, expected.cpu().numpy(), np.exp(best.cpu().numpy().astype(np.float64))), state

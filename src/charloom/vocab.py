@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ FORMAT, VERSION = "charloom-vocab", 1
 CODE_POINTS = 0x110000
 
 Codes = npt.NDArray[np.unsignedinteger]
+Text = TypeVar("Text", bound=Sized)  # as a string or as ids
 
 
 def code_points(text: str) -> npt.NDArray[np.uint32]:
@@ -120,14 +122,14 @@ class Vocabulary:
         return cls.from_json(read_json(path, kind=FORMAT, version=VERSION), str(path))
 
 
-def chunked(texts: Iterable[str], characters: int = 1 << 20) -> Iterator[list[str]]:
-    """Lists of texts of about `characters` together: long enough for array operations, small in memory."""
-    chunk: list[str] = []
+def chunked(texts: Iterable[Text], symbols: int = 1 << 20) -> Iterator[list[Text]]:
+    """Lists of texts of about `symbols` together: long enough for array operations, small in memory."""
+    chunk: list[Text] = []
     size = 0
     for text in texts:
         chunk.append(text)
         size += len(text)
-        if size >= characters:
+        if size >= symbols:
             yield chunk
             chunk, size = [], 0
     if chunk:
