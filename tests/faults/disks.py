@@ -1,0 +1,41 @@
+"""Commands that see a small or a read-only disk at a folder: a tmpfs in a mount namespace of their own.
+
+That needs no root where the kernel lets users make namespaces; the tests are skipped where it does not.
+"""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+
+def on_small_disk(folder: Path, kib: int, command: Sequence[str]) -> list[str]:
+    """The command, for which `folder` is an empty disk of so many KiB; what it writes there ends with it."""
+    return _mounted(f'mount -t tmpfs -o size={kib}k tmpfs "$1"', folder, command)
+
+
+def on_read_only_disk(folder: Path, command: Sequence[str]) -> list[str]:
+    """The command, for which `folder` cannot be written."""
+    return _mounted('mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"', folder, command)
+
+
+def _mounted(mount: str, folder: Path, command: Sequence[str]) -> list[str]:
+    if not _can_mount():
+        pytest.skip("this machine lets no user mount a disk in a namespace of their own")
+    return _unshared(mount, folder, command)
+
+
+@functools.cache
+def _can_mount() -> bool:
+    trial = _unshared('mount -t tmpfs tmpfs "$1"', Path("/mnt"), ["true"])
+    return bool(shutil.which("unshare")) and subprocess.run(trial, capture_output=True, check=False).returncode == 0
+
+
+def _unshared(mount: str, folder: Path, command: Sequence[str]) -> list[str]:
+    script = f'{mount}; shift; exec "$@"'
+    return ["unshare", "--user", "--map-root-user", "--mount", "sh", "-ec", script, "sh", str(folder), *command]
