@@ -37,7 +37,7 @@ unit: install
 	$(RUN) pytest
 
 soak: install ## the long versions of the fault tests
-	$(RUN) CHARLOOM_KILLS=20 pytest -s tests/faults
+	$(RUN) CHARLOOM_KILLS=20 CHARLOOM_PIPELINE_KILLS=60 pytest -s tests/faults
 
 clean: ## remove the environment and the demo; results and caches of the pipeline stay
 	rm -rf $(VENV) demo build

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load, load_file, save, save_file
+from safetensors.torch import load, load_file, save
 from torch import Tensor
 
-from charloom.errors import InputError
+from charloom.errors import InputError, say
 from charloom.files import atomic_path, exclusive, file_digest, read_json, write_json, write_text
 from charloom.model import CharModel
 from charloom.params import ModelParams
@@ -30,7 +30,8 @@ def save_model(folder: Path, model: CharModel, vocabulary: Vocabulary, train_key
     """Write model.safetensors, and model.json that says what it is; gives the SHA-256 of the weights' file."""
     weights = folder / "model.safetensors"
     with atomic_path(weights) as temporary:
-        save_file({name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}, temporary)
+        # not save_file, whose errors are not the operating system's: this names a full disk
+        temporary.write_bytes(save({name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}))
     digest = file_digest(weights)
     write_json(
         folder / "model.json",
@@ -140,7 +141,7 @@ class Checkpoints:
                 try:
                     Checkpoint.from_bytes(data)
                 except ValueError as error:
-                    print(f"warning: {path}: passing over {error}", flush=True)
+                    say(f"warning: {path}: passing over {error}")
                 else:
                     return data
         return None

@@ -1,10 +1,10 @@
-"""The two kinds of failure that a user sees, and the one place that turns them into an exit code."""
+"""The two kinds of failure that a user sees, the one place that turns them into an exit code, and how both are said."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import IO, NoReturn
 
 
 class CharloomError(Exception):
@@ -41,7 +41,15 @@ def exit_with(main: Callable[[], None]) -> NoReturn:
     sys.exit(0)
 
 
+def say(message: str, file: IO[str] | None = None) -> None:
+    """Print a message in one line, to stdout where no file is given; a terminal obeys nothing that stands in it."""
+    print(harmless(" ".join(message.split())), file=file, flush=True)
+
+
+def harmless(text: str) -> str:
+    """The text with all that is neither printable nor a newline or tab as its escape: `\\x1b` for the character."""
+    return "".join(char if char.isprintable() or char in "\n\t" else ascii(char)[1:-1] for char in text)
+
+
 def _complain(message: str) -> None:
-    line = " ".join(message.split())
-    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)  # no terminal sequence out of a file
-    print(f"error: {shown}", file=sys.stderr, flush=True)
+    say(f"error: {message}", sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import json
 import os
@@ -14,7 +15,7 @@ from typing import IO, Any
 
 import portalocker
 
-from charloom.errors import InputError
+from charloom.errors import InputError, say
 
 CHUNK_BYTES = 1 << 20
 
@@ -32,6 +33,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        if error.filename is None or error.errno == errno.ENOSPC:  # which names no file, or the one copied from
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -102,7 +107,7 @@ def exclusive(path: Path, what: str) -> Iterator[None]:
         try:
             portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
         except portalocker.LockException:
-            print(f"waiting for {_holder(file)}: it is using {what}", flush=True)
+            say(f"waiting for {_holder(file)}: it is using {what}")
             portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE)
         file.truncate(0)
         file.write(str(os.getpid()))
@@ -112,7 +117,7 @@ def exclusive(path: Path, what: str) -> Iterator[None]:
 
 def _holder(file: IO[str]) -> str:
     file.seek(0)
-    pid = file.read().strip()
+    pid = file.read(20).strip()
     return f"process {pid}" if pid else "another process"
 
 

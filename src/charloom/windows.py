@@ -8,6 +8,7 @@ begins), each a .npy file, and windows.json, written last: a folder without it i
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -108,6 +109,7 @@ def make_windows(
     if held_out.all():
         raise InputError(f"{train}: {held_out.size} article(s); at least two are needed, one of them for validation")
     bound = max(train.stat().st_size, test.stat().st_size) + 1  # a symbol takes a byte or more of a CSV file
+    shutil.rmtree(folder, ignore_errors=True)  # DVC takes all of it for the result, a killed run's leftovers too
     metrics: dict[str, int] = {}
     for name, articles in {
         "train": (article for article, out in zip(read_articles(train), held_out, strict=True) if not out),
