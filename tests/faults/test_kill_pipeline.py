@@ -23,7 +23,7 @@ def test_killed_anywhere_it_goes_on_to_the_same_bytes(undisturbed: tuple[Workspa
     finished = 0
     while done.total() < KILLS:
         whom = WHOM[done.total() % len(WHOM)]
-        struck = kill_repro(workspace, whom, moments.uniform(0.1, 0.9) * seconds)
+        struck = kill_repro(workspace, whom, moments.uniform(0.05, 0.5) * seconds)
         if struck is None:  # over before its moment: the same again from nothing
             assert_same(workspace, expected)
             finished += 1
