@@ -13,7 +13,7 @@ from charloom.report import draw_history, write_samples
 from charloom.sampling import sample_at_temperatures
 from charloom.scoring import score_articles
 from charloom.stage import run_stage
-from charloom.tracking import track_evaluation
+from charloom.tracking.publish import track_evaluation
 from charloom.windows import Windows
 
 

@@ -13,7 +13,7 @@ from charloom.parallel import join_group, launch
 from charloom.params import Params
 from charloom.progress import show_progress
 from charloom.stage import STATE, run_stage, stop_requests, under_torchrun
-from charloom.tracking import track_training
+from charloom.tracking.stream import track_training
 from charloom.training import Training, run_training
 from charloom.vocab import Vocabulary
 from charloom.windows import Windows

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from charloom.tracking import BATCH
+from charloom.tracking.store import BATCH
 from tests.tracking.tracked import FILES, HISTORY, KEYS, STEPS, Tracked, card, record
 
 if TYPE_CHECKING:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from charloom.tracking import track_evaluation, track_training, tracking_uri
+from charloom.tracking.publish import track_evaluation
+from charloom.tracking.store import tracking_uri
+from charloom.tracking.stream import track_training
 from tests.conftest import Start, line_of
 from tests.tracking.tracked import HISTORY, KEYS, PARAMS, Tracked, card
 
@@ -22,7 +24,7 @@ import mlflow
 from charloom.card import Card
 from charloom.history import Record
 from charloom.params import TrackingParams
-from charloom.tracking import track_training
+from charloom.tracking.stream import track_training
 key, timeout = sys.argv[1], float(sys.argv[2])
 print("ready")
 sys.stdin.readline()

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from charloom.card import Card, Dataset
 from charloom.history import Record
 from charloom.params import TrackingParams
-from charloom.tracking import track_evaluation, track_training, tracking_uri
+from charloom.tracking.publish import track_evaluation
+from charloom.tracking.store import tracking_uri
+from charloom.tracking.stream import track_training
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
