@@ -15,9 +15,9 @@ SOURCE = CHECKOUT / "src" / "charloom"
 
 # A module imports from its own layer, without a circle, and from those above it in this list.
 LAYERS = (
-    {"errors", "files"},
+    {"errors", "files", "terminal"},
     {"params", "history"},
-    {"corpus", "download", "sources", "vocab", "windows", "stage"},
+    {"corpus", "download", "sources", "vocab", "windows", "texts", "stage"},
     {"model", "device", "batches", "keys", "parallel"},
     {"training", "checkpoint", "scoring", "sampling"},
     {"report", "tracking", "card", "progress"},

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from charloom.files import atomic_path, write_text
 from charloom.history import Record
+from charloom.terminal import harmless
 
 
 def draw_history(path: Path, history: Sequence[Record], test_bpc: float) -> None:
@@ -39,15 +39,5 @@ def write_samples(path: Path, samples: Mapping[float, Sequence[str]]) -> None:
     blocks = []
     for temperature, texts in samples.items():
         heading = "greedy" if temperature == 0 else f"temperature {temperature:g}"
-        blocks.append(f"=== {heading} ===\n\n" + "\n\n".join(_harmless(text.strip()) for text in texts) + "\n")
+        blocks.append(f"=== {heading} ===\n\n" + "\n\n".join(harmless(text.strip()) for text in texts) + "\n")
     write_text(path, "\n".join(blocks))
-
-
-def _harmless(text: str) -> str:
-    """The text with control characters and lone surrogates, all but newline and tab, as their escapes."""
-    return "".join(
-        char.encode("unicode_escape").decode()
-        if unicodedata.category(char) in ("Cc", "Cs") and char not in "\n\t"
-        else char
-        for char in text
-    )

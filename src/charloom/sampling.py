@@ -2,59 +2,135 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+
 import numpy as np
 import torch
+from torch import Tensor
 
+from charloom.errors import InputError
 from charloom.model import CharModel, State
 from charloom.params import EvaluateParams
+from charloom.texts import encode
 from charloom.vocab import Vocabulary
 
+# Samples are drawn so many side by side, and sample i always in column i mod TILE, the others idle if need be: the last
+# bits of a matrix product depend on its shape and on the column, and one bit can turn a draw. At hidden size 256, 64
+# columns take an LSTM twice the time of one.
+TILE = 64
+DRAWS = 256  # random numbers fetched at once: a stream of them is the same in pieces of any size
 
-@torch.inference_mode()
+
+@dataclass(frozen=True)
+class Sampling:
+    """How texts are drawn; raises InputError where a value is out of range."""
+
+    length: int = 400  # symbols drawn at most, the prompt not counted
+    temperature: float = 1.0  # 0 is greedy: always the likeliest
+    top_k: int | None = None  # draw among so many likeliest symbols
+    top_p: float | None = None  # draw among the likeliest that together have this probability
+    until_eos: bool = False  # a text ends with its article
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        for name, good, allowed in (
+            ("length", self.length >= 1, "1 or more"),
+            ("temperature", 0 <= self.temperature <= 100, "from 0 (greedy) to 100"),
+            ("top-k", self.top_k is None or self.top_k >= 1, "1 or more"),
+            ("top-p", self.top_p is None or 0 < self.top_p <= 1, "above 0, and 1 at most"),
+            ("seed", 0 <= self.seed < 2**63, "from 0 to 2^63 - 1"),
+        ):
+            if not good:
+                raise InputError(f"{name} = {getattr(self, name.replace('-', '_'))}: must be {allowed}")
+
+
 def sample(
-    model: CharModel, vocabulary: Vocabulary, *, count: int, length: int, temperature: float, seed: int
+    model: CharModel, vocabulary: Vocabulary, prompts: Sequence[str], how: Sampling, first: int = 0
 ) -> list[str]:
-    """Draw `count` texts of `length` characters, each from the zero state after `<eos>`.
+    """Draw a text for each prompt: what follows the prompt, after `<eos>`, from the zero state.
 
-    Temperature 0 is greedy: always the likeliest symbol, so that all texts are one. Sample i depends on (seed, i)
-    alone. `<unk>` is never drawn; an `<eos>` is a newline, and the next article follows it.
+    An `<eos>` is a newline, `<unk>` is never drawn. On one machine and thread count, text i depends on the model, its
+    prompt, `how` and first + i alone: drawn one by one or together, the texts are the same.
     """
-    device = model.head.weight.device
-    count = 1 if temperature == 0 else count
-    draws = torch.from_numpy(
-        np.stack([np.random.default_rng([seed, index]).random(length, dtype=np.float64) for index in range(count)], 1)
-    ).to(device, torch.float32 if device.type == "mps" else torch.float64)
-    ids = torch.full((1, count), vocabulary.eos, device=device)
-    state: State | None = None
-    drawn = []
-    model.eval()
-    for step in range(length):
-        logits, state = model(ids, state)
-        known = logits[0, :, : vocabulary.unk]  # <unk> is the last id
-        ids = _choose(known.to(draws.dtype), temperature, draws[step])[None]
-        drawn.append(ids)
-    return [vocabulary.decode(text) for text in torch.cat(drawn).T.tolist()]
+    texts: list[list[str]] = [[] for _ in prompts]
+    for step in stream(model, vocabulary, prompts, how, first):
+        for index, character in step:
+            texts[index].append(character)
+    return ["".join(text) for text in texts]
+
+
+def stream(
+    model: CharModel, vocabulary: Vocabulary, prompts: Sequence[str], how: Sampling, first: int = 0
+) -> Iterator[list[tuple[int, str]]]:
+    """Draw what `sample` draws, and give it as it comes: (index, character), then (index, "") at a text's end."""
+    numbers = range(first, first + len(prompts))
+    for begin in range(first - first % TILE, numbers.stop, TILE):
+        tile = {number: prompts[number - first] for number in range(begin, begin + TILE) if number in numbers}
+        for step in _draw_tile(model, vocabulary, tile, how):
+            yield [(number - first, character) for number, character in step]
 
 
 def sample_at_temperatures(model: CharModel, vocabulary: Vocabulary, params: EvaluateParams) -> dict[float, list[str]]:
     """The samples that params.yaml asks for: one greedy text, and some at each temperature."""
-    return {
-        temperature: sample(
-            model,
-            vocabulary,
-            count=params.samples,
-            length=params.sample_length,
-            temperature=temperature,
-            seed=params.seed,
-        )
-        for temperature in sorted({0.0, *params.temperatures})
-    }
+    samples = {}
+    for temperature in sorted({0.0, *params.temperatures}):
+        how = Sampling(params.sample_length, temperature, seed=params.seed)
+        samples[temperature] = sample(model, vocabulary, [""] * (params.samples if temperature else 1), how)
+    return samples
 
 
-def _choose(logits: torch.Tensor, temperature: float, draws: torch.Tensor) -> torch.Tensor:
-    """One id a row of logits (batch, symbols), by inverting the distribution function at `draws` (batch)."""
-    if temperature == 0:
+@torch.inference_mode()
+def _draw_tile(
+    model: CharModel, vocabulary: Vocabulary, prompts: Mapping[int, str], how: Sampling
+) -> Iterator[list[tuple[int, str]]]:
+    """The texts of samples whose numbers lie in one tile, by number."""
+    model.eval()
+    device = model.head.weight.device
+    characters = [vocabulary.decode([symbol]) for symbol in range(vocabulary.unk)]
+    given = {number: encode(vocabulary, prompt).tolist() for number, prompt in prompts.items()}
+    draws = _draws(how.seed, min(prompts) - min(prompts) % TILE)
+    symbols = [vocabulary.eos] * TILE
+    state: State | None = None
+    for step in count():
+        logits, state = model(torch.tensor([symbols], device=device), state)
+        known = logits[0, :, : vocabulary.unk]  # <unk> is the last id
+        symbols = _choose(known.cpu().double(), how, next(draws)).tolist()  # on the CPU: not all devices have float64
+        came: list[tuple[int, str]] = []
+        for number, prompt in list(given.items()):
+            column = number % TILE
+            if step < len(prompt):
+                symbols[column] = prompt[step]
+                continue
+            came.append((number, characters[symbols[column]]))
+            if step + 1 == len(prompt) + how.length or (how.until_eos and symbols[column] == vocabulary.eos):
+                came.append((number, ""))
+                del given[number]
+        yield came
+        if not given:
+            return
+
+
+def _draws(seed: int, begin: int) -> Iterator[Tensor]:
+    """A random number from 0 to 1 for each column of the tile whose first sample is `begin`, again and again."""
+    generators = [np.random.default_rng([seed, number]) for number in range(begin, begin + TILE)]
+    while True:
+        yield from torch.from_numpy(np.stack([generator.random(DRAWS) for generator in generators], axis=1))
+
+
+def _choose(logits: Tensor, how: Sampling, draws: Tensor) -> Tensor:
+    """An id for each row of logits (texts, symbols), by inverting its distribution function at `draws` (texts)."""
+    if how.temperature == 0:
         return logits.argmax(1)
-    cumulative = torch.softmax(logits / temperature, 1).cumsum(1)
-    chosen = torch.searchsorted(cumulative, draws[:, None] * cumulative[:, -1:], right=True)[:, 0]
-    return chosen.clamp_(max=logits.shape[1] - 1)  # a draw that rounds to 1
+    scaled = (logits - logits.amax(1, keepdim=True)) / how.temperature
+    ordered, order = scaled.sort(dim=1, descending=True, stable=True)
+    probabilities = torch.softmax(ordered[:, : how.top_k], 1)
+    cumulative = probabilities.cumsum(1)
+    if how.top_p is not None:  # a symbol stays where those before it have less than top_p
+        probabilities[cumulative - probabilities >= how.top_p * cumulative[:, -1:]] = 0
+        cumulative = probabilities.cumsum(1)
+    total = cumulative[:, -1:]
+    wanted = torch.minimum(draws[:, None] * total, total.nextafter(torch.zeros(1, dtype=total.dtype)))
+    chosen = torch.searchsorted(cumulative, wanted, right=True)  # the first whose cumulative probability is above
+    return order.gather(1, chosen)[:, 0]

@@ -21,6 +21,33 @@ CHUNK_STEPS = 128  # logits of a chunk stay in the cache; longer texts carry the
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What text costs under a model; costs of parts add up."""
+
+    bits: float = 0.0
+    symbols: int = 0  # every character is one, and so is each text's closing `<eos>`
+    characters: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.bits + other.bits, self.symbols + other.symbols, self.characters + other.characters)
+
+    @property
+    def bits_per_character(self) -> float:
+        """Total −log2 p, `<eos>` included, by characters, `<eos>` not counted."""
+        return self.bits / self.characters
+
+    @property
+    def loss_nats(self) -> float:
+        """Mean nats per symbol."""
+        return self.bits * math.log(2) / self.symbols
+
+    @property
+    def perplexity(self) -> float:
+        """exp of the mean nats per symbol."""
+        return math.exp(min(self.loss_nats, 700))
+
+
+@dataclass(frozen=True)
 class Scores:
     """What each article of a split costs under a model, in nats, its closing `<eos>` included."""
 
@@ -28,19 +55,25 @@ class Scores:
     characters: npt.NDArray[np.int64]
 
     @property
+    def total(self) -> Cost:
+        """All articles together."""
+        characters = int(self.characters.sum())
+        return Cost(float(self.nats.sum()) / math.log(2), characters + len(self.characters), characters)
+
+    @property
     def bits_per_character(self) -> float:
-        """Total −log2 p over all articles, `<eos>` included, by characters, `<eos>` not counted."""
-        return float(self.nats.sum() / math.log(2) / self.characters.sum())
+        """Those of all articles together."""
+        return self.total.bits_per_character
 
     @property
     def loss_nats(self) -> float:
-        """Mean nats per symbol; every character is a symbol and so is each article's `<eos>`."""
-        return float(self.nats.sum() / (self.characters.sum() + len(self.characters)))
+        """Mean nats per symbol of all articles together."""
+        return self.total.loss_nats
 
     @property
     def perplexity(self) -> float:
-        """exp of the mean nats per symbol."""
-        return math.exp(min(self.loss_nats, 700))
+        """That of all articles together."""
+        return self.total.perplexity
 
     def summary(self) -> dict[str, float]:
         """The numbers of metrics/evaluate.json."""

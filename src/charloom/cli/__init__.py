@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from importlib import import_module
+from typing import NoReturn
 
 import click
 
 from charloom.errors import exit_with
 
-COMMANDS: tuple[str, ...] = ()  # charloom.cli.NAME holds a click command NAME
+COMMANDS = ("sample", "score")  # charloom.cli.NAME holds a click command NAME
 
 
 class _Lazy(click.Group):
@@ -28,6 +31,20 @@ def charloom() -> None:
     """Character-level language models: write with one, score text, look at the runs."""
 
 
-def main() -> None:
-    """The entry point: click's own complaints exit with 2, as InputError does."""
-    exit_with(charloom)
+def main() -> NoReturn:
+    """The entry point: 0 done, 1 failed, 2 bad input, 130 interrupted, for click's own complaints too."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a character ends nothing
+    exit_with(_run)
+
+
+def _run() -> None:
+    try:
+        code = charloom.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:  # what click makes of Ctrl-C
+        raise KeyboardInterrupt from None
+    sys.exit(code)

@@ -1,0 +1,46 @@
+"""A small model in a folder, and the command as a user calls it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from charloom.checkpoint import save_model
+from charloom.cli import main
+from tests.learning import encode_sample, small_model
+
+
+class Ended(NamedTuple):
+    code: object
+    out: str
+    err: str
+
+
+Charloom = Callable[..., Ended]
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained model with the embedded sample's vocabulary."""
+    folder = tmp_path_factory.mktemp("model")
+    vocabulary = encode_sample(tmp_path_factory.mktemp("windows")).vocabulary
+    save_model(folder, small_model(len(vocabulary)), vocabulary, "t" * 64)
+    return folder
+
+
+@pytest.fixture
+def charloom(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], model_folder: Path) -> Charloom:
+    """Call `charloom SUBCOMMAND --model FOLDER ARGUMENT…` in this process, to its end."""
+
+    def call(subcommand: str, *arguments: object, stdin: bytes = b"", model: Path = model_folder) -> Ended:
+        monkeypatch.setattr("sys.argv", ["charloom", subcommand, "--model", str(model), *map(str, arguments)])
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        with pytest.raises(SystemExit) as end:
+            main()
+        return Ended(end.value.code or 0, *capfd.readouterr())
+
+    return call

@@ -1,0 +1,128 @@
+"""`charloom sample`: what it writes into a pipe, and on a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Charloom
+from tests.conftest import CHECKOUT
+
+COMMAND = "from charloom.cli import main; main()"
+
+
+def test_text_i_is_the_same_however_many_are_drawn(charloom: Charloom) -> None:
+    together = [json.loads(line) for line in charloom("sample", "-n", 3, "--length", 60, "--json").out.splitlines()]
+    assert [text["number"] for text in together] == [0, 1, 2]
+    assert {len(text["text"]) for text in together} == {60}
+    assert len({text["text"] for text in together}) == 3
+    for text in together:
+        (alone,) = charloom("sample", "--first", text["number"], "--length", 60, "--json").out.splitlines()
+        assert json.loads(alone) == text
+
+
+def test_another_seed_gives_another_text(charloom: Charloom) -> None:
+    first, again, other = (charloom("sample", "--seed", seed, "--length", 50).out for seed in (1, 1, 2))
+    assert first == again != other
+
+
+def test_a_prompt_stands_before_each_text(charloom: Charloom) -> None:
+    ended = charloom("sample", "-n", 2, "--length", 20, "--prompt", "Stocks ", "--temperature", 0.01)
+    assert ended.err == ""
+    assert ended.out.count("Stocks ") == 2
+    assert ended.out.startswith("Stocks ")
+    assert ended.out.endswith("\n")
+
+
+def test_characters_of_a_prompt_that_the_vocabulary_lacks_are_named(charloom: Charloom) -> None:
+    ended = charloom("sample", "--length", 5, "--prompt", "日 é日")
+    assert ended.code == 0
+    assert ended.err == "warning: the vocabulary lacks characters of the prompt, read as <unk>: '日' (2), 'é' (1)\n"
+    assert ended.out.startswith("日 é日")
+
+
+def test_no_terminal_sequence_comes_out(charloom: Charloom) -> None:
+    ended = charloom("sample", "--length", 5, "--prompt", "\x1b[2J\x9b")
+    assert ended.out.startswith(r"\x1b[2J\x9b")
+    assert "\x1b" not in ended.out + ended.err
+
+
+def test_greedy_texts_are_written_once(charloom: Charloom) -> None:
+    ended = charloom("sample", "-n", 5, "--temperature", 0, "--length", 30)
+    assert ended.err == "warning: greedy texts are all the same: writing one\n"
+    assert ended.out.count("\n") <= 2
+    assert ended.out == charloom("sample", "--temperature", 0, "--length", 30, "--seed", 9).out
+
+
+def test_articles_are_lines_that_score_reads(charloom: Charloom) -> None:
+    written = charloom("sample", "-n", 5, "--until-eos", "--temperature", 2)
+    assert written.out.count("\n") == 5
+    scored = charloom("score", "-", "--json", stdin=written.out.encode())
+    assert json.loads(scored.out)["texts"] == sum(1 for line in written.out.splitlines() if line.strip())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--temperature", "-1"), "temperature = -1.0: must be from 0 (greedy) to 100"),
+        (("--temperature", "nan"), "temperature = nan: must be from 0 (greedy) to 100"),
+        (("--top-k", "0"), "top-k = 0: must be 1 or more"),
+        (("--top-p", "1.5"), "top-p = 1.5: must be above 0, and 1 at most"),
+        (("--length", "0"), "length = 0: must be 1 or more"),
+        (("--seed", "-1"), "seed = -1: must be from 0 to 2^63 - 1"),
+    ],
+)
+def test_a_value_out_of_range_is_one_line(charloom: Charloom, arguments: tuple[str, ...], complaint: str) -> None:
+    assert charloom("sample", *arguments) == (2, "", f"error: {complaint}\n")
+
+
+def start_on_terminal(model_folder: Path, *arguments: str) -> tuple[subprocess.Popen[str], int]:
+    """`charloom sample` on a terminal of its own, and the file descriptor that shows what the terminal got."""
+    shown, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", COMMAND, "sample", "--model", str(model_folder), *arguments],
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT / "src")},
+        stdout=terminal,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(terminal)
+    return process, shown
+
+
+def test_on_a_terminal_characters_come_at_once_and_ctrl_c_ends_with_130(model_folder: Path) -> None:
+    process, shown = start_on_terminal(model_folder, "--length", "100000000")
+    with process:
+        assert os.read(shown, 1)  # long before the text is whole
+        process.send_signal(signal.SIGINT)
+        while process.poll() is None:  # a full terminal would stop the process from ending
+            try:
+                os.read(shown, 1 << 16)
+            except OSError:  # closed by the process
+                break
+        _, err = process.communicate(timeout=30)
+    os.close(shown)
+    assert (process.returncode, err) == (130, "\nerror: interrupted\n")
+
+
+def test_a_pipe_closed_early_is_no_traceback(model_folder: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", COMMAND, "sample", "--model", str(model_folder), "--length", "100000"],
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT / "src")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with process:
+        assert process.stdout
+        assert process.stdout.read(1)
+        process.stdout.close()
+        assert process.stderr
+        assert process.stderr.read() == b""
+    assert process.returncode == 1

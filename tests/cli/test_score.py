@@ -1,0 +1,137 @@
+"""`charloom score`: what it reads as a text, and its three tables."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from charloom.checkpoint import load_model
+from charloom.scoring import surprisals
+from charloom.sources import SAMPLE
+from tests.cli.conftest import Charloom, Ended
+
+LINES = ["Stocks rose on Monday.", "  Oil fell; no comment was given", "x"]
+TEXT = "\n".join(["", LINES[0], "", *LINES[1:], ""]).encode()
+
+
+def objects(ended: Ended) -> list[dict[str, Any]]:
+    assert ended.code == 0, ended.err
+    return [json.loads(line) for line in ended.out.splitlines()]
+
+
+def bits(folder: Path, *texts: str) -> list[list[float]]:
+    """What each symbol of these texts costs."""
+    saved = load_model(folder)
+    framed = (np.pad(saved.vocabulary.encode(text), 1, constant_values=saved.vocabulary.eos) for text in texts)
+    return [found.bits.tolist() for found in surprisals(saved.model, framed, torch.device("cpu"))]
+
+
+def test_a_line_is_a_text_and_blank_ones_are_none(charloom: Charloom, model_folder: Path) -> None:
+    (total,) = objects(charloom("score", "-", "--json", stdin=TEXT))
+    costs = bits(model_folder, *LINES)
+    spent, characters = sum(map(sum, costs)), sum(map(len, LINES))
+    assert total["bpc"] == pytest.approx(spent / characters, rel=1e-5)
+    assert total["perplexity"] == pytest.approx(2 ** (spent / (characters + 3)), rel=1e-5)
+    assert (total["texts"], total["characters"], total["unknown_characters"]) == (3, characters, 0)
+
+
+def test_a_file_and_the_standard_input_with_any_line_ends_are_alike(charloom: Charloom, tmp_path: Path) -> None:
+    path = tmp_path / "text.txt"
+    path.write_bytes(b"\xef\xbb\xbf" + TEXT.replace(b"\n", b"\r\n").removesuffix(b"\r\n"))
+    assert charloom("score", path) == charloom("score", "-", stdin=TEXT)
+
+
+def test_each_text_has_a_row_and_the_sums_follow(charloom: Charloom, model_folder: Path) -> None:
+    *rows, total = objects(charloom("score", "-", "--json", "--each", stdin=TEXT))
+    assert [row["text"] for row in rows] == [1, 2, 3]
+    assert [row["beginning"] for row in rows] == LINES
+    assert [row["bits"] for row in rows] == pytest.approx(list(map(sum, bits(model_folder, *LINES))), rel=1e-5)
+    assert total["bits"] == pytest.approx(sum(row["bits"] for row in rows), rel=1e-5)
+    table = charloom("score", "-", "--each", stdin=TEXT).out.splitlines()
+    assert table[0].split() == ["bpc", "perplexity", "characters", "text"]
+    for line, row in zip(table[1:4], rows, strict=True):
+        shown = line.split(maxsplit=3)
+        assert float(shown[0]) == pytest.approx(row["bpc"], abs=1e-4)
+        assert int(shown[2]) == row["characters"]
+        assert shown[3] == row["beginning"].strip()
+    assert table[4].split() == ["bits", "per", "character", f"{total['bpc']:.4f}"]
+
+
+def test_surprisal_gives_the_bits_of_every_symbol(charloom: Charloom, model_folder: Path) -> None:
+    costs = bits(model_folder, *LINES)
+    rows = objects(charloom("score", "-", "--json", "--surprisal", stdin=TEXT))
+    assert [row["symbols"] for row in rows] == [[*line, "<eos>"] for line in LINES]
+    for row, cost in zip(rows, costs, strict=True):
+        assert row["bits"] == pytest.approx(cost, rel=1e-5)
+    ended = charloom("score", "-", "--surprisal", stdin=TEXT)
+    header, *table = [line.split("\t") for line in ended.out.splitlines()]
+    assert header == ["text", "position", "symbol", "bits"]
+    assert len(table) == sum(map(len, costs))
+    assert table[0] == ["1", "1", '"S"', f"{costs[0][0]:.4f}"]
+    assert table[-1] == ["3", "2", "<eos>", f"{costs[2][1]:.4f}"]
+    assert "bits per character" in ended.err
+
+
+def test_whole_reads_the_file_as_one_text_with_the_state_carried(
+    charloom: Charloom, model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("charloom.texts.PIECE_BYTES", 7)
+    text = "Stocks rose\non Monday."
+    rows = objects(charloom("score", "-", "--format", "whole", "--surprisal", "--json", stdin=f"{text}\n".encode()))
+    assert [row["position"] for row in rows] == [1, 8, 15, 22, 23]
+    assert [symbol for row in rows for symbol in row["symbols"]] == [*text, "<eos>"]
+    whole = [cost for row in rows for cost in row["bits"]]
+    saved = load_model(model_folder)
+    symbols = saved.vocabulary.encode(f"\n{text}\n").copy()
+    symbols[[0, 12, -1]] = saved.vocabulary.eos
+    (expected,) = surprisals(saved.model, [symbols], torch.device("cpu"))
+    assert whole == pytest.approx(expected.bits.tolist(), rel=1e-5)
+    (total,) = objects(charloom("score", "-", "--format", "whole", "--json", stdin=text.encode()))
+    assert (total["texts"], total["characters"]) == (1, len(text) - 1)
+    assert total["bits"] == pytest.approx(math.fsum(whole), rel=1e-5)
+
+
+def test_a_csv_file_is_read_as_articles(charloom: Charloom) -> None:
+    (total,) = objects(charloom("score", SAMPLE / "test.csv", "--json"))
+    assert total["texts"] == 128
+    assert charloom("score", "-", "--format", "csv").code == 2
+
+
+def test_unknown_characters_are_counted_and_named(charloom: Charloom) -> None:
+    ended = charloom("score", "-", stdin="né \x1b[31m日日 ok".encode())
+    assert "(4 unknown)" in ended.out or "(5 unknown)" in ended.out
+    assert ended.err.startswith("warning: -: the vocabulary lacks some characters, scored as <unk>: '日' (2), 'é' (1)")
+    assert "\x1b" not in ended.out + ended.err
+
+
+@pytest.mark.parametrize("table", ["--each", "--surprisal"])
+def test_no_table_holds_a_terminal_sequence(charloom: Charloom, table: str) -> None:
+    ended = charloom("score", "-", table, stdin="a\x1b]0;owned\x07\x9bb".encode())
+    assert ended.code == 0
+    assert not {"\x1b", "\x07", "\x9b"} & set(ended.out + ended.err)
+    assert r"\x1b" in ended.out or r"\u001b" in ended.out
+
+
+@pytest.mark.parametrize("arguments", [(), ("--format", "whole"), ("--each", "--format", "whole")])
+@pytest.mark.parametrize("text", [b"", b"\n \n\n"[::2]])
+def test_nothing_to_score_is_an_error(charloom: Charloom, arguments: tuple[str, ...], text: bytes) -> None:
+    ended = charloom("score", "-", *arguments, stdin=text)
+    assert (ended.code, ended.err) == (2, "error: -: no text to score\n")
+
+
+def test_bytes_that_are_not_text_are_an_error(charloom: Charloom) -> None:
+    ended = charloom("score", "-", stdin=b"good\nb\xffad")
+    assert ended.code == 2
+    assert ended.err == "error: -: byte 6 (0xff) is not UTF-8; convert the text to UTF-8\n"
+
+
+def test_two_tables_at_once_are_refused(charloom: Charloom) -> None:
+    ended = charloom("score", "-", "--each", "--surprisal", stdin=b"a")
+    assert ended.code == 2
+    assert "ask for one of them" in ended.err
