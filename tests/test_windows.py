@@ -79,13 +79,6 @@ def test_a_stream_leaves_no_symbol_out(tmp_path: Path) -> None:
     assert read == set(range(len(windows.codes)))
 
 
-def test_a_window_can_be_moved_on_as_far_as_the_end(tmp_path: Path) -> None:
-    windows = written(tmp_path, ["abcdef"], params(3, 2, "stream"))
-    stream = [LETTERS.eos, 0, 1, 2, 3, 4, 5, LETTERS.eos]
-    assert windows.gather([0, 1], shift=1).tolist() == [stream[1:5], stream[3:7]]
-    assert windows.gather([2], shift=9).tolist() == [stream[4:8]]
-
-
 def test_articles_longer_than_a_chunk_keep_their_places(tmp_path: Path) -> None:
     texts = ["a" * 700_000, "b" * 700_000, "", "c" * 1_500_000, "d"]
     windows = written(tmp_path, texts, params(1000, 999, "article"))

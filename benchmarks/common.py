@@ -1,0 +1,114 @@
+"""What the benchmarks share: the text, pairs of timings taken in turn, and the machine in words."""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from charloom.corpus import read_articles
+from charloom.params import Params, load_params
+from charloom.sources import SAMPLE
+from charloom.vocab import Vocabulary
+from charloom.windows import Windows, make_windows
+
+CHECKOUT = Path(__file__).parent.parent
+AG_NEWS_26K = CHECKOUT.parent / "shared" / "ag_news_26k"
+PAIRS = 5
+
+
+@dataclass(frozen=True)
+class Text:
+    """A corpus, encoded as params.yaml says."""
+
+    name: str
+    raw: Path
+    params: Params
+    vocabulary: Vocabulary
+    train: Windows
+    valid: Windows
+    test: Windows
+
+
+@contextmanager
+def encoded_text(**windows: object) -> Iterator[Text]:
+    """The real text where it lies at hand, else the embedded sample; `windows` changes its windows' params."""
+    raw = AG_NEWS_26K if AG_NEWS_26K.is_dir() else SAMPLE
+    params = load_params(CHECKOUT / "params.yaml")
+    params = params.model_copy(update={"windows": params.windows.model_copy(update=windows)})
+    vocabulary = Vocabulary.build(article.text for article in read_articles(raw / "train.csv"))
+    with tempfile.TemporaryDirectory() as folder:
+        make_windows(
+            raw,
+            Path(folder),
+            vocabulary,
+            params.windows,
+            valid_fraction=params.data.valid_fraction,
+            seed=params.data.seed,
+        )
+        splits = (Windows.load(Path(folder) / split) for split in ("train", "valid", "test"))
+        yield Text(raw.name, raw, params, vocabulary, *splits)
+
+
+Rate = Callable[[], float]  # does some work; gives its rate, the more the better
+
+
+def rate_of(work: Callable[[], int], seconds: float) -> float:
+    """Units a second of `work`, which gives the units that a call did; called again until `seconds` are over."""
+    began, done = time.perf_counter(), 0
+    while (elapsed := time.perf_counter() - began) < seconds or not done:
+        done += work()
+    return done / elapsed
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Rates of ours and of what it stands beside, measured in turn."""
+
+    ours: list[float]
+    theirs: list[float]
+
+    @property
+    def ratio(self) -> float:
+        """The median of the pairs' ratios."""
+        return statistics.median(a / b for a, b in zip(self.ours, self.theirs, strict=True))
+
+    def row(self, name: str, unit: str) -> str:
+        """A row of a Markdown table."""
+        ours, theirs = statistics.median(self.ours), statistics.median(self.theirs)
+        ratios = sorted(a / b for a, b in zip(self.ours, self.theirs, strict=True))
+        spread = f"{ratios[0]:.3g} to {ratios[-1]:.3g}"
+        return f"| {name} | {ours:,.0f} {unit} | {theirs:,.0f} {unit} | **{self.ratio:.3g}** ({spread}) |"
+
+
+def compare(ours: Rate, theirs: Rate, pairs: int = PAIRS) -> Comparison:
+    """Measure both in turn, so that what else the machine does meets both alike."""
+    rates = [(ours(), theirs()) for _ in range(pairs)]
+    return Comparison([a for a, _ in rates], [b for _, b in rates])
+
+
+def machine() -> str:
+    """The machine and the versions, for BENCHMARKS.md."""
+    from charloom.device import usable_cores
+
+    cpu = next(
+        (line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")), platform.processor()
+    )
+    packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "numpy"))
+    return f"{cpu} (family {_family()}), {usable_cores()} cores; Python {platform.python_version()}, {packages}"
+
+
+def _cpuinfo() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+
+def _family() -> str:
+    found = [line.split(":")[1].strip() for line in _cpuinfo() if line.startswith(("cpu family", "model\t"))][:2]
+    return ", model ".join(found)
