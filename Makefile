@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: install demo repro ui test lint types unit soak clean
+.PHONY: install demo repro ui test lint types unit soak bench clean
 
 install: $(VENV)/.installed ## a virtual environment with the pinned packages
 
@@ -38,6 +38,9 @@ unit: install
 
 soak: install ## the long versions of the fault tests
 	$(RUN) CHARLOOM_KILLS=20 CHARLOOM_PIPELINE_KILLS=60 pytest -s tests/faults
+
+bench: install ## what BENCHMARKS.md quotes, a quarter of an hour on a quiet machine
+	set -e; for each in windows training busy; do $(RUN) python benchmarks/$$each.py; done
 
 clean: ## remove the environment and the demo; results and caches of the pipeline stay
 	rm -rf $(VENV) demo build

@@ -60,9 +60,7 @@ class LSTMGenerator(nn.Module):
         self.rnn = nn.LSTM(vocab_size, hidden, batch_first=True)
         self.fc = nn.Linear(hidden, vocab_size)
 
-    def forward(
-        self, x: Tensor, state: tuple[Tensor, Tensor] | None = None
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def forward(self, x: Tensor, state: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Logits (batch, time, vocab_size) for ids (batch, time), and the state after them."""
         one_hot = F.one_hot(x, self.vocab_size).to(torch.float32)
         out, state = self.rnn(one_hot, state)

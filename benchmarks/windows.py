@@ -8,13 +8,13 @@ from itertools import cycle
 from pathlib import Path
 
 import numpy as np
-from common import PAIRS, compare, encoded_text, machine, rate_of
-from tutorial import NCHARS, Tutorial, long_enough
 
 from charloom.corpus import Article, read_articles
 from charloom.params import WindowsParams
 from charloom.vocab import Vocabulary
 from charloom.windows import Windows, write_windows
+from common import PAIRS, compare, encoded_text, machine, rate_of
+from tutorial import NCHARS, Tutorial, long_enough
 
 BATCH = 4096  # windows read back at once
 PARAMS = WindowsParams(length=NCHARS, stride=1, scope="article")  # the tutorial's

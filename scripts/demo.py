@@ -13,6 +13,7 @@ DEMO = CHECKOUT / "demo"
 SETTINGS: dict[str, object] = {
     "data.source": "sample",
     "data.valid_fraction": 0.05,
+    "model.hidden_size": 256,
     "train.batch_size": 8,
     "train.epochs": 12.0,
     "train.validate_every": 100,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import clip_grad_norm_
 
@@ -24,6 +24,12 @@ from charloom.parallel import Group
 from charloom.params import TrainParams
 from charloom.scoring import score_articles
 from charloom.windows import Windows
+
+
+def adam(model: nn.Module, learning_rate: float) -> torch.optim.Adam:
+    """Adam in one kernel a tensor where this torch has it (on CPUs since 2.4): plain Adam took 6 % of a small step."""
+    release = tuple(int(number) for number in torch.__version__.split(".")[:2])
+    return torch.optim.Adam(model.parameters(), learning_rate, fused=release >= (2, 4))
 
 
 class Interrupted(RunError):
@@ -48,7 +54,7 @@ class Training:
         self.valid = valid
         self.batches = KINDS[params.batching](train, params.batch_size, params.seed, device)
         self.steps = max(1, round(params.epochs * self.batches.steps_per_epoch))
-        self.optimizer = torch.optim.Adam(self.model.parameters(), params.learning_rate)
+        self.optimizer = adam(self.model, params.learning_rate)
         self.step = 0
         self.state: State | None = None  # of this process' columns
         self.history: list[Record] = []

@@ -1,0 +1,76 @@
+"""What a busy machine costs: training beside one other process that keeps a core busy, by how OpenMP's threads wait.
+
+Each rate is taken in a process of its own, since GOMP_SPINCOUNT is read when torch is loaded.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+ROUNDS = 5
+SECONDS = 3.0
+WAYS = {
+    "GNU's default (300,000 spins)": {"GOMP_SPINCOUNT": "300000"},
+    "no spinning (OMP_WAIT_POLICY=passive)": {"OMP_WAIT_POLICY": "passive"},
+    "charloom's (500 spins)": {},
+}
+RATE = """
+import charloom
+from arithmetic import bare_loop
+from common import rate_of
+from charloom.device import set_threads
+from charloom.params import ModelParams
+set_threads("auto")
+bare = bare_loop(ModelParams(cell="LSTM", hidden_size=256, layers=1, dropout=0.0), 84, 16, 100)
+bare.step()
+print(rate_of(bare.step, {seconds}))
+"""
+
+
+def main() -> None:
+    from common import machine
+
+    rounds = [{way: (rate(env, busy=False), rate(env, busy=True)) for way, env in WAYS.items()} for _ in range(ROUNDS)]
+    print(f"{machine()}; LSTM, hidden size 256, batch 16, median of {ROUNDS}\n")
+    print("| threads wait by | alone | beside a busy process | slower by |\n|---|---|---|---|")
+    for way in WAYS:
+        alone, beside = (statistics.median(each[way][index] for each in rounds) for index in (0, 1))
+        loss = statistics.median(each[way][0] / each[way][1] for each in rounds)
+        print(f"| {way} | {alone:,.0f} characters/s | {beside:,.0f} characters/s | **{loss:.2f}** |")
+
+
+def rate(environment: dict[str, str], *, busy: bool) -> float:
+    """Characters a second of a bare loop in a process with this environment."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
+    with busy_process(busy):
+        done = subprocess.run(
+            [sys.executable, "-c", RATE.format(seconds=SECONDS)],
+            env={**clean, "PYTHONPATH": sys.path[0], **environment},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    return float(done.stdout)
+
+
+@contextmanager
+def busy_process(wanted: bool) -> Iterator[None]:
+    """One other process that computes all the time."""
+    if not wanted:
+        yield
+        return
+    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+if __name__ == "__main__":
+    main()
