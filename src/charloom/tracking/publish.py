@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from charloom.card import Card
 from charloom.history import Record
 from charloom.params import TrackingParams
+from charloom.tracking.models import log_model
 from charloom.tracking.store import Store, metric, warn_on_failure
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def track_evaluation(params: TrackingParams, card: Card, history: Sequence[Recor
         store.log_curve(run_id, history, after=store.last_step(run_id))
         store.log_scores(run_id, _stage_metrics(workspace / "metrics"))
         store.log_files(run_id, workspace, [path for name in ARTEFACTS for path in sorted(workspace.glob(name))])
+        log_model(store, run_id, workspace / "models/charloom")
         store.client.set_terminated(run_id, "FINISHED")
         # the key last: a run that has one is complete
         evaluation = {name: value for name, value in card.params.items() if name.startswith("evaluate.")}

@@ -1,0 +1,41 @@
+"""The model as MLflow serves it: this file is copied into each logged model and run there ("models from code").
+
+It reads model.safetensors and model.json; nothing is pickled. `charloom` is the copy that lies beside it in the model.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas
+from mlflow.exceptions import MlflowException
+from mlflow.models import set_model
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
+
+from charloom.checkpoint import load_model
+from charloom.device import choose_device
+from charloom.errors import InputError
+from charloom.sampling import Sampling, sample
+
+
+class Writer(PythonModel):
+    """Writes what follows a prompt."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Read the weights once, when the model is loaded."""
+        self.saved = load_model(Path(context.artifacts["model"]), choose_device("auto", "device"))
+
+    def predict(
+        self, context: PythonModelContext, model_input: pandas.DataFrame, params: dict[str, Any] | None = None
+    ) -> pandas.DataFrame:
+        """What follows each `prompt`, as `text`; `params` are those of charloom.sampling.Sampling."""
+        try:
+            how = Sampling(**(params or {}))
+        except InputError as error:
+            raise MlflowException.invalid_parameter_value(str(error)) from None
+        prompts = model_input["prompt"].tolist()
+        return pandas.DataFrame({"text": sample(self.saved.model, self.saved.vocabulary, prompts, how)})
+
+
+set_model(Writer())
