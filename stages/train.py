@@ -29,7 +29,7 @@ def train(params: Params) -> None:
         set_threads(params.train.threads, sharing=group.local_size)
         make_deterministic(params.train.seed)
         vocabulary = Vocabulary.load(VOCABULARY)
-        train_split, valid_split = Windows.load(WINDOWS / "train"), Windows.load(WINDOWS / "valid")
+        train_split, valid_split = (Windows.load(WINDOWS / split, len(vocabulary)) for split in ("train", "valid"))
         training = Training(CharModel(len(vocabulary), params.model), train_split, valid_split, params.train, group)
         key = train_key(params, WINDOWS, VOCABULARY)
         checkpoints = Checkpoints(main_checkout() / STATE / "checkpoints" / key)

@@ -105,8 +105,17 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path: Path, capsys
     assert "passing over" in capsys.readouterr().out
 
 
-def test_a_checkpoint_of_another_version_is_not_one(tmp_path: Path) -> None:
-    data = checkpoint(1).to_bytes().replace(b'"version": 1', b'"version": 9')
+def test_a_flipped_bit_is_no_checkpoint() -> None:
+    data = bytearray(checkpoint(1).to_bytes())
+    data[-1] ^= 1  # of a weight, which any bits would be
+    with pytest.raises(ValueError, match="damaged"):
+        Checkpoint.from_bytes(bytes(data))
+
+
+def test_a_checkpoint_of_another_version_is_not_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as other:
+        other.setattr("charloom.checkpoint.CHECKPOINT_VERSION", 9)
+        data = checkpoint(1).to_bytes()
     with pytest.raises(ValueError, match="version"):
         Checkpoint.from_bytes(data)
 

@@ -158,7 +158,7 @@ def test_value_digest_ignores_the_order_of_keys_and_nothing_else() -> None:
 def test_the_second_process_says_who_holds_the_lock_and_waits(
     start_python: Start, run_python: Run, tmp_path: Path
 ) -> None:
-    hold = HOLD + 'Path("log").open("a").write("out ")'
+    hold = HOLD + '    Path("log").open("a").write("out ")'
     run_python(hold)  # one before them, whose number must be gone from the lock file
     first = start_python(hold)
     assert line_of(first.stdout) == "held\n"

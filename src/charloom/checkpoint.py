@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +25,9 @@ from charloom.params import ModelParams
 from charloom.vocab import Vocabulary
 
 FORMAT, VERSION = "charloom-model", 1
-CHECKPOINT_VERSION = 1
+CHECKPOINT_VERSION = 2
+MAX_HEADER_BYTES = 1 << 20  # of a safetensors file
+KEY = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 
 def save_model(folder: Path, model: CharModel, vocabulary: Vocabulary, train_key: str) -> str:
@@ -68,12 +72,17 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> SavedModel:
         model = CharModel(len(vocabulary), params)
     expected = {name: (tensor.shape, tensor.dtype) for name, tensor in model.state_dict().items()}
     weights = folder / "model.safetensors"
-    tensors = _load_tensors(weights)
+    tensors = _load_tensors(weights, sum(tensor.nbytes for tensor in model.state_dict().values()))
     found = {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
     if found != expected or file_digest(weights) != about.get("model_digest"):
         raise InputError(f"{weights}: not the weights that model.json beside it describes")
+    if not all(tensor.isfinite().all() for tensor in tensors.values()):
+        raise InputError(f"{weights}: holds weights that are not finite numbers")
+    key = about.get("train_key")
+    if not (isinstance(key, str) and KEY.fullmatch(key)):  # it goes into MLflow's queries
+        raise InputError(f"{folder / 'model.json'}: its train_key is none")
     model.load_state_dict(tensors, assign=True)
-    return SavedModel(model.to(device).eval(), vocabulary, str(about.get("train_key")), about["model_digest"])
+    return SavedModel(model.to(device).eval(), vocabulary, key, about["model_digest"])
 
 
 @dataclass(frozen=True)
@@ -89,18 +98,21 @@ class Checkpoint:
         return {name.removeprefix(prefix): tensor for name, tensor in self.tensors.items() if name.startswith(prefix)}
 
     def to_bytes(self) -> bytes:
-        """A safetensors file, the JSON values in a tensor of bytes."""
+        """A safetensors file, the JSON values and the digest of it all in tensors of bytes."""
         text = json.dumps({"version": CHECKPOINT_VERSION, **self.state}, allow_nan=False).encode()
-        encoded = torch.frombuffer(bytearray(text), dtype=torch.uint8)
-        return save({**{name: tensor.contiguous() for name, tensor in self.tensors.items()}, "json": encoded})
+        tensors = {name: tensor.contiguous() for name, tensor in self.tensors.items()} | {"json": _bytes_tensor(text)}
+        return save({**tensors, "sha256": _bytes_tensor(_tensors_digest(tensors))})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Checkpoint:
         """What `to_bytes` gave. Raises ValueError where it is damaged or of another version."""
         try:
             tensors = load(data)
+            digest = tensors.pop("sha256").numpy().tobytes()
+            if digest != _tensors_digest(tensors):
+                raise ValueError("a damaged checkpoint")
             state = json.loads(tensors.pop("json").numpy().tobytes())
-        except (SafetensorError, KeyError) as error:
+        except (SafetensorError, KeyError, RecursionError) as error:
             raise ValueError(f"not a checkpoint: {error}") from None
         if not isinstance(state, dict) or state.pop("version", None) != CHECKPOINT_VERSION:
             raise ValueError("a checkpoint of another format version")
@@ -116,6 +128,9 @@ class Checkpoints:
         self._next = folder / "next.safetensors"
         self._last = folder / "last.safetensors"
         self._previous = folder / "previous.safetensors"
+
+    def __str__(self) -> str:
+        return str(self._folder)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -159,8 +174,24 @@ class Checkpoints:
             shutil.rmtree(self._folder)
 
 
-def _load_tensors(path: Path) -> dict[str, Tensor]:
+def _bytes_tensor(data: bytes) -> Tensor:
+    return torch.frombuffer(bytearray(data), dtype=torch.uint8)
+
+
+def _tensors_digest(tensors: Mapping[str, Tensor]) -> bytes:
+    """The SHA-256 of contiguous tensors with their names, types and shapes: a flipped bit is no checkpoint."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.digest()
+
+
+def _load_tensors(path: Path, size: int) -> dict[str, Tensor]:
     try:
+        if path.stat().st_size > size + MAX_HEADER_BYTES:
+            raise InputError(f"{path}: larger than the weights that model.json beside it describes")
         return load_file(path)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None

@@ -43,12 +43,8 @@ def exit_with(main: Callable[[], None]) -> NoReturn:
 
 def say(message: str, file: IO[str] | None = None) -> None:
     """Print a message in one line, to stdout where no file is given; a terminal obeys nothing that stands in it."""
-    print(harmless(" ".join(message.split())), file=file, flush=True)
-
-
-def harmless(text: str) -> str:
-    """The text with all that is neither printable nor a newline or tab as its escape: `\\x1b` for the character."""
-    return "".join(char if char.isprintable() or char in "\n\t" else ascii(char)[1:-1] for char in text)
+    line = " ".join(message.split())
+    print("".join(char if char.isprintable() else ascii(char)[1:-1] for char in line), file=file, flush=True)
 
 
 def _complain(message: str) -> None:

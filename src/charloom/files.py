@@ -18,6 +18,7 @@ import portalocker
 from charloom.errors import InputError, say
 
 CHUNK_BYTES = 1 << 20
+MAX_JSON_BYTES = 1 << 25  # a vocabulary of all of Unicode has 30 MB
 
 
 @contextmanager
@@ -66,6 +67,8 @@ def read_json(path: Path, *, kind: str, version: int) -> dict[str, Any]:
     Raises InputError where the file is missing, is not JSON, or is of another kind or version.
     """
     try:
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise InputError(f"{path}: larger than {MAX_JSON_BYTES} bytes, which is no {kind}")
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None

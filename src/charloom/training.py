@@ -6,10 +6,11 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import astuple
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
+from pydantic import BaseModel
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import clip_grad_norm_
@@ -17,7 +18,7 @@ from torch.nn.utils import clip_grad_norm_
 from charloom.batches import KINDS
 from charloom.checkpoint import Checkpoint, Checkpoints
 from charloom.device import set_precision
-from charloom.errors import RunError
+from charloom.errors import InputError, RunError
 from charloom.history import Listener, Record
 from charloom.model import CharModel, State, join, parts
 from charloom.parallel import Group
@@ -34,6 +35,18 @@ def adam(model: nn.Module, learning_rate: float) -> torch.optim.Adam:
 
 class Interrupted(RunError):
     """Training was asked to stop; its checkpoint is on disk."""
+
+
+Layout = dict[str, tuple[torch.Size, torch.dtype]]
+
+
+class Position(BaseModel, strict=True, extra="forbid", allow_inf_nan=False):
+    """Where a training stands, as its checkpoint says beside the tensors."""
+
+    step: int
+    best_bpc: float | None
+    fetched: list[list[float]]
+    history: list[list[int | float | None]]  # the fields of each Record
 
 
 class Training:
@@ -134,18 +147,33 @@ class Training:
             "step": self.step,
             "best_bpc": self.best_bpc if math.isfinite(self.best_bpc) else None,
             "fetched": self._fetched,
-            "history": [astuple(record) for record in self.history],
+            "history": [list(astuple(record)) for record in self.history],
         }
         return Checkpoint({name: tensor.detach().cpu() for name, tensor in tensors.items()}, position)
 
     def resume(self, checkpoints: Checkpoints) -> None:
-        """Go on from the newest checkpoint where there is one; process 0 reads it for all."""
+        """Go on from the newest checkpoint where there is one; process 0 reads it for all.
+
+        Raises InputError where it is whole but not of this training.
+        """
         if saved := self.group.broadcast(checkpoints.read() if self.group.leads else None):
-            self.restore(Checkpoint.from_bytes(saved))
+            try:
+                self.restore(Checkpoint.from_bytes(saved))
+            except (KeyError, IndexError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+                raise InputError(
+                    f"{checkpoints}: a checkpoint that does not fit this training ({error}); remove the folder to begin"
+                    " anew"
+                ) from None
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go on from a checkpoint of a training with the same parameters and data."""
-        position: dict[str, Any] = checkpoint.state
+        """Go on from a checkpoint of a training with the same parameters and data; any other raises an exception."""
+        position = Position.model_validate(checkpoint.state)
+        if {name: _layout(tensor) for name, tensor in checkpoint.tensors.items()} not in self._layouts():
+            raise ValueError("tensors of another shape or type")
+        # Adam counts in float32, up to 2**24
+        counted = {float(slot) for name, slot in checkpoint.group("optimizer").items() if name.endswith(".step")}
+        if not 0 < position.step <= self.steps or counted != {float(min(position.step, 2**24))}:
+            raise ValueError(f"step {position.step} of {self.steps}")
         self.model.load_state_dict(checkpoint.group("model"))
         self.best = checkpoint.group("best")
         slots: dict[int, dict[str, Tensor]] = {}
@@ -155,10 +183,10 @@ class Training:
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": slots})
         states = checkpoint.group("state")
         self.state = join([states[name][:, self._columns].to(self.device) for name in sorted(states)])
-        self.step = position["step"]
-        self.best_bpc = math.inf if position["best_bpc"] is None else position["best_bpc"]
-        self._fetched = position["fetched"]
-        self.history = [Record(*values) for values in position["history"]]
+        self.step = position.step
+        self.best_bpc = math.inf if position.best_bpc is None else position.best_bpc
+        self._fetched = position.fetched
+        self.history = [Record(*cast("list[Any]", values)) for values in position.history]
 
     def summary(self) -> dict[str, float]:
         """The numbers of metrics/train.json."""
@@ -184,6 +212,18 @@ class Training:
                 )
         self._fetched += fetched
         self._pending.clear()
+
+    def _layouts(self) -> list[Layout]:
+        """The tensors that a checkpoint of this training may have; in bf16 the state may be of that type."""
+        params, weights = self.model.params, {name: _layout(tensor) for name, tensor in self._weights().items()}
+        layout = {f"{group}.{name}": form for group in ("model", "best") for name, form in weights.items()}
+        for index, form in enumerate(weights.values()):
+            layout[f"optimizer.{index}.step"] = torch.Size(), torch.float32
+            layout |= {f"optimizer.{index}.{slot}": form for slot in ("exp_avg", "exp_avg_sq")}
+        names = ("state.0", "state.1") if params.cell == "LSTM" else ("state.0",)
+        shape = torch.Size((params.layers, self.params.batch_size, params.hidden_size))
+        types = (torch.float32, torch.bfloat16) if self.params.precision == "bf16" else (torch.float32,)
+        return [layout | dict.fromkeys(names, (shape, dtype)) for dtype in types]
 
     def _step_seed(self) -> int:
         """A seed for what a step draws, so that a resumed one drops the same units."""
@@ -224,3 +264,7 @@ def run_training(
         if stop and not last:
             raise Interrupted(f"stopped at step {training.step} of {training.steps}; `dvc repro` goes on there")
     training.model.load_state_dict(training.best)
+
+
+def _layout(tensor: Tensor) -> tuple[torch.Size, torch.dtype]:
+    return tensor.shape, tensor.dtype

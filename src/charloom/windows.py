@@ -8,6 +8,7 @@ begins), each a .npy file, and windows.json, written last: a folder without it i
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -27,6 +28,9 @@ from charloom.vocab import Codes, Vocabulary, chunked
 FORMAT, VERSION = "charloom-windows", 1
 ARRAYS = ("codes", "offsets", "classes", "starts")
 CHUNK_STARTS = 1 << 20
+NPY_HEADER = re.compile(
+    rb"\x93NUMPY\x01\x00v\x00\{'descr': '[|<]u[1248]', 'fortran_order': False, 'shape': \(\d{1,19},\), \} *\n"
+)
 
 Positions = npt.NDArray[np.unsignedinteger]
 
@@ -45,14 +49,18 @@ class Windows:
     unknown: int
 
     @classmethod
-    def load(cls, folder: Path) -> Windows:
-        """Open a split; raises InputError where it is missing, of another version, or inconsistent."""
+    def load(cls, folder: Path, symbols: int | None = None) -> Windows:
+        """Open a split; raises InputError where it is missing, of another version, inconsistent, or where an id is
+        none of a vocabulary of so many symbols.
+        """
         about = read_json(folder / "windows.json", kind=FORMAT, version=VERSION)
         arrays: dict[str, Any] = {name: _load_array(folder / f"{name}.npy") for name in ARRAYS}
         facts: dict[str, Any] = {name: about.get(name) for name in ("length", "stride", "scope", "unknown")}
         windows = cls(**arrays, **facts)
         if not windows._consistent(about):
             raise InputError(f"{folder}: its arrays do not fit together; make them again with `dvc repro`")
+        if symbols is not None and (largest := int(windows.codes.max())) >= symbols:
+            raise InputError(f"{folder}: has the id {largest}, the vocabulary {symbols} symbols; make both again")
         return windows
 
     def __len__(self) -> int:
@@ -93,9 +101,12 @@ class Windows:
             return False
         if self.length < 1 or self.stride < 1 or self.scope not in ("article", "stream"):
             return False
+        if self.codes.itemsize > 4 or self.classes.dtype != np.uint16:
+            return False
         ends = len(self.offsets) == self.articles + 1 and int(self.offsets[0]) == 1
-        inside = len(self.starts) == 0 or int(self.starts[-1]) + self.length + 1 <= len(self.codes)
-        return ends and inside and int(self.offsets[-1]) == len(self.codes)
+        rising = bool((self.offsets[1:] > self.offsets[:-1]).all())
+        inside = len(self.starts) == 0 or int(self.starts.max()) <= len(self.codes) - self.length - 1
+        return ends and rising and inside and int(self.offsets[-1]) == len(self.codes)
 
 
 def make_windows(
@@ -231,9 +242,11 @@ def npy_writer(path: Path, dtype: npt.DTypeLike) -> Iterator[_NpyFile]:
 
 def _load_array(path: Path) -> npt.NDArray[Any]:
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        with path.open("rb") as file:
+            if not NPY_HEADER.fullmatch(file.read(128)):  # as NumPy writes it; it would evaluate what stands there
+                raise InputError(f"{path}: not one row of unsigned integers in NumPy's format")
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, ValueError, OverflowError) as error:
         raise InputError(f"{path}: not readable as an array: {error}") from None
-    if array.ndim != 1 or array.dtype.kind != "u":
-        raise InputError(f"{path}: expected one row of unsigned integers, found {array.dtype} {array.shape}")
-    return array

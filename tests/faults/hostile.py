@@ -1,0 +1,190 @@
+"""Load mutations of honest files in a process that bounds its memory and hears of all that it does.
+
+`python -m tests.faults.hostile KIND COUNT SEED FOLDER`: each mutation is refused in charloom's own words or read as
+something that can be used; the last line has the counts. What must never happen ends the process: an allocation over
+the bound, a crash, another exception, a pickle, a command, a file outside the folder.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import re
+import resource
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random as Chance
+
+import numpy as np
+import torch
+from safetensors.torch import load, save
+
+from charloom.checkpoint import Checkpoint, Checkpoints, load_model, save_model
+from charloom.errors import CharloomError
+from charloom.files import file_digest
+from charloom.vocab import Vocabulary
+from charloom.windows import Windows
+from tests.faults.mutations import forge_json, forged_array, forged_json, forged_tensors, mutate
+from tests.learning import Encoded, encode_sample, small_model, small_training
+
+SLACK_BYTES = 16 << 20  # what the interpreter and its heap take for themselves, whatever is read
+FORBIDDEN = ("pickle.find_class", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "subprocess.Popen", "socket.")
+
+
+@dataclass(frozen=True)
+class Target:
+    """Honest files, how they are read and used, and what a hostile author makes of them, digests put right."""
+
+    files: list[Path]
+    read: Callable[[], None]
+    forge: Callable[[Chance], None]
+
+
+def vocabulary_target(folder: Path, encoded: Encoded) -> Target:
+    path = folder / "vocab.json"
+    encoded.vocabulary.save(path)
+    return Target([path], lambda: use_vocabulary(Vocabulary.load(path)), lambda chance: forge_json(path, chance))
+
+
+def model_target(folder: Path, encoded: Encoded) -> Target:
+    save_model(folder, small_model(len(encoded.vocabulary), hidden_size=512), encoded.vocabulary, "key")
+    weights, about = folder / "model.safetensors", folder / "model.json"
+
+    def forge(chance: Chance) -> None:
+        if chance.random() < 0.5:
+            weights.write_bytes(save(forged_tensors(load(weights.read_bytes()), chance)))
+        else:
+            forge_json(about, chance)
+        sign_model(folder)
+
+    return Target([weights, about], lambda: use_model(folder), forge)
+
+
+def windows_target(folder: Path, encoded: Encoded) -> Target:
+    train = folder / "data" / "train"
+    files = sorted(train.iterdir())
+
+    def forge(chance: Chance) -> None:
+        path = chance.choice(files)
+        if path.suffix == ".json":
+            forge_json(path, chance)
+        else:
+            np.save(path, forged_array(np.load(path), chance))
+
+    return Target(files, lambda: use_windows(train, len(encoded.vocabulary)), forge)
+
+
+def checkpoint_target(folder: Path, encoded: Encoded) -> Target:
+    training = small_training(encoded, {"hidden_size": 256}, epochs=2.0)
+    training.train_step()
+    training.record(validate=False)
+    checkpoints = Checkpoints(folder / "key")
+    checkpoints.save(training.checkpoint())
+    path = folder / "key" / "last.safetensors"
+
+    def forge(chance: Chance) -> None:
+        honest = Checkpoint.from_bytes(path.read_bytes())
+        if chance.random() < 0.5:
+            path.write_bytes(Checkpoint(forged_tensors(honest.tensors, chance), honest.state).to_bytes())
+        else:
+            path.write_bytes(Checkpoint(honest.tensors, forged_json(honest.state, chance)).to_bytes())
+
+    return Target([path], lambda: use_checkpoint(checkpoints, encoded), forge)
+
+
+TARGETS: dict[str, Callable[[Path, Encoded], Target]] = {
+    "vocab": vocabulary_target,
+    "model": model_target,
+    "windows": windows_target,
+    "checkpoint": checkpoint_target,
+}
+
+
+def use_vocabulary(vocabulary: Vocabulary) -> None:
+    assert vocabulary.decode(vocabulary.encode("a word")) is not None
+    assert len(vocabulary.decode(range(len(vocabulary)))) >= len(vocabulary) - 2
+
+
+def use_model(folder: Path) -> None:
+    saved = load_model(folder)
+    ids = torch.tensor([[0], [len(saved.vocabulary) - 1]])
+    saved.model(ids)
+    use_vocabulary(saved.vocabulary)
+
+
+def use_windows(folder: Path, symbols: int) -> None:
+    windows = Windows.load(folder, symbols)
+    for index in (0, windows.articles // 2, windows.articles - 1):
+        assert windows.article(index).size >= 2
+        assert windows.lengths[index] > 0
+    for index in (0, len(windows) - 1):
+        assert windows.gather([index]).shape == (1, windows.length + 1)
+
+
+def use_checkpoint(checkpoints: Checkpoints, encoded: Encoded) -> None:
+    training = small_training(encoded, {"hidden_size": 256}, epochs=2.0)
+    training.resume(checkpoints)
+    if training.step < training.steps:
+        training.train_step()
+        training.record(validate=False)
+
+
+def sign_model(folder: Path) -> None:
+    """What a hostile author does: model.json states the digest of the weights as they are."""
+    path = folder / "model.json"
+    digest = file_digest(folder / "model.safetensors").encode()
+    path.write_bytes(re.sub(rb'"model_digest": "[0-9a-f]*"', b'"model_digest": "' + digest + b'"', path.read_bytes()))
+
+
+def forbid(folder: Path) -> None:
+    """From now on this process ends when it unpickles, starts a program, connects, or opens a file elsewhere."""
+    allowed = (str(folder), sys.prefix, sys.base_prefix, str(Path(__file__).parents[2]), "/proc/self")
+
+    def hear(event: str, arguments: tuple[object, ...]) -> None:
+        elsewhere = event == "open" and isinstance(arguments[0], str) and not arguments[0].startswith(allowed)
+        if elsewhere or event.startswith(FORBIDDEN):
+            print(f"forbidden: {event} {arguments}", file=sys.stderr, flush=True)
+            os._exit(9)
+
+    sys.addaudithook(hear)
+
+
+def main(kind: str, count: int, seed: int, folder: Path) -> None:
+    torch.set_num_threads(1)
+    target = TARGETS[kind](folder, encode_sample(folder / "data"))
+    honest = {path: path.read_bytes() for path in target.files}
+    for _ in range(3):  # everything imported, every arena there
+        target.read()
+    gc.collect()
+    gc.freeze()  # from here on a collection looks at little
+    forbid(folder)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    bound = 2 * sum(map(len, honest.values())) + SLACK_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (used + bound, resource.RLIM_INFINITY))
+    chance = Chance(seed)
+    refused = 0
+    for number in range(count):
+        if number % 2:
+            target.forge(chance)
+        else:
+            path = chance.choice(target.files)
+            path.write_bytes(mutate(honest[path], chance))
+        try:
+            target.read()
+        except CharloomError:
+            refused += 1
+        except BaseException:
+            print(f"mutation {number} of {kind}, its files left in {folder}", file=sys.stderr, flush=True)
+            raise
+        for path, data in honest.items():
+            path.write_bytes(data)
+        gc.collect()  # a module refers to itself
+    target.read()
+    print(json.dumps({"kind": kind, "mutations": count, "refused": refused, "bound_bytes": bound}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))

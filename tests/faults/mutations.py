@@ -1,0 +1,135 @@
+"""What damage and malice make of files: changes to bytes, and forgeries that keep their format."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from random import Random as Chance
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+VALUES: list[Any] = [None, True, -1, 0, 2**31, 2**63, 10**400, 1e308, 0.5, "", "\ud800", "\x1b[2J", "../x", [], {}]
+NUMBERS = b"0 -1 1 2 255 65536 2147483648 4294967296 9223372036854775807 9223372036854775808 1e308 0.5 NaN".split()
+WORDS = b"F64 F32 BF16 U8 I64 |O |V8 <f8 >u2 <u8 (3,)u4 __metadata__ ../../etc/passwd /dev/zero \\ud800 \\u001b".split()
+
+
+def forge_json(path: Path, chance: Chance) -> None:
+    """JSON with a value replaced, removed or doubled somewhere in it."""
+    value = forged_json(json.loads(path.read_text(encoding="utf-8")), chance)
+    path.write_text(json.dumps(value, ensure_ascii=chance.random() < 0.5), encoding="utf-8", errors="surrogatepass")
+
+
+def forged_json(value: Any, chance: Chance) -> Any:
+    place, inner = value, value
+    key: Any = None
+    while isinstance(inner, dict | list) and inner and (key is None or chance.random() < 0.7):
+        place = inner
+        key = chance.choice(list(inner)) if isinstance(inner, dict) else chance.randrange(len(inner))
+        inner = place[key]
+    if chance.random() < 0.2:
+        del place[key]
+    else:
+        place[key] = chance.choice(VALUES)
+    return value
+
+
+def forged_tensors(tensors: dict[str, Tensor], chance: Chance) -> dict[str, Tensor]:
+    name = chance.choice(sorted(tensors))
+    tensor = tensors.pop(name)
+    match chance.randrange(8):
+        case 0:
+            return tensors
+        case 1:
+            tensor = tensor.flatten()[: chance.randint(0, tensor.numel())].clone()
+        case 2:
+            tensor = tensor.to(chance.choice((torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.bool)))
+        case 3:
+            tensor = torch.full_like(tensor, chance.choice((float("nan"), float("inf"), -1e38, 1e38, 0.0)))
+        case 4:
+            tensor = tensor[None].clone()
+        case 5:
+            name = chance.choice(("../../etc/passwd", "model.\0", "optimizer.x.step", "state.0", name + ".x"))
+        case 6:
+            tensors["optimizer.99.exp_avg"] = tensor.clone()
+        case 7:
+            tensor = tensor.flatten().roll(1).reshape(tensor.shape).clone()
+    return tensors | {name: tensor}
+
+
+def forged_array(array: Any, chance: Chance) -> Any:
+    match chance.randrange(7):
+        case 0:
+            return array[: chance.randint(0, len(array))]
+        case 1:
+            array[chance.randrange(len(array))] = np.iinfo(array.dtype).max - chance.randint(0, 3)
+        case 2:
+            array[chance.randrange(len(array))] = chance.randint(0, 255)
+        case 3:
+            return array.astype(chance.choice(("i8", "f8", "u8", ">u4", "U3", "M8[s]", "?", "V3")))
+        case 4:
+            return array[None]
+        case 5:
+            return array[::-1]
+        case 6:
+            return np.zeros((), dtype=[("a", "u1"), ("../b", "u8")])
+    return array
+
+
+def mutate(data: bytes, chance: Chance) -> bytes:
+    """One to three changes of the kinds that damage or malice make."""
+    for _ in range(chance.choice((1, 1, 1, 2, 3))):
+        data = chance.choice(CHANGES)(data, chance)
+    return data
+
+
+def flip(data: bytes, chance: Chance) -> bytes:
+    changed = bytearray(data)
+    for _ in range(chance.randint(1, 8) if changed else 0):
+        changed[chance.randrange(min(len(changed), chance.choice((64, 512, 1 << 30))))] ^= 1 << chance.randrange(8)
+    return bytes(changed)
+
+
+def truncate(data: bytes, chance: Chance) -> bytes:
+    return data[: chance.randint(0, len(data))]
+
+
+def splice(data: bytes, chance: Chance) -> bytes:
+    begin = chance.randint(0, min(len(data), chance.choice((128, 1 << 30))))
+    return data[:begin] + chance.randbytes(chance.randint(0, 16)) + data[begin + chance.randint(0, 16) :]
+
+
+def repeat(data: bytes, chance: Chance) -> bytes:
+    begin = chance.randint(0, len(data))
+    return data[:begin] + data[begin : begin + chance.randint(0, 200)] * 2 + data[begin:]
+
+
+def replace_number(data: bytes, chance: Chance) -> bytes:
+    return replace(rb"-?\d+", data, chance.choice(NUMBERS), chance)
+
+
+def replace_word(data: bytes, chance: Chance) -> bytes:
+    return replace(rb"(?<=[\"'])[^\"']*(?=[\"'])", data, chance.choice(WORDS), chance)
+
+
+def replace_header_length(data: bytes, chance: Chance) -> bytes:
+    return chance.choice((2**63, 2**40, 100_000_000, len(data), 0, 8)).to_bytes(8, "little") + data[8:]
+
+
+def replace(pattern: bytes, data: bytes, new: bytes, chance: Chance) -> bytes:
+    """Replace one match among the first 4 KiB; a safetensors header keeps its length right."""
+    found = list(re.finditer(pattern, data[:4096]))
+    if not found:
+        return data
+    match = chance.choice(found)
+    changed = data[: match.start()] + new + data[match.end() :]
+    header = int.from_bytes(data[:8], "little")
+    if 8 < header < len(data) and match.start() >= 8:
+        changed = max(0, header + len(changed) - len(data)).to_bytes(8, "little") + changed[8:]
+    return changed
+
+
+CHANGES = (flip, truncate, splice, repeat, replace_number, replace_number, replace_word, replace_header_length)

@@ -1,0 +1,106 @@
+"""Damaged and hostile models, vocabularies, windows and checkpoints; and nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import CHECKOUT
+from tests.pipeline.workspace import Workspace, clean_environment
+
+MUTATIONS = int(os.environ.get("CHARLOOM_MUTATIONS", "100"))  # of each kind; `make fuzz` says 2000
+KINDS = ("vocab", "model", "windows", "checkpoint")
+UNPICKLES = re.compile(
+    r"\b(c?pickle|cloudpickle|dill|joblib|shelve|marshal)\b|torch\.load\b|allow_pickle\s*=\s*True|weights_only"
+    r"|(?<![.\w])(eval|exec)\(|yaml\.(unsafe_|full_)?load\((?!.*_Loader\))|fromfile\(|shell\s*=\s*True"
+)
+PROSE = re.compile(r"#.*|\"\"\".*?\"\"\"", re.DOTALL | re.MULTILINE)
+
+# Every reader once more, in a process whose unpicklers are gone: what still unpickles ends it.
+NO_PICKLE = """
+import _pickle, pickle, sys
+from pathlib import Path
+import numpy, torch
+from charloom.checkpoint import Checkpoint, Checkpoints, load_model
+from charloom.history import read_history
+from charloom.params import load_params
+from charloom.vocab import Vocabulary
+from charloom.windows import Windows
+
+def no_pickle(*_arguments, **_named):
+    raise SystemExit("something was unpickled")
+
+class NoUnpickler:
+    __init__ = no_pickle
+
+for module in (pickle, _pickle):
+    module.load = module.loads = no_pickle
+    module.Unpickler = NoUnpickler
+pickle._load = pickle._loads = torch.load = no_pickle
+pickle._Unpickler = NoUnpickler
+
+load_params()
+vocabulary = Vocabulary.load(Path("data/vocab.json"))
+for split in ("train", "valid", "test"):
+    windows = Windows.load(Path("data/windows") / split, len(vocabulary))
+load_model(Path("models/charloom"))
+read_history(Path("plots/history.csv"))
+(folder,) = (path for path in Path(".charloom/checkpoints").iterdir() if path.is_dir())
+assert Checkpoint.from_bytes(Checkpoints(folder).read()).state["step"] > 0
+print("read all")
+"""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_mutated_files_are_refused_or_read_within_their_memory(tmp_path: Path, kind: str) -> None:
+    if not Path("/proc/self/statm").exists():
+        pytest.skip("the memory of a process is bounded as Linux does it")
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.faults.hostile", kind, str(MUTATIONS), "1", str(tmp_path)],
+        cwd=CHECKOUT,
+        env=clean_environment(PYTHONPATH="src"),
+        capture_output=True,
+        text=True,
+        timeout=1800,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    said = json.loads(done.stdout.splitlines()[-1])
+    print(
+        f"{kind}: {said['mutations']} mutations, {said['refused']} refused, the others read; in {said['bound_bytes']} B"
+    )
+    assert said["mutations"] == MUTATIONS
+    assert said["refused"] > MUTATIONS // 4
+
+
+def test_no_source_unpickles_or_evaluates() -> None:
+    found = []
+    for path in sorted(file for folder in ("src", "stages", "scripts") for file in (CHECKOUT / folder).rglob("*.py")):
+        code = PROSE.sub("", path.read_text(encoding="utf-8"))
+        found += [f"{path}: {match.group()}" for match in UNPICKLES.finditer(code)]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import pickle",
+        "torch.load(path)",
+        "np.load(path, allow_pickle=True)",
+        "yaml.load(text, yaml.Loader)",
+        "eval(x)",
+    ],
+)
+def test_the_search_finds_what_it_looks_for(line: str) -> None:
+    assert UNPICKLES.search(PROSE.sub("", line))
+
+
+def test_every_reader_works_where_nothing_can_be_unpickled(undisturbed: tuple[Workspace, float]) -> None:
+    ended = undisturbed[0].run("env", "PYTHONPATH=src", sys.executable, "-c", NO_PICKLE)
+    assert (ended.code, ended.output) == (0, "read all\n")
