@@ -33,8 +33,7 @@ def main() -> None:
     print(f"test: {test['bpc']:.3f} bits per character, perplexity {test['perplexity']:.2f}")
     print("A few minutes on 632 articles teach it words, not sense; `dvc repro` trains on AG_NEWS.")
     for what, where in {
-        "samples": "demo/reports/samples.txt",
-        "curve": "demo/reports/history.png",
+        "report": "demo/reports/report.html, in a browser",
         "numbers": "cd demo && dvc metrics show",
         "MLflow": "make ui, then open http://127.0.0.1:5000",
     }.items():

@@ -17,10 +17,11 @@ SOURCE = CHECKOUT / "src" / "charloom"
 LAYERS = (
     {"errors", "files", "terminal"},
     {"params", "history"},
-    {"corpus", "download", "sources", "vocab", "windows", "texts", "stage"},
+    {"corpus", "download", "sources", "vocab", "windows", "texts", "stage", "breakdown", "ngrams", "baselines"},
     {"model", "device", "batches", "keys", "parallel"},
     {"training", "checkpoint", "scoring", "sampling"},
-    {"report", "tracking", "card", "progress"},
+    {"evaluation", "tracking", "card", "progress"},
+    {"report"},
     {"cli"},
 )
 DEPTH = {module: depth for depth, layer in enumerate(LAYERS) for module in layer}
@@ -70,13 +71,13 @@ def test_only_tracking_knows_mlflow() -> None:
     assert knowing <= set(MODULES["tracking"])
 
 
-@pytest.mark.parametrize("module", ["params", "corpus", "sources", "vocab", "windows", "history", "stage"])
+@pytest.mark.parametrize("module", ["params", "corpus", "sources", "vocab", "windows", "history", "stage", "baselines"])
 def test_a_module_before_training_loads_neither_torch_nor_mlflow(run_python: Run, module: str) -> None:
     done = run_python(LOADED, CHECKOUT / "src", f"charloom.{module}")
     assert (done.stdout, done.stderr) == ("\n", "")
 
 
-@pytest.mark.parametrize("stage", ["download", "build_vocab", "make_windows"])
+@pytest.mark.parametrize("stage", ["download", "build_vocab", "make_windows", "measure_baselines"])
 def test_a_stage_before_training_loads_neither_torch_nor_mlflow(run_python: Run, stage: str) -> None:
     done = run_python(LOADED, CHECKOUT / "stages", stage)
     assert (done.stdout, done.stderr) == ("\n", "")

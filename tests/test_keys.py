@@ -58,6 +58,7 @@ def test_the_same_files_elsewhere_have_the_same_keys(folder: Path, tmp_path: Pat
         ("train", {"log_every": 7}, {"train"}),
         ("evaluate", {"temperatures": [0.7]}, {"evaluate"}),
         ("evaluate", {"samples": 9}, {"evaluate"}),
+        ("baselines", {"ngram_order": 3}, {"evaluate"}),
         ("tracking", {"experiment": "other"}, set()),
         ("data", {"mirror": "/elsewhere"}, set()),
     ],

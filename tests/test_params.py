@@ -102,6 +102,9 @@ def test_the_checked_in_file_loads_with_the_values_that_dvc_reads() -> None:
         ("tracking.enabled", "yes", "tracking.enabled = 'yes': must be true or false"),
         ("tracking.enabled", "1", "tracking.enabled = 1: must be true or false"),
         ("evaluate.temperatures", "0.5", "evaluate.temperatures = 0.5: must be a list, as in [0.5, 1.0]"),
+        ("evaluate.articles", "101", "evaluate.articles = 101: must be less than or equal to 100"),
+        ("baselines.ngram_order", "0", "baselines.ngram_order = 0: must be greater than or equal to 1"),
+        ("baselines.ppmd_order", "65", "baselines.ppmd_order = 65: must be less than or equal to 64"),
         ("evaluate.temperatures", "[]", "evaluate.temperatures = []: must be a list of 1 or more"),
         ("evaluate.temperatures", f"{[1] * 21}", "= [1, 1, 1, 1, 1, 1, ...]: must be a list of 20 or fewer"),
         (

@@ -133,7 +133,7 @@ def test_the_demo_runs_the_sample_and_shows_what_came_out(checkout: Path) -> Non
     assert load_params(checkout / "demo" / "params.yaml").data.source == "sample"
     assert (checkout / "params.yaml").read_bytes() == before
     assert (checkout / "demo" / "called").read_text() == f"repro sqlite:///{checkout / 'mlflow.db'}\n"
-    for shown in ("=== greedy ===", "2.500 bits per character", "perplexity 5.75", "demo/reports/history.png"):
+    for shown in ("=== greedy ===", "2.500 bits per character", "perplexity 5.75", "demo/reports/report.html"):
         assert shown in ended.out
 
 

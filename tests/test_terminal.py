@@ -7,6 +7,9 @@ import pytest
 
 from charloom.terminal import harmless
 
+CONTROLS = {"Cc", "Cs", "Zl", "Zp"}
+TURNS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}  # Unicode's annex 9, explicit formatting
+
 
 @pytest.mark.parametrize(
     ("text", "shown"),
@@ -15,6 +18,7 @@ from charloom.terminal import harmless
         ("\x9b31m", r"\x9b31m"),
         ("hidden\rshown\x08\x7f\0", r"hidden\rshown\x08\x7f\x00"),
         ("\ud800", r"\ud800"),
+        ("txt\u202egpj.exe\u2066 line\u2028", r"txt\u202egpj.exe\u2066 line\u2028"),
         ("tab\tline\nend", "tab\tline\nend"),
         ("naïve — 日本 👍🏽 \\x1b", "naïve — 日本 👍🏽 \\x1b"),
     ],
@@ -23,11 +27,14 @@ def test_control_characters_are_escaped_and_nothing_else(text: str, shown: str) 
     assert harmless(text) == shown
 
 
-def test_what_is_escaped_is_unicodes_controls_and_surrogates() -> None:
+def test_what_is_escaped_is_unicodes_controls_surrogates_and_turns_of_direction() -> None:
     characters = map(chr, range(sys.maxunicode + 1))
     escaped = {character for character in characters if harmless(character) != character}
     assert escaped == {
         character
         for character in map(chr, range(sys.maxunicode + 1))
-        if unicodedata.category(character) in ("Cc", "Cs") and character not in "\n\t"
+        if character not in "\n\t"
+        and (
+            unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or unicodedata.bidirectional(character) in TURNS
+        )
     }

@@ -27,6 +27,7 @@ def evaluate_key(params: Params, windows: Path, model_digest: str) -> str:
     return value_digest(
         {
             "evaluate": params.evaluate.model_dump(),
+            "baselines": params.baselines.model_dump(),
             "test split": split_digest(windows / "test"),
             "model": model_digest,
         }

@@ -24,6 +24,7 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Device = Literal["auto", "cpu", "cuda", "mps"]
+DECIDE_NOTHING: dict[str, Any] = {"data": {"mirror", "timeout"}, "tracking": True}  # as `exclude` takes it
 
 
 class Section(BaseModel):
@@ -48,6 +49,11 @@ class WindowsParams(Section):
     length: Annotated[int, Field(ge=1, le=65536)]
     stride: Count
     scope: Literal["article", "stream"]
+
+
+class BaselinesParams(Section):
+    ngram_order: Annotated[int, Field(ge=1, le=32)]
+    ppmd_order: Annotated[int, Field(ge=2, le=64)]
 
 
 class ModelParams(Section):
@@ -81,6 +87,7 @@ class EvaluateParams(Section):
     temperatures: Annotated[list[Annotated[float, Field(ge=0, le=100)]], Field(min_length=1, max_length=20)]
     samples: Annotated[int, Field(ge=1, le=10_000)]
     sample_length: Annotated[int, Field(ge=1, le=1_000_000)]
+    articles: Annotated[int, Field(ge=0, le=100)]
 
 
 class TrackingParams(Section):
@@ -95,6 +102,7 @@ class Params(Section):
     data: DataParams
     vocab: VocabParams
     windows: WindowsParams
+    baselines: BaselinesParams
     model: ModelParams
     train: TrainParams
     evaluate: EvaluateParams
@@ -113,6 +121,10 @@ class Params(Section):
             for section, values in self.model_dump().items()
             for name, value in values.items()
         }
+
+    def deciding(self) -> dict[str, dict[str, Any]]:
+        """The parameters that decide a result, as section → name → value."""
+        return self.model_dump(exclude=DECIDE_NOTHING)
 
 
 def load_params(path: Path | str = "params.yaml") -> Params:

@@ -17,8 +17,11 @@ SRC = CHECKOUT / "src"
 # They decide no output: where a mirror is, how long to wait, what MLflow is told and what it shows.
 DECIDE_NOTHING = {"data.mirror", "data.timeout", "tracking.enabled", "tracking.experiment", "tracking.timeout"}
 STATED_ONLY = {"charloom.card"}
-# What no out of an earlier stage is: a user's own corpora, and the embedded one.
-FROM_OUTSIDE = {"download": {"corpora", "src/charloom/data/sample"}}
+# What no out of an earlier stage is: a user's own corpora and the embedded one, the report's templates.
+FROM_OUTSIDE = {
+    "download": {"corpora", "src/charloom/data/sample"},
+    "evaluate": {"src/charloom/report/templates"},
+}
 
 
 def script(stage: str) -> Path:
@@ -85,7 +88,9 @@ def used_params(tree: ast.Module, function: str, argument: int = 0) -> set[str]:
         if not (isinstance(node, ast.Name) and node.id == name):
             continue
         parent = parents[node]
-        if isinstance(parent, ast.Attribute):
+        if isinstance(parent, ast.Attribute) and parent.attr == "deciding":
+            used |= set(Params.model_fields)
+        elif isinstance(parent, ast.Attribute):
             key = parents[parent]
             used.add(f"{parent.attr}.{key.attr}" if is_key(key) else parent.attr)  # type: ignore[attr-defined]
         else:

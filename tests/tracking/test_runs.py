@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from charloom.tracking.store import BATCH
-from tests.tracking.tracked import FILES, HISTORY, KEYS, STEPS, Tracked, card, record
+from tests.tracking.tracked import CLASSES, FILES, HISTORY, KEYS, STEPS, Tracked, card, record
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Metric
+NAMED = {"Sports": "Sports", "Sci_Tech": "Sci/Tech", "____b_é": "../<b>é"}  # as MLflow takes them
 
 
 def test_train_then_evaluate_is_one_complete_run(tracked: Tracked) -> None:
@@ -27,6 +28,8 @@ def test_train_then_evaluate_is_one_complete_run(tracked: Tracked) -> None:
     assert tracked.curve(run, "valid/bpc") == [(step, 3.5) for step in STEPS if step % 10 == 0]
     scores = {"test/bpc": 2.25, "test/perplexity": 4.5, "vocab/symbols": 82.0}
     assert run.data.metrics.items() >= scores.items()
+    by_class = {name: value for name, value in run.data.metrics.items() if "class" in name}
+    assert by_class == {f"test/bpc_by_class/{name}": CLASSES[key] for name, key in NAMED.items()}
     assert tracked.artefacts(run) == {*FILES, "plots/history.csv"}
     assert run.inputs
     inputs = {(each.dataset.name, each.dataset.digest, each.tags[0].value) for each in run.inputs.dataset_inputs}

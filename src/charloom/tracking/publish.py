@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from charloom.card import Card
 from charloom.history import Record
 from charloom.params import TrackingParams
 from charloom.tracking.models import log_model
-from charloom.tracking.store import Store, metric, warn_on_failure
+from charloom.tracking.store import EVALUATION, Store, metric, warn_on_failure
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric
@@ -38,7 +39,7 @@ def track_evaluation(params: TrackingParams, card: Card, history: Sequence[Recor
         log_model(store, run_id, workspace / "models/charloom")
         store.client.set_terminated(run_id, "FINISHED")
         # the key last: a run that has one is complete
-        evaluation = {name: value for name, value in card.params.items() if name.startswith("evaluate.")}
+        evaluation = {name: value for name, value in card.params.items() if name.startswith(EVALUATION)}
         store.state(run_id, evaluation, {"evaluate_key": card.tags["evaluate_key"]})
 
 
@@ -58,5 +59,15 @@ def _stage_metrics(folder: Path) -> list[Metric]:
     return [
         metric(f"{'test' if path.stem == 'evaluate' else path.stem}/{name}", value, now, 0)
         for path in sorted(folder.glob("*.json"))
-        for name, value in json.loads(path.read_text(encoding="utf-8")).items()
+        for name, value in _flat(json.loads(path.read_text(encoding="utf-8")))
     ]
+
+
+def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """Numbers by name; those of a mapping inside as `name/key`, the key in the characters that MLflow takes."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            for key, number in value.items():
+                yield name + "/" + re.sub(r"[^\w -]", "_", key), number
+        else:
+            yield name, value

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SQLITE = "sqlite:///"
 BATCH = 1000  # MLflow takes at most so many metrics a call
+EVALUATION = ("evaluate.", "baselines.")  # the parameters that an evaluation states, and no training
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # MLflow's pages for models, not for prompts
 
 
@@ -75,7 +76,7 @@ class Store:
             for data in card.datasets
         ]
         self.client.log_inputs(run_id, inputs)
-        params = {name: value for name, value in card.params.items() if not name.startswith("evaluate.")}
+        params = {name: value for name, value in card.params.items() if not name.startswith(EVALUATION)}
         self.state(run_id, params, {name: value for name, value in card.tags.items() if name != "evaluate_key"})
         return run_id
 

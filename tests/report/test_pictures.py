@@ -1,4 +1,4 @@
-"""The picture of a training, and its samples as text that a terminal may show."""
+"""Pictures of a run: the same numbers give the same bytes, everywhere."""
 
 from __future__ import annotations
 
@@ -8,17 +8,10 @@ import matplotlib
 import pytest
 from PIL import Image
 
-from charloom.history import Record
-from charloom.report import draw_history, write_samples
-
-
-def history(records: int) -> list[Record]:
-    """A falling curve, every other record and the last one validated."""
-    return [
-        Record(step, step / 10, step * 1000, 0.01, 1.0, 3 / step, 4 / step, *((3.1 / step, 4.1 / step) * validated))
-        for step in range(1, records + 1)
-        for validated in [int(step % 2 == 0 or step == records)]
-    ]
+from charloom.breakdown import Part
+from charloom.evaluation import Findings
+from charloom.report.pictures import draw_history, draw_parts, draw_pictures
+from tests.report.conftest import history
 
 
 def drawn(path: Path, records: int = 20, test_bpc: float = 1.5) -> bytes:
@@ -55,25 +48,19 @@ def test_the_picture_names_no_program_and_no_time(tmp_path: Path) -> None:
         assert set(image.info) == {"dpi"}
 
 
-def test_samples_stand_under_headings_by_temperature(tmp_path: Path) -> None:
-    write_samples(tmp_path / "samples.txt", {0.0: ["a a a "], 0.5: ["one\ntwo", "\nthree"], 1.0: ["é"]})
-    assert (tmp_path / "samples.txt").read_bytes().decode() == (
-        "=== greedy ===\n\na a a\n\n=== temperature 0.5 ===\n\none\ntwo\n\nthree\n\n=== temperature 1 ===\n\né\n"
-    )
+NAMES = ("history", "baselines", "by_class", "by_position", "by_kind")
 
 
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("\x1b[2J\x1b]0;owned\x07", r"\x1b[2J\x1b]0;owned\x07"),
-        ("\x9b31m", r"\x9b31m"),
-        ("hidden\rshown\x08\x7f\0", r"hidden\rshown\x08\x7f\x00"),
-        ("\ud800", r"\ud800"),
-        ("tab\tline\nend", "tab\tline\nend"),
-        ("<script>alert(1)</script> &amp;", "<script>alert(1)</script> &amp;"),
-        ("naïve — 日本 👍🏽 \\x1b", "naïve — 日本 👍🏽 \\x1b"),
-    ],
-)
-def test_a_sample_is_harmless_text(tmp_path: Path, text: str, shown: str) -> None:
-    write_samples(tmp_path / "samples.txt", {1.0: [text]})
-    assert (tmp_path / "samples.txt").read_bytes().decode() == f"=== temperature 1 ===\n\n{shown}\n"
+def test_every_chart_is_a_picture(tmp_path: Path, findings: Findings) -> None:
+    draw_pictures(tmp_path, findings)
+    assert {path.name for path in tmp_path.iterdir()} == {f"{name}.png" for name in NAMES}
+    for path in tmp_path.iterdir():
+        with Image.open(path) as image:
+            assert image.size == (960, 540)
+            assert len(image.convert("RGB").getcolors(1 << 20) or []) > 20
+
+
+def test_a_name_is_not_taken_for_a_formula(tmp_path: Path) -> None:
+    parts = [Part("$\\frac{$", 1, 2.0), Part("$x^2$", 1, 3.0)]
+    draw_parts(tmp_path / "parts.png", "Parts", parts, parts, "5-gram")
+    assert (tmp_path / "parts.png").stat().st_size > 1000

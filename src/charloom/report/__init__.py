@@ -1,0 +1,1 @@
+"""What a person looks at: pictures, tables, samples, and the page that holds it all."""

@@ -1,0 +1,108 @@
+"""The report's charts as PNGs, for pages and documents that show pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from charloom.breakdown import Part
+from charloom.evaluation import Findings
+from charloom.files import atomic_path
+from charloom.history import Record
+from charloom.terminal import harmless
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+OURS, OURS_PALE, OTHER, TEST = "#1f4e8c", "#9bb4d0", "#c98a1b", "#c0392b"
+
+
+def draw_pictures(folder: Path, findings: Findings) -> None:
+    """Draw history.png, baselines.png, by_class.png, by_position.png and by_kind.png."""
+    score, baselines = findings.scores.bits_per_character, findings.baselines
+    ours, ngram = findings.breakdown, baselines.breakdown
+    draw_history(folder / "history.png", findings.history, score)
+    draw_baselines(folder / "baselines.png", {"this model": score, **baselines.bpc})
+    draw_positions(folder / "by_position.png", ours.by_position, ngram.by_position, baselines.ngram)
+    draw_parts(folder / "by_class.png", "Bits per character by class", ours.by_class, ngram.by_class, baselines.ngram)
+    draw_parts(folder / "by_kind.png", "Bits by kind of symbol", ours.by_kind, ngram.by_kind, baselines.ngram)
+
+
+def draw_history(path: Path, history: Sequence[Record], test_bpc: float) -> None:
+    """Training and validation bits per character over the symbols read, and the test's as a line."""
+    with _picture(path, "Training") as axes:
+        millions = [record.characters / 1e6 for record in history]
+        axes.plot(millions, [record.bpc for record in history], color=OURS_PALE, linewidth=1, label="train")
+        validated = [(record.characters / 1e6, record.valid_bpc) for record in history if record.valid_bpc is not None]
+        axes.plot(*zip(*validated, strict=True), color=OURS, marker="o", markersize=3, label="validation")
+        axes.axhline(test_bpc, color=TEST, linestyle="--", linewidth=1, label=f"test {test_bpc:.3f}")
+        axes.set(xlabel="characters read (millions)", ylabel="bits per character")
+        axes.legend(frameon=False)
+
+
+def draw_baselines(path: Path, bpc: dict[str, float]) -> None:
+    """Bits per character of everything that predicted the test split, the best on top."""
+    names = sorted(bpc, key=bpc.__getitem__, reverse=True)
+    with _picture(path, "Bits per character of the test split") as axes:
+        bars = axes.barh(names, [bpc[name] for name in names], color=OTHER)
+        bars[names.index("this model")].set_color(OURS)
+        axes.bar_label(bars, fmt="%.3f", padding=3)
+        axes.set(xlabel="bits per character")
+
+
+def draw_positions(path: Path, ours: Sequence[Part], ngram: Sequence[Part], ngram_name: str) -> None:
+    """Bits per symbol over the position in the article."""
+    with _picture(path, "Bits by position in the article") as axes:
+        for name, parts, colour in (("this model", ours, OURS), (ngram_name, ngram, OTHER)):
+            axes.plot(
+                [int(part.name) for part in parts],
+                [part.bits for part in parts],
+                color=colour,
+                marker="o",
+                markersize=3,
+                label=name,
+            )
+        axes.set(xscale="log", xlabel="characters from the article's beginning", ylabel="bits per symbol")
+        axes.legend(frameon=False)
+
+
+def draw_parts(path: Path, title: str, ours: Sequence[Part], ngram: Sequence[Part], ngram_name: str) -> None:
+    """Bars of the parts of a split, two for each."""
+    with _picture(path, title) as axes:
+        places = range(len(ours))
+        bars = [
+            axes.barh(
+                [place + shift for place in places], [part.bits for part in parts], 0.36, color=colour, label=name
+            )
+            for name, parts, colour, shift in (("this model", ours, OURS, -0.19), (ngram_name, ngram, OTHER, 0.19))
+        ]
+        for each in bars:
+            axes.bar_label(each, fmt="%.2f", padding=3)
+        axes.set_yticks(places, [harmless(part.name).replace("$", r"\$") for part in ours])
+        axes.invert_yaxis()
+        axes.set(xlabel="bits")
+        axes.legend(frameon=False)
+
+
+@contextmanager
+def _picture(path: Path, title: str) -> Iterator[Axes]:
+    """Give axes to draw on; a PNG when the block succeeds."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    matplotlib.rcdefaults()  # not what a matplotlibrc of this machine says
+    figure, axes = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
+    axes.set_title(title)
+    axes.grid(alpha=0.25)
+    axes.set_axisbelow(True)
+    try:
+        yield axes
+        with atomic_path(path) as temporary:
+            # no Software tag: the same numbers give the same bytes with any release that draws alike
+            figure.savefig(temporary, format="png", dpi=120, metadata={"Software": None})
+    finally:
+        pyplot.close(figure)

@@ -1,0 +1,23 @@
+"""Samples as text that a terminal or a page may show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from charloom.files import write_text
+from charloom.terminal import harmless
+
+
+def write_samples(path: Path, samples: Mapping[float, Sequence[str]]) -> None:
+    """Samples by temperature, under headings; a terminal that shows the file obeys nothing in it."""
+    blocks = [
+        f"=== {heading(temperature)} ===\n\n" + "\n\n".join(harmless(text.strip()) for text in texts) + "\n"
+        for temperature, texts in samples.items()
+    ]
+    write_text(path, "\n".join(blocks))
+
+
+def heading(temperature: float) -> str:
+    """What samples of a temperature are called."""
+    return "greedy" if temperature == 0 else f"temperature {temperature:g}"

@@ -1,0 +1,68 @@
+"""An evaluation of a small model on a corpus whose every text and name is hostile."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from charloom.baselines import measure_baselines
+from charloom.checkpoint import SavedModel
+from charloom.corpus import Article
+from charloom.evaluation import Findings, evaluate_model
+from charloom.history import Record
+from charloom.params import BaselinesParams, Params
+from charloom.vocab import Vocabulary
+from charloom.windows import Windows, write_windows
+from tests.learning import default_params, model_params, small_model
+
+HOSTILE = (
+    "<script>document.title = 'owned'</script>",
+    "</script></style></textarea><img src=http://127.0.0.1:9/x onerror=alert(1)>",
+    "<!-- <svg/onload=alert(1)> ]]> &lt;b&gt; {{ 7 * 7 }} {% raw %} \"' onmouseover='alert(1)",
+    "\x1b[2J\x07\x08\x7f \u202etxt.exe\u2066 tab\tline\nend\r\u2028",
+    "naïve – 日本 👍🏽 Ω",
+)
+CLASSES = ["<b>World</b>", "$x^{2", "\x1b[31mred", "</script>"]
+
+
+@pytest.fixture(scope="session")
+def params() -> Params:
+    default = default_params()
+    small = default.evaluate.model_copy(update={"samples": 4, "sample_length": 60, "temperatures": [0.5, 1.0, 50.0]})
+    data = default.data.model_copy(update={"source": "/home/someone/<i>mine"})
+    return default.model_copy(update={"evaluate": small, "data": data, "model": model_params()})
+
+
+@pytest.fixture(scope="session")
+def findings(tmp_path_factory: pytest.TempPathFactory, params: Params) -> Findings:
+    folder = tmp_path_factory.mktemp("hostile")
+    texts = [text * repeats for repeats in (1, 2, 4, 20) for text in HOSTILE]
+    articles = [Article(index % len(CLASSES) + 1, text) for index, text in enumerate(texts)]
+    vocabulary = Vocabulary.build(texts[: len(HOSTILE) - 1])  # Ω is unknown
+    for split, some in (("train", articles), ("test", articles[::-1])):
+        write_windows(folder / split, some, vocabulary, params.windows, np.dtype(np.uint32))
+    train, test = (Windows.load(folder / split) for split in ("train", "test"))
+    saved = SavedModel(small_model(len(vocabulary)).eval(), vocabulary, "t" * 64, "d" * 64)
+    found = evaluate_model(
+        saved,
+        test,
+        params.evaluate,
+        torch.device("cpu"),
+        source={"source": params.data.source, "classes": CLASSES},
+        stated=params.deciding(),
+        history=history(40),
+        baselines=measure_baselines(train, test, vocabulary, CLASSES, BaselinesParams(ngram_order=4, ppmd_order=4)),
+    )
+    return replace(found, samples={**found.samples, 0.6: HOSTILE[:3], 0.7: HOSTILE[3:]})
+
+
+def history(records: int) -> list[Record]:
+    """A falling curve, every other record and the last one validated."""
+    return [
+        Record(step, step / 10, step * 1000, 0.01, 1.0, 3 / step, 4 / step, *((3.1 / step, 4.1 / step) * validated))
+        for step in range(1, records + 1)
+        for validated in [int(step % 2 == 0 or step == records)]
+    ]
