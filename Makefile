@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: install demo repro ui test lint types unit soak bench clean
+.PHONY: install demo screenshots repro ui test lint types unit soak bench clean
 
 install: $(VENV)/.installed ## a virtual environment with the pinned packages
 
@@ -17,6 +17,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 demo: install ## the whole pipeline on the embedded sample, in demo/
 	$(RUN) python scripts/demo.py
+
+screenshots: demo ## docs/images' pictures of the demo's report; needs Debian's chromium and chromium-driver
+	PYTHONPATH=. $(BIN)/python scripts/screenshots.py
 
 repro: install ## the pipeline with params.yaml
 	$(RUN) dvc repro

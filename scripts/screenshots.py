@@ -1,0 +1,85 @@
+"""Take docs/images' pictures of the demo's report: `make screenshots`.
+
+The demo trains on the embedded sample, whose articles are invented: no row of a real corpus gets into a picture.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import sys
+from pathlib import Path
+
+from PIL import Image
+from selenium.webdriver import ActionChains, Chrome
+from selenium.webdriver.common.by import By
+from tests.browser import PHONE, chromium, look
+
+CHECKOUT = Path(__file__).parent.parent
+REPORT, IMAGES = CHECKOUT / "demo" / "reports" / "report.html", CHECKOUT / "docs" / "images"
+WIDTH = 1120  # CSS pixels
+
+
+def main() -> None:
+    if not REPORT.exists():
+        sys.exit(f"error: {REPORT}: no such file; `make demo` writes it")
+    with chromium() as driver:
+        driver.get(REPORT.as_uri())
+        for name, first, last, dark in (
+            ("samples", "header", "#samples", False),
+            ("surprisal", "#surprisal", "#surprisal", False),
+            ("charts", "#baselines", "#parts", False),
+            ("dark", "header", "#surprisal", True),
+        ):
+            look(driver, WIDTH, dark=dark)
+            look(driver, WIDTH, height=driver.execute_script("return document.body.scrollHeight"), dark=dark)
+            if "surprisal" in last:
+                point_at_the_costliest(driver)
+            save(IMAGES / f"report-{name}.png", picture(driver, first, last))
+        phones = [picture_of_phone(driver, section) for section in ("header", "#surprisal", "#baselines", "#parts")]
+        save(IMAGES / "report-phone.png", side_by_side(phones))
+
+
+def point_at_the_costliest(driver: Chrome) -> None:
+    """Point at the character of the third article that surprised the model most."""
+    area = driver.find_elements(By.CLASS_NAME, "cells")[2]
+    cells = area.find_elements(By.TAG_NAME, "span")
+    ActionChains(driver).move_to_element(max(cells, key=lambda cell: cell.get_attribute("class") or "")).perform()
+
+
+def picture(driver: Chrome, first: str, last: str) -> Image.Image:
+    """What lies between the beginning of one element and the end of another, and a margin around it."""
+    box = "const box = document.querySelector(arguments[0]).getBoundingClientRect(); return box[arguments[1]] + scrollY"
+    top, bottom = driver.execute_script(box, first, "top"), driver.execute_script(box, last, "bottom")
+    clip = {"x": 0, "y": top - 24, "width": WIDTH, "height": bottom - top + 48, "scale": 1}
+    return captured(driver, clip=clip)
+
+
+def picture_of_phone(driver: Chrome, section: str) -> Image.Image:
+    """A phone's screen with a section at its top."""
+    look(driver, PHONE, height=740, dark=section == "#baselines")
+    driver.execute_script("scrollTo(0, document.querySelector(arguments[0]).offsetTop - 16)", section)
+    return captured(driver)
+
+
+def captured(driver: Chrome, **options: object) -> Image.Image:
+    shot = driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png", **options})
+    return Image.open(io.BytesIO(base64.b64decode(shot["data"]))).convert("RGB")
+
+
+def side_by_side(pictures: list[Image.Image], gap: int = 24) -> Image.Image:
+    width, height = pictures[0].size
+    whole = Image.new("RGB", (len(pictures) * (width + gap) - gap, height), "#8a909c")
+    for index, each in enumerate(pictures):
+        whole.paste(each, (index * (width + gap), 0))
+    return whole
+
+
+def save(path: Path, image: Image.Image) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
+    print(f"{path.relative_to(CHECKOUT)}: {image.width}×{image.height}, {path.stat().st_size // 1024} KiB")
+
+
+if __name__ == "__main__":
+    main()

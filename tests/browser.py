@@ -1,0 +1,49 @@
+"""Headless Chromium, as wide and as dark as a test or a screenshot wants it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+
+PHONE, DESKTOP = 360, 1280  # CSS pixels
+PROGRAMS = "chromium", "chromedriver"  # Debian's packages chromium and chromium-driver
+
+
+def missing() -> list[str]:
+    """What is not installed of that."""
+    return [program for program in PROGRAMS if not shutil.which(program)]
+
+
+@contextmanager
+def chromium() -> Iterator[Chrome]:
+    """A browser that notes what it says and asks for."""
+    options = ChromeOptions()
+    options.binary_location = shutil.which(PROGRAMS[0]) or ""
+    for flag in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "disable-gpu", "hide-scrollbars"):
+        options.add_argument(f"--{flag}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = Chrome(options, ChromeService(shutil.which(PROGRAMS[1])))
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+def look(driver: Chrome, width: int, *, height: int = 800, dark: bool = False) -> None:
+    """Take the size and the colours of another device."""
+    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width == PHONE}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+
+
+def requested(driver: Chrome) -> set[str]:
+    """The addresses asked for since this was called last."""
+    messages = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
+    return {
+        message["params"]["request"]["url"] for message in messages if message["method"] == "Network.requestWillBeSent"
+    }
