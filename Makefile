@@ -43,7 +43,7 @@ soak: install ## the long versions of the fault tests
 	$(RUN) CHARLOOM_KILLS=20 CHARLOOM_PIPELINE_KILLS=60 pytest -s tests/faults
 
 bench: install ## what BENCHMARKS.md quotes, a quarter of an hour on a quiet machine
-	set -e; for each in windows training busy; do $(RUN) python benchmarks/$$each.py; done
+	set -e; for each in windows training busy sampling scoring; do $(RUN) python benchmarks/$$each.py; done
 
 clean: ## remove the environment and the demo; results and caches of the pipeline stay
 	rm -rf $(VENV) demo build

@@ -95,16 +95,17 @@ def _draw_tile(
     state: State | None = None
     for step in count():
         logits, state = model(torch.tensor([symbols], device=device), state)
-        known = logits[0, :, : vocabulary.unk]  # <unk> is the last id
-        symbols = _choose(known.cpu().double(), how, next(draws)).tolist()  # on the CPU: not all devices have float64
+        busy = [number % TILE for number in given]
+        known = logits[0, busy, : vocabulary.unk].cpu().double()  # <unk> is the last id; not all devices have float64
         came: list[tuple[int, str]] = []
-        for number, prompt in list(given.items()):
-            column = number % TILE
+        for number, symbol in zip(list(given), _choose(known, how, next(draws)[busy]).tolist(), strict=True):
+            prompt = given[number]
             if step < len(prompt):
-                symbols[column] = prompt[step]
+                symbols[number % TILE] = prompt[step]
                 continue
-            came.append((number, characters[symbols[column]]))
-            if step + 1 == len(prompt) + how.length or (how.until_eos and symbols[column] == vocabulary.eos):
+            symbols[number % TILE] = symbol
+            came.append((number, characters[symbol]))
+            if step + 1 == len(prompt) + how.length or (how.until_eos and symbol == vocabulary.eos):
                 came.append((number, ""))
                 del given[number]
         yield came

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from charloom.checkpoint import SavedModel
     from charloom.scoring import Cost, Surprisal
 
-BEGINNING = 48  # characters of a text that a row shows
+BEGINNING = 44  # characters of a text that a row shows
 EACH = f"{'bpc':>8} {'perplexity':>11} {'characters':>11}  text"
 SURPRISAL = "text\tposition\tsymbol\tbits"
 

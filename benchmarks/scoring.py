@@ -1,0 +1,58 @@
+"""Scoring the test split whole at hidden size 256: its seconds and padding, and against an article at a time."""
+
+from __future__ import annotations
+
+import time
+from itertools import cycle
+
+import numpy as np
+import torch
+
+from charloom.device import set_threads
+from charloom.model import CharModel
+from charloom.params import ModelParams
+from charloom.scoring import batches_by_length, score_articles, surprisals
+from charloom.windows import Windows
+from common import PAIRS, compare, encoded_text, machine, rate_of
+
+HIDDEN = 256
+CPU = torch.device("cpu")
+
+
+def main() -> None:
+    set_threads("auto")
+    with encoded_text() as text:
+        symbols = int(text.test.lengths.sum())
+        model = CharModel(len(text.vocabulary), ModelParams(cell="LSTM", hidden_size=HIDDEN, layers=1, dropout=0.0))
+        seconds: list[float] = []
+
+        def whole() -> float:
+            began = time.perf_counter()
+            score_articles(model, text.test, CPU)
+            seconds.append(time.perf_counter() - began)
+            return symbols / seconds[-1]
+
+        articles = cycle(text.test.article(index) for index in range(text.test.articles))
+        rates = compare(whole, lambda: rate_of(lambda: one(model, next(articles)), 2.0))
+        print(f"{machine()}; {text.name}, {PAIRS} pairs\n")
+        print("| | charloom | an article at a time | ratio |\n|---|---|---|---|")
+        print(rates.row(f"LSTM, {HIDDEN} units: scored", "symbols/s"))
+        print(f"\n{symbols:,} symbols of {text.test.articles:,} articles in {np.median(seconds):.1f} s")
+        print(f"padding {100 * padding(text.test):.2f} % of what is read")
+
+
+def one(model: CharModel, article: np.ndarray) -> int:
+    """Score one article; gives its symbols."""
+    (found,) = surprisals(model, [article], CPU)
+    return len(found.bits)
+
+
+def padding(split: Windows) -> float:
+    """The share of what is read that lies behind articles' ends."""
+    lengths = split.lengths
+    read = sum(len(batch) * int(lengths[batch].max()) for batch in batches_by_length(lengths.tolist()))
+    return 1 - int(lengths.sum()) / read
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,23 @@
+"""The tutorial's way of writing text, written anew as the baseline: one character at a time, with the state.
+
+After `generate` with a temperature in "Generative networks" of Microsoft's "AI for Beginners"
+(lessons/5-NLP/17-GenerativeNetworks). As there, nothing tells torch that no gradient is wanted.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from tutorial import Tutorial
+
+
+def generate(tutorial: Tutorial, characters: tuple[str, ...], size: int, start: str, temperature: float = 1.0) -> str:
+    """`start` and `size` characters drawn after it."""
+    chars = list(start)
+    out, state = tutorial.net(tutorial.enc(start).view(1, -1))
+    for _ in range(size):
+        out_dist = out[0][-1].div(temperature).exp()
+        nc = torch.multinomial(out_dist, 1)[0]
+        chars.append(characters[nc])
+        out, state = tutorial.net(nc.view(1, -1), state)
+    return "".join(chars)
