@@ -31,7 +31,7 @@ def evaluate(params: Params) -> None:
 
     findings = evaluate_model(
         saved,
-        Windows.load(windows / "test"),
+        Windows.load(windows / "test", len(saved.vocabulary)),
         params.evaluate,
         device,
         source=read_source(raw),

@@ -50,7 +50,7 @@ def lead(training: Training, checkpoints: Checkpoints, vocabulary: Vocabulary, k
         with show_progress(training) as progress, track_training(params.tracking, card, training.history) as tracker:
             run_training(training, checkpoints, [progress, tracker], stopping)
             tracker.finish(save_model(MODEL, training.model, vocabulary, key))
-    checkpoints.note_finished(MODEL / "model.safetensors")
+        checkpoints.note_finished(MODEL / "model.safetensors")
     write_history(Path("plots/history.csv"), training.history)
     write_json(Path("metrics/train.json"), training.summary())
 

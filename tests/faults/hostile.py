@@ -8,11 +8,14 @@ the bound, a crash, another exception, a pickle, a command, a file outside the f
 from __future__ import annotations
 
 import gc
+import io
 import json
 import os
 import re
 import resource
+import shutil
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +26,13 @@ import torch
 from safetensors.torch import load, save
 
 from charloom.checkpoint import Checkpoint, Checkpoints, load_model, save_model
-from charloom.errors import CharloomError
+from charloom.errors import CharloomError, say
 from charloom.files import file_digest
+from charloom.params import load_params
 from charloom.vocab import Vocabulary
 from charloom.windows import Windows
-from tests.faults.mutations import forge_json, forged_array, forged_json, forged_tensors, mutate
+from tests.conftest import CHECKOUT
+from tests.faults.mutations import forge_json, forge_yaml, forged_array, forged_json, forged_tensors, mutate
 from tests.learning import Encoded, encode_sample, small_model, small_training
 
 SLACK_BYTES = 16 << 20  # what the interpreter and its heap take for themselves, whatever is read
@@ -95,11 +100,22 @@ def checkpoint_target(folder: Path, encoded: Encoded) -> Target:
     return Target([path], lambda: use_checkpoint(checkpoints, encoded), forge)
 
 
+def params_target(folder: Path, _encoded: Encoded) -> Target:
+    path = folder / "params.yaml"
+    shutil.copyfile(CHECKOUT / "params.yaml", path)
+
+    def read() -> None:
+        assert len(load_params(path).flat()) > 20
+
+    return Target([path], read, lambda chance: forge_yaml(path, chance))
+
+
 TARGETS: dict[str, Callable[[Path, Encoded], Target]] = {
     "vocab": vocabulary_target,
     "model": model_target,
     "windows": windows_target,
     "checkpoint": checkpoint_target,
+    "params": params_target,
 }
 
 
@@ -152,6 +168,16 @@ def forbid(folder: Path) -> None:
     sys.addaudithook(hear)
 
 
+def one_line(error: CharloomError) -> None:
+    """What `exit_with` shows of an error is one line that a person can read, and bad input."""
+    said = io.StringIO()
+    say(str(error), said)
+    assert len(said.getvalue().splitlines()) == 1
+    assert len(said.getvalue()) < 2000
+    assert said.getvalue().rstrip("\n").isprintable()
+    assert error.exit_code == 2
+
+
 def main(kind: str, count: int, seed: int, folder: Path) -> None:
     torch.set_num_threads(1)
     target = TARGETS[kind](folder, encode_sample(folder / "data"))
@@ -165,25 +191,30 @@ def main(kind: str, count: int, seed: int, folder: Path) -> None:
     bound = 2 * sum(map(len, honest.values())) + SLACK_BYTES
     resource.setrlimit(resource.RLIMIT_AS, (used + bound, resource.RLIM_INFINITY))
     chance = Chance(seed)
-    refused = 0
+    refused, slowest_s = 0, 0.0
     for number in range(count):
         if number % 2:
             target.forge(chance)
         else:
             path = chance.choice(target.files)
             path.write_bytes(mutate(honest[path], chance))
+        began = time.perf_counter()
         try:
             target.read()
-        except CharloomError:
+        except CharloomError as error:
             refused += 1
+            if kind == "params":
+                one_line(error)
         except BaseException:
             print(f"mutation {number} of {kind}, its files left in {folder}", file=sys.stderr, flush=True)
             raise
+        slowest_s = max(slowest_s, time.perf_counter() - began)
         for path, data in honest.items():
             path.write_bytes(data)
         gc.collect()  # a module refers to itself
     target.read()
-    print(json.dumps({"kind": kind, "mutations": count, "refused": refused, "bound_bytes": bound}))
+    said = {"kind": kind, "mutations": count, "refused": refused, "bound_bytes": bound, "slowest_s": slowest_s}
+    print(json.dumps(said))
 
 
 if __name__ == "__main__":

@@ -10,9 +10,54 @@ from typing import Any
 
 import numpy as np
 import torch
+import yaml
 from torch import Tensor
 
 VALUES: list[Any] = [None, True, -1, 0, 2**31, 2**63, 10**400, 1e308, 0.5, "", "\ud800", "\x1b[2J", "../x", [], {}]
+YAML_VALUES = (
+    "!!python/object/apply:os.system ['touch ran']",
+    "!!python/name:os.system",
+    "!!binary aGk=",
+    "!!set {a, b}",
+    "!run x",
+    "&a [*a]",
+    "*nowhere",
+    "&b 3",
+    "-.inf",
+    ".nan",
+    "1e999",
+    "9" * 400,
+    "9" * 5000,
+    "0x" + "f" * 300,
+    "1:30",
+    "010",
+    "yes",
+    "2001-12-15",
+    "~",
+    "''",
+    "[1, [2, [3]]]",
+    "{a: {b: c}}",
+    "|2\n    text",
+    '"\\ud800"',
+    '"\\x1b]0;title\\x07"',
+    "'\x1b[31m'",
+    "\u202eright to left",
+    "[" * 400 + "]" * 400,
+    "[" * 5000,
+    "{a: " * 5000,
+)
+YAML_LINES = (
+    "<<: {a: 1}",
+    "<<: *x",
+    "? [a, b]",
+    "? {a: b}",
+    "---",
+    "...",
+    "%YAML 1.1",
+    "%TAG ! tag:x,2000:",
+    "\t",
+    "\0",
+)
 NUMBERS = b"0 -1 1 2 255 65536 2147483648 4294967296 9223372036854775807 9223372036854775808 1e308 0.5 NaN".split()
 WORDS = b"F64 F32 BF16 U8 I64 |O |V8 <f8 >u2 <u8 (3,)u4 __metadata__ ../../etc/passwd /dev/zero \\ud800 \\u001b".split()
 
@@ -35,6 +80,26 @@ def forged_json(value: Any, chance: Chance) -> Any:
     else:
         place[key] = chance.choice(VALUES)
     return value
+
+
+def forge_yaml(path: Path, chance: Chance) -> None:
+    """YAML with a line more, less, twice or otherwise, or with a value replaced somewhere in its tree."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    at = chance.randrange(len(lines))
+    match chance.randrange(6):
+        case 0:
+            lines[at] = re.sub(r": [^#]*", lambda _: ": " + chance.choice(YAML_VALUES), lines[at], count=1)
+        case 1:
+            lines.insert(at, lines[at])
+        case 2:
+            del lines[at]
+        case 3:
+            lines[at] = re.sub(r"\w+:", lambda _: chance.choice(YAML_VALUES) + ":", lines[at], count=1)
+        case 4:
+            lines.insert(at, lines[at][: chance.choice((0, 2))] + chance.choice(YAML_LINES))
+        case 5:
+            lines = yaml.dump(forged_json(yaml.safe_load("\n".join(lines)), chance)).splitlines()
+    path.write_text("\n".join(lines), encoding="utf-8", errors="surrogatepass")
 
 
 def forged_tensors(tensors: dict[str, Tensor], chance: Chance) -> dict[str, Tensor]:

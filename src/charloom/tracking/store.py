@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from charloom.card import Card
+from charloom.errors import say
 from charloom.files import exclusive, main_checkout
 from charloom.history import Record
 from charloom.params import TrackingParams
@@ -131,7 +132,7 @@ def warn_on_failure() -> Iterator[None]:
 
 def warn(reason: str) -> None:
     """Say why the tracker lacks something."""
-    print(f"warning: MLflow: {reason}; no result is lost, they are in DVC's files", flush=True)
+    say(f"warning: MLflow: {reason}; no result is lost, they are in DVC's files")
 
 
 def _metrics(record: Record) -> list[Metric]:

@@ -1,0 +1,92 @@
+"""Text that comes from others — corpora, params, prompts, models, lock files — moves no cursor and sets no title."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import unicodedata
+from pathlib import Path
+
+import portalocker
+import pytest
+
+from charloom.checkpoint import save_model
+from charloom.vocab import Vocabulary
+from tests.conftest import CHECKOUT, Start, line_of
+from tests.learning import small_model
+from tests.pipeline.workspace import clean_environment
+
+ATTACK = "\x1b[2J\x1b]0;owned\x07\x9b31m\rhidden\x08\x7f"
+
+
+def obeyed(text: str) -> list[str]:
+    """The characters that a terminal obeys, newline and tab left out."""
+    return [char for char in text if unicodedata.category(char) in ("Cc", "Cs") and char not in "\n\t"]
+
+
+def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=clean_environment(PYTHONPATH=str(CHECKOUT / "src")),
+        capture_output=True,
+        encoding="utf-8",
+        errors="surrogateescape",
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A params.yaml whose source is an attack, and a model whose every character is one."""
+    folder = tmp_path_factory.mktemp("hostile")
+    text = (CHECKOUT / "params.yaml").read_text(encoding="utf-8")
+    escaped = '"' + "".join(f"\\x{ord(char):02x}" for char in ATTACK) + '"'
+    (folder / "params.yaml").write_text(text.replace("source: ag_news", f"source: {escaped}"), encoding="utf-8")
+    vocabulary = Vocabulary.build([ATTACK])
+    save_model(folder / "model", small_model(len(vocabulary)), vocabulary, "key")
+    (folder / "text").write_text(ATTACK + "\n", encoding="utf-8", newline="")
+    return folder
+
+
+def test_a_stage_shows_a_hostile_parameter_or_row_as_escapes(folder: Path) -> None:
+    stage = str(CHECKOUT / "stages" / "download.py")
+    done = run(folder, sys.executable, stage)
+    assert done.returncode == 2
+    assert "owned" in done.stderr
+    source = folder / ATTACK
+    source.mkdir()
+    for name in ("train.csv", "test.csv"):
+        (source / name).write_text(f'"{ATTACK}","a","b"\n', encoding="utf-8", newline="")
+    row = run(folder, sys.executable, stage)
+    assert row.returncode == 2
+    assert "expected a number from 1 to 65535" in row.stderr
+    for text in (done.stdout, done.stderr, row.stdout, row.stderr):
+        assert obeyed(text) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("sample", "--prompt", ATTACK, "--length", "100"), ("score", "--surprisal", "text")],
+    ids=" ".join,
+)
+def test_the_command_shows_hostile_texts_as_escapes(folder: Path, arguments: tuple[str, ...]) -> None:
+    done = run(folder, "charloom", arguments[0], "--model", "model", *arguments[1:])
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"\\(x|u00)1b", done.stdout)
+    assert obeyed(done.stdout + done.stderr) == []
+
+
+def test_a_lock_file_s_content_is_shown_as_escapes(tmp_path: Path, start_python: Start) -> None:
+    with (tmp_path / "a.lock").open("w", encoding="utf-8") as file:
+        portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE)
+        file.write(ATTACK)
+        file.flush()
+        waiting = start_python(
+            "from pathlib import Path; from charloom.files import exclusive\nwith exclusive(Path('a.lock'), 'it'): pass"
+        )
+        line = line_of(waiting.stdout)
+    assert line.startswith("waiting for process \\x1b[2J")
+    assert obeyed(line) == []
