@@ -13,10 +13,11 @@ from charloom.windows import Windows
 
 def baselines(params: Params) -> None:
     windows = Path("data/windows")
+    vocabulary = Vocabulary.load(Path("data/vocab.json"))
     measured = measure_baselines(
-        Windows.load(windows / "train"),
-        Windows.load(windows / "test"),
-        Vocabulary.load(Path("data/vocab.json")),
+        Windows.load(windows / "train", len(vocabulary)),
+        Windows.load(windows / "test", len(vocabulary)),
+        vocabulary,
         read_source(Path("data/raw"))["classes"],
         params.baselines,
     )

@@ -244,6 +244,14 @@ def test_a_damaged_split_is_refused_by_name(tmp_path: Path, damage: Damage) -> N
     assert str(caught.value).startswith(str(tmp_path))
 
 
+def test_ids_that_the_vocabulary_lacks_are_refused(tmp_path: Path) -> None:
+    written(tmp_path, ["abcde", "fghij"], params(5, 5, "stream"))
+    symbols = int(Windows.load(tmp_path).codes.max()) + 1
+    Windows.load(tmp_path, symbols)
+    with pytest.raises(InputError, match=f"has the id {symbols - 1}, the vocabulary {symbols - 1} symbols"):
+        Windows.load(tmp_path, symbols - 1)
+
+
 def test_nothing_pickled_is_run(tmp_path: Path) -> None:
     written(tmp_path, ["abcde", "fghij"], params(5, 5, "stream"))
     ran = tmp_path / "ran"
