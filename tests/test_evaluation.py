@@ -11,6 +11,7 @@ import torch
 from charloom.baselines import Baselines
 from charloom.breakdown import Breakdown
 from charloom.checkpoint import SavedModel
+from charloom.errors import InputError
 from charloom.evaluation import Findings, evaluate_model
 from charloom.history import Record
 from charloom.params import EvaluateParams
@@ -66,6 +67,14 @@ def test_the_metrics_are_the_scores_and_each_class(findings: Findings) -> None:
     sizes = [part.size for part in findings.breakdown.by_class]
     mean = sum(size * bpc for size, bpc in zip(sizes, metrics["bpc_by_class"].values(), strict=True)) / sum(sizes)
     assert mean == pytest.approx(metrics["bpc"])
+
+
+def test_predictions_that_are_no_numbers_are_refused(encoded: Encoded) -> None:
+    model = small_model(len(encoded.vocabulary))
+    with torch.no_grad():
+        model.head.weight.fill_(3e38)
+    with pytest.raises(InputError, match="not finite numbers"):
+        evaluated(SavedModel(model.eval(), encoded.vocabulary, "t" * 64, "d" * 64), encoded)
 
 
 def test_articles_are_read_from_easy_to_hard(findings: Findings, encoded: Encoded) -> None:

@@ -15,6 +15,7 @@ import torch
 from charloom.baselines import Baselines
 from charloom.breakdown import Breakdown, article_bits, break_down
 from charloom.checkpoint import SavedModel
+from charloom.errors import InputError
 from charloom.history import Record
 from charloom.params import EvaluateParams
 from charloom.sampling import sample_at_temperatures
@@ -81,11 +82,14 @@ def evaluate_model(
 ) -> Findings:
     """Score the test split, let the model write, and read some of the articles closely.
 
-    `source` is what source.json says, `stated` the parameters to show.
+    `source` is what source.json says, `stated` the parameters to show. Raises InputError where a prediction is not
+    finite.
     """
     corpus = Path(source["source"]).name  # a user's own folder may lie anywhere
     texts = (test.article(index) for index in range(test.articles))
     bits = np.concatenate([each.bits for each in surprisals(saved.model, texts, device)])
+    if not np.isfinite(bits).all():
+        raise InputError("the model's predictions are not finite numbers, its weights are too large; train it again")
     return Findings(
         corpus=corpus,
         params={**stated, "data": {**stated["data"], "source": corpus}},
