@@ -22,6 +22,7 @@ screenshots: demo ## docs/images' pictures of the demo's report; needs Debian's 
 	PYTHONPATH=. $(BIN)/python scripts/screenshots.py
 
 repro: install ## the pipeline with params.yaml
+	$(RUN) python scripts/mend.py
 	$(RUN) dvc repro
 
 ui: install ## MLflow's pages, on this machine only

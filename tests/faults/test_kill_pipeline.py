@@ -5,24 +5,29 @@ from __future__ import annotations
 import os
 import random
 import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
 import psutil
+import pytest
 
-from tests.pipeline.workspace import STAGES, Workspace
+from tests.pipeline.workspace import CHECKOUT, STAGES, Workspace
 
 KILLS = int(os.environ.get("CHARLOOM_PIPELINE_KILLS", "3"))  # `make soak` says 60
+Undisturbed = tuple[Workspace, float]
+
 WHOM = ("dvc", "stage", "both")
 
 
-def test_killed_anywhere_it_goes_on_to_the_same_bytes(undisturbed: tuple[Workspace, float], tmp_path: Path) -> None:
+def test_killed_anywhere_it_goes_on_to_the_same_bytes(undisturbed: Undisturbed, tmp_path: Path) -> None:
     expected, seconds = undisturbed
-    moments, done = random.Random(1), Counter[str]()
+    moments, done, mended = random.Random(1), Counter[str](), 0
     workspace = expected.copy(tmp_path / "0", results=False)
     finished = 0
     while done.total() < KILLS:
         whom = WHOM[done.total() % len(WHOM)]
+        mended += mend(workspace)
         struck = kill_repro(workspace, whom, moments.uniform(0.05, 0.5) * seconds)
         if struck is None:  # over before its moment: the same again from nothing
             assert_same(workspace, expected)
@@ -30,9 +35,31 @@ def test_killed_anywhere_it_goes_on_to_the_same_bytes(undisturbed: tuple[Workspa
             workspace = expected.copy(tmp_path / str(finished), results=False)
         else:
             done[f"{whom} in {struck}"] += 1
+    mended += mend(workspace)
     workspace.repro()
     assert_same(workspace, expected)
     print(f"{done.total()} kills over {finished + 1} whole pipelines: {dict(sorted(done.items()))}")
+    print(f"{mended} of them left a file of DVC's own half-written")
+
+
+@pytest.mark.parametrize("name", [".dvc/tmp/rwlock", "dvc.lock"])
+def test_what_dvc_leaves_half_written_is_put_right(undisturbed: Undisturbed, tmp_path: Path, name: str) -> None:
+    workspace = undisturbed[0].copy(tmp_path / "broken")
+    assert not mend(workspace)
+    path = workspace.folder / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("{" if name == ".dvc/tmp/rwlock" else path.read_text()[:300] + "\n  x: [")
+    assert workspace.run("dvc", "repro").code != 0
+    assert mend(workspace)
+    assert workspace.repro().stages == []  # restored, not run again
+    assert_same(workspace, undisturbed[0])
+
+
+def mend(workspace: Workspace) -> bool:
+    """What `make repro` does before `dvc repro`; gives whether there was something to put right."""
+    ended = workspace.run(sys.executable, str(CHECKOUT / "scripts" / "mend.py"))
+    assert ended.code == 0, ended.output
+    return bool(ended.output)
 
 
 def assert_same(workspace: Workspace, expected: Workspace) -> None:
@@ -51,7 +78,7 @@ def kill_repro(workspace: Workspace, whom: str, after_s: float) -> str | None:
         )
     with process:
         try:
-            process.wait(after_s)
+            assert process.wait(after_s) == 0, log.read_text()  # it failed by itself
         except subprocess.TimeoutExpired:
             stages = psutil.Process(process.pid).children(recursive=True)
             if whom != "stage" or not stages:
