@@ -20,15 +20,8 @@ class Axis:
 
     def place(self, value: float) -> float:
         """Where a value stands, in percent from the low end."""
-        low, high, at = (
-            (math.log(each) for each in (self.low, self.high, value))
-            if self.log
-            else (
-                self.low,
-                self.high,
-                value,
-            )
-        )
+        scale = math.log if self.log else float
+        low, high, at = scale(self.low), scale(self.high), scale(value)
         return round(100 * (at - low) / (high - low), 2)
 
     @property

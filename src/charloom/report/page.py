@@ -117,13 +117,13 @@ def position_chart(findings: Findings) -> Chart:
     name = findings.baselines.ngram
     x = powers(1, int(ours[-1].name))
     y = linear(0, max(part.bits for part in (*ours, *ngram)) * 1.04)
-    points = {each: [(float(part.name), part.bits) for part in parts] for each, parts in (("o", ours), ("n", ngram))}
+    our_points, ngram_points = ([(float(part.name), part.bits) for part in parts] for parts in (ours, ngram))
     return Chart(
         label="Bits per symbol over the position in the article",
         x=x,
         y=y,
         x_label="characters from the article's beginning",
-        lines=[line(name, "other dots", points["n"], x, y), line("this model", "ours dots", points["o"], x, y)],
+        lines=[line(name, "other dots", ngram_points, x, y), line("this model", "ours dots", our_points, x, y)],
         notes=[
             (x.place(float(part.name)), f"from character {part.name}: {part.bits:.2f} bits, {name} {other.bits:.2f}")
             for part, other in zip(ours, ngram, strict=True)
