@@ -27,9 +27,8 @@ def main() -> None:
         driver.get(REPORT.as_uri())
         for name, first, last, dark in (
             ("samples", "header", "#samples", False),
-            ("surprisal", "#surprisal", "#surprisal", False),
+            ("surprisal", "#surprisal", "#surprisal", True),
             ("charts", "#baselines", "#parts", False),
-            ("dark", "header", "#surprisal", True),
         ):
             look(driver, WIDTH, dark=dark)
             look(driver, WIDTH, height=driver.execute_script("return document.body.scrollHeight"), dark=dark)

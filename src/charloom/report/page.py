@@ -91,7 +91,7 @@ def training_chart(findings: Findings) -> Chart:
     values = [*after_the_start, *(bpc for _, bpc in validated), test]
     margin = 0.04 * (max(values) - min(values) or 1)
     read = findings.history[-1].characters
-    x = linear(0, read, unit=1e6, suffix=" M") if read >= 2e6 else linear(0, read, unit=1e3, suffix=" k")
+    x = linear(0, read, unit=1e6, suffix=" M") if read >= 1e6 else linear(0, read, unit=1e3, suffix=" k")
     y = linear(min(values) - margin, max(values) + margin)
     lines = [line("training", "pale", trained, x, y), line("validation", "ours dots", thinned(validated, 100), x, y)]
     return Chart(

@@ -49,6 +49,7 @@ def draw_baselines(path: Path, bpc: dict[str, float]) -> None:
         bars = axes.barh(names, [bpc[name] for name in names], color=OTHER)
         bars[names.index("this model")].set_color(OURS)
         axes.bar_label(bars, fmt="%.3f", padding=3)
+        axes.margins(x=0.12)  # for the labels
         axes.set(xlabel="bits per character")
 
 
@@ -65,6 +66,7 @@ def draw_positions(path: Path, ours: Sequence[Part], ngram: Sequence[Part], ngra
                 label=name,
             )
         axes.set(xscale="log", xlabel="characters from the article's beginning", ylabel="bits per symbol")
+        axes.xaxis.set_major_formatter("{x:g}")
         axes.legend(frameon=False)
 
 
@@ -80,6 +82,7 @@ def draw_parts(path: Path, title: str, ours: Sequence[Part], ngram: Sequence[Par
         ]
         for each in bars:
             axes.bar_label(each, fmt="%.2f", padding=3)
+        axes.margins(x=0.12)  # for the labels
         axes.set_yticks(places, [harmless(part.name).replace("$", r"\$") for part in ours])
         axes.invert_yaxis()
         axes.set(xlabel="bits")
