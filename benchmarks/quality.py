@@ -1,0 +1,87 @@
+"""Test bits per character after equal time: `quality.py MINUTES [section.name=value …]` prints a row.
+
+The time is that of a quiet machine: the best rate of a few short trials gives the characters that fit into it, and the
+training reads so many, however long another process makes that last. `--rate N` takes characters a second from an
+earlier trial; `--threads N` trains with fewer threads than the trial had.
+"""
+
+from __future__ import annotations
+
+import click
+import yaml
+from arithmetic import bare_loop
+from common import Text, encoded_text, rate_of
+
+from charloom.device import choose_device, make_deterministic, set_threads
+from charloom.model import CharModel
+from charloom.parallel import Group
+from charloom.params import Params
+from charloom.scoring import score_articles
+from charloom.training import Training
+
+TRIALS = 5
+TRIAL_S = 1.5
+VALIDATIONS = 10  # the best of so many weights is kept
+
+
+@click.command()
+@click.argument("minutes", type=click.FloatRange(0, min_open=True))
+@click.argument("settings", nargs=-1)
+@click.option("--rate", type=float, help="Characters a second; measured where it is not given.")
+@click.option("--threads", type=int, help="Threads to train with.")
+def main(minutes: float, settings: tuple[str, ...], rate: float | None, threads: int | None) -> None:
+    """Print a row: cell, hidden size, layers, dropout, batching, window, batch, step size, characters, test score."""
+    changes = {key: yaml.safe_load(value) for key, _, value in (setting.partition("=") for setting in settings)}
+    length = changes.pop("windows.length", 100)
+    with encoded_text(length=length, stride=length) as text:
+        params = changed(text.params, changes)
+        set_threads("auto")
+        rate = rate or quiet_rate(params, len(text.vocabulary), length)
+        set_threads(threads or "auto")
+        training = train(text, params, rate * minutes * 60)
+        test = score_articles(training.model, text.test, training.device).bits_per_character
+        best = training.best_bpc
+    model, train_ = params.model, params.train
+    read = training.history[-1].characters / 1e6
+    print(
+        f"| {model.cell} | {model.hidden_size} | {model.layers} | {model.dropout:g} | {train_.batching} |"
+        f" {length} × {train_.batch_size} | {train_.learning_rate:g} | {train_.precision} | {minutes:g} min |"
+        f" {rate:,.0f}/s | {read:.1f} M | {best:.3f} | **{test:.3f}** |"
+    )
+
+
+def changed(params: Params, changes: dict[str, object]) -> Params:
+    """The parameters with `section.name` → value changed, validated as params.yaml's are."""
+    values = params.model_dump()
+    for key, value in changes.items():
+        section, _, name = key.partition(".")
+        values[section][name] = value
+    return Params.model_validate(values)
+
+
+def quiet_rate(params: Params, symbols: int, length: int) -> float:
+    """Characters a second of a bare loop: the best of a few trials, so that another process matters less."""
+    bare = bare_loop(params.model, symbols, params.train.batch_size, length)
+    bare.step()
+    return max(rate_of(bare.step, TRIAL_S) for _ in range(TRIALS))
+
+
+def train(text: Text, params: Params, characters: float) -> Training:
+    """A training over so many characters; its model holds the best weights."""
+    device = choose_device(params.train.device, "train.device")
+    make_deterministic(params.train.seed)
+    model = CharModel(len(text.vocabulary), params.model)
+    training = Training(model, text.train, text.valid, params.train, Group(device=device))
+    training.steps = round(characters / (training.batches.batch_size * training.batches.length))
+    every = max(1, training.steps // VALIDATIONS)
+    while training.step < training.steps:
+        training.train_step()
+        if training.step % every == 0 or training.step == training.steps:
+            record = training.record(validate=True)
+            click.echo(f"{record.characters / 1e6:.1f} M characters: {record.valid_bpc:.3f}", err=True)
+    training.model.load_state_dict(training.best)
+    return training
+
+
+if __name__ == "__main__":
+    main()
