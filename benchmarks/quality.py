@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import click
 import yaml
-from arithmetic import bare_loop
-from common import Text, encoded_text, rate_of
 
+from arithmetic import bare_loop
 from charloom.device import choose_device, make_deterministic, set_threads
 from charloom.model import CharModel
 from charloom.parallel import Group
 from charloom.params import Params
 from charloom.scoring import score_articles
 from charloom.training import Training
+from common import Text, encoded_text, rate_of
 
 TRIALS = 5
 TRIAL_S = 1.5
