@@ -1,0 +1,134 @@
+"""Which batch, and what lifts it: the rate of a bare loop by hidden size and batch, then with one thing changed.
+
+The default batch in params.yaml is chosen by the first table, the way of computing in model.py by the second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import torch
+from torch import Tensor, nn
+
+from arithmetic import BareLoop, bare_loop, flops_per_character, sgemm_rate
+from charloom.device import usable_cores
+from charloom.params import ModelParams
+from common import machine, rate_of
+
+SYMBOLS, LENGTH, SECONDS = 84, 100, 1.5
+SIZES, BATCHES = (64, 256, 512), (8, 16, 32, 64, 128, 512)
+CHANGED, BATCH = (256, 512), 16
+
+
+def main() -> None:
+    torch.set_num_threads(usable_cores())
+    peak = sgemm_rate()
+    print(f"{machine()}; windows of {LENGTH}, SGEMM {peak / 1e9:,.0f} GFLOPS\n")
+    print("| hidden size \\ batch | " + " | ".join(map(str, BATCHES)) + " |\n|" + "---|" * (len(BATCHES) + 1))
+    for hidden in SIZES:
+        print(f"| {hidden} | " + " | ".join(cell(hidden, batch, peak) for batch in BATCHES) + " |", flush=True)
+    print(f"\n| batch {BATCH} | " + " | ".join(f"hidden size {hidden}" for hidden in CHANGED) + " |")
+    print("|" + "---|" * (len(CHANGED) + 1))
+    for name, (loop, within) in WAYS.items():
+        rates = []
+        for hidden in CHANGED:
+            with within():
+                rates.append(rate(loop(hidden)))
+        print(f"| {name} | " + " | ".join(f"{each:,.0f}/s" for each in rates) + " |", flush=True)
+
+
+def cell(hidden: int, batch: int, peak: float) -> str:
+    found = rate(bare_loop(lstm(hidden), SYMBOLS, batch, LENGTH))
+    return f"{found:,.0f}/s, {found * flops_per_character(SYMBOLS, lstm(hidden)) / peak:.2f}"
+
+
+def rate(loop: BareLoop) -> float:
+    loop.step()
+    return rate_of(loop.step, SECONDS)
+
+
+def lstm(hidden: int) -> ModelParams:
+    return ModelParams(cell="LSTM", hidden_size=hidden, layers=1, dropout=0.0)
+
+
+def as_it_is(hidden: int) -> BareLoop:
+    return bare_loop(lstm(hidden), SYMBOLS, BATCH, LENGTH)
+
+
+def compiled(hidden: int) -> BareLoop:
+    loop = as_it_is(hidden)
+    return BareLoop(torch.compile(loop.model), loop.symbols)  # type: ignore[arg-type] # it is a module too
+
+
+def batch_first(hidden: int) -> BareLoop:
+    return BareLoop(BatchFirst(hidden), as_it_is(hidden).symbols)
+
+
+def looked_up(hidden: int) -> BareLoop:
+    return BareLoop(LookedUp(hidden), as_it_is(hidden).symbols)
+
+
+class BatchFirst(nn.Module):
+    """The model as the tutorial has it: (batch, time, symbols) inside."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.rnn = nn.LSTM(SYMBOLS, hidden, batch_first=True)
+        self.head = nn.Linear(hidden, SYMBOLS)
+
+    def forward(self, ids: Tensor) -> tuple[Tensor, None]:
+        """Logits (time, batch, symbols) for ids (time, batch)."""
+        output, _ = self.rnn(nn.functional.one_hot(ids.T, SYMBOLS).float())
+        return self.head(output).transpose(0, 1), None
+
+
+class LookedUp(nn.Module):
+    """An LSTM written as a loop, the product with the one-hot input looked up."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.inputs = nn.Embedding(SYMBOLS, 4 * hidden)
+        self.recurrent = nn.Linear(hidden, 4 * hidden)
+        self.head = nn.Linear(hidden, SYMBOLS)
+
+    def forward(self, ids: Tensor) -> tuple[Tensor, None]:
+        """Logits (time, batch, symbols) for ids (time, batch)."""
+        h = c = torch.zeros(ids.shape[1], self.recurrent.in_features)
+        outputs = []
+        for given in self.inputs(ids):
+            i, f, g, o = (given + self.recurrent(h)).chunk(4, 1)
+            c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+            h = o.sigmoid() * c.tanh()
+            outputs.append(h)
+        return self.head(torch.stack(outputs)), None
+
+
+@contextmanager
+def without_onednn() -> Iterator[None]:
+    with torch.backends.mkldnn.flags(enabled=False):
+        yield
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+Way = tuple[Callable[[int], BareLoop], Callable[[], AbstractContextManager[object]]]
+WAYS: dict[str, Way] = {
+    "as it is: nn.LSTM, time first, oneDNN": (as_it_is, nullcontext),
+    "one thread": (as_it_is, one_thread),
+    "oneDNN off": (as_it_is, without_onednn),
+    "batch first": (batch_first, nullcontext),
+    "a loop, the one-hot product looked up": (looked_up, nullcontext),
+    "torch.compile": (compiled, nullcontext),
+    "bf16 autocast": (as_it_is, lambda: torch.autocast("cpu", torch.bfloat16)),
+}
+
+
+if __name__ == "__main__":
+    main()
