@@ -8,6 +8,7 @@ import torch
 from charloom.checkpoint import Checkpoint, Checkpoints
 from charloom.errors import RunError
 from charloom.history import Record
+from charloom.model import join, parts
 from charloom.training import Interrupted, Training, run_training
 from tests.learning import Encoded, encode_sample, small_training
 
@@ -169,3 +170,18 @@ def test_bits_per_character_count_eos_but_divide_by_characters(encoded: Encoded,
     record = run(small_training(encoded), tmp_path)[0]
     symbols = encoded.train.characters + encoded.train.articles
     assert record.bpc == pytest.approx(record.loss_nats / math.log(2) * symbols / encoded.train.characters)
+
+
+def test_a_lane_begins_anew_where_its_window_begins_an_article(encoded: Encoded) -> None:
+    """The carried state reaches into a step, but not over the `<eos>` that a window begins with."""
+    twins = [small_training(encoded) for _ in range(2)]
+    batches, eos = twins[0].batches, encoded.vocabulary.eos
+    step = next(step for step in range(1, batches.steps_per_epoch) if eos in batches.at(0, step)[0])
+    for twin, value in zip(twins, (0.0, 0.5), strict=True):
+        twin.train_step()
+        twin.step = step
+        twin.state = join([torch.full_like(part, value) for part in parts(twin.state)])
+        twin.train_step()
+    anew = batches.at(0, step)[0] == eos
+    for one, other in zip(parts(twins[0].state), parts(twins[1].state), strict=True):
+        assert (one == other).all(2)[0].tolist() == anew.tolist()

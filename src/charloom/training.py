@@ -73,6 +73,7 @@ class Training:
         self.history: list[Record] = []
         self.best_bpc = math.inf
         self.best = self._weights()
+        self._eos = int(train.codes[0])
         self._columns = self.group.share(params.batch_size)
         self._precision = set_precision(params.precision, device)
         self._averaging = self.group.wrap(self.model)
@@ -84,8 +85,7 @@ class Training:
         """Read one batch and learn from it; on a GPU nothing here waits for it."""
         epoch, step = divmod(self.step, self.batches.steps_per_epoch)
         symbols = self.batches.at(epoch, step, self._columns)
-        if step == 0 or not self.batches.carries_state:
-            self.state = None
+        self.state = self._state_before(symbols[0]) if step and self.batches.carries_state else None
         if self.model.params.dropout:
             torch.manual_seed(self._step_seed())
         for group in self.optimizer.param_groups:
@@ -212,6 +212,14 @@ class Training:
                 )
         self._fetched += fetched
         self._pending.clear()
+
+    def _state_before(self, symbols: Tensor) -> State | None:
+        """The state carried along the lanes, zero where a window begins an article: so are articles scored and drawn.
+
+        Without it an article's first characters are read from a state that training hardly ever sees.
+        """
+        goes_on = (symbols != self._eos)[:, None]
+        return join([part * goes_on for part in parts(self.state)])
 
     def _layouts(self) -> list[Layout]:
         """The tensors that a checkpoint of this training may have; in bf16 the state may be of that type."""
