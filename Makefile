@@ -21,9 +21,10 @@ demo: install ## the whole pipeline on the embedded sample, in demo/
 screenshots: demo ## docs/images' pictures of the demo's report; needs Debian's chromium and chromium-driver
 	PYTHONPATH=. $(BIN)/python scripts/screenshots.py
 
-repro: install ## the pipeline with params.yaml
+repro: install ## the pipeline with params.yaml, and what it holds in MLflow
 	$(RUN) python scripts/mend.py
 	$(RUN) dvc repro
+	$(RUN) charloom publish
 
 ui: install ## MLflow's pages, on this machine only
 	$(RUN) mlflow ui --host 127.0.0.1 --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}"

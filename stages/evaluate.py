@@ -3,21 +3,21 @@
 from pathlib import Path
 
 from charloom.baselines import Baselines
-from charloom.card import make_card
+from charloom.card import evaluation_card
 from charloom.checkpoint import load_model
 from charloom.corpus import read_source
 from charloom.device import choose_device, make_deterministic, set_threads
 from charloom.evaluation import evaluate_model
 from charloom.files import write_json
 from charloom.history import read_history
-from charloom.keys import evaluate_key
 from charloom.params import Params
 from charloom.report.page import write_page
 from charloom.report.pictures import draw_pictures
 from charloom.report.samples import write_samples
 from charloom.report.tables import write_tables
 from charloom.stage import run_stage
-from charloom.tracking.publish import track_evaluation
+from charloom.tracking.description import words_of
+from charloom.tracking.publish import Evaluated, track_evaluation
 from charloom.windows import Windows
 
 
@@ -28,10 +28,11 @@ def evaluate(params: Params) -> None:
     make_deterministic(params.evaluate.seed)
     saved = load_model(Path("models/charloom"), device)
     history = read_history(Path("plots/history.csv"))
+    test = Windows.load(windows / "test", len(saved.vocabulary))
 
     findings = evaluate_model(
         saved,
-        Windows.load(windows / "test", len(saved.vocabulary)),
+        test,
         params.evaluate,
         device,
         source=read_source(raw),
@@ -45,12 +46,9 @@ def evaluate(params: Params) -> None:
     draw_pictures(reports, findings)
     write_page(reports / "report.html", findings)
 
-    keys = {
-        "train_key": saved.train_key,
-        "model_digest": saved.digest,
-        "evaluate_key": evaluate_key(params, windows, saved.digest),
-    }
-    track_evaluation(params.tracking, make_card(params, raw, device, keys), history, Path())
+    words = words_of(test, saved.vocabulary)
+    card = evaluation_card(params, saved, Path("data"))
+    track_evaluation(params.tracking, Evaluated(card, history, words, Path()))
 
 
 if __name__ == "__main__":

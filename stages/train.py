@@ -43,7 +43,7 @@ def train(params: Params) -> None:
 
 def lead(training: Training, checkpoints: Checkpoints, vocabulary: Vocabulary, key: str, params: Params) -> None:
     """Train and write all that comes of it, as the one process or the first of several."""
-    card = make_card(params, Path("data/raw"), training.device, {"train_key": key})
+    card = make_card(params, Path("data/raw"), {"train_key": key}).trained_on(training.device)
     with checkpoints.held(), stop_requests() as stopping:
         checkpoints.forget_if_recorded(Path("dvc.lock"))
         training.resume(checkpoints)

@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 
 def card_here() -> Card:
     """The card of a run in the current folder."""
-    return make_card(PARAMS, Path("data/raw"), CPU, {"train_key": "k"})
+    return make_card(PARAMS, Path("data/raw"), {"train_key": "k"}).trained_on(CPU)
 
 
 def git(*arguments: str) -> str:
@@ -52,7 +52,7 @@ def test_a_card_states_parameters_machine_and_keys() -> None:
 
 
 def test_a_card_is_named_after_the_model_or_dvcs_experiment(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert card_here().name == "LSTM-256x1 ag_news"
+    assert card_here().name == f"LSTM-{PARAMS.model.hidden_size}x1 ag_news"
     monkeypatch.setenv("DVC_EXP_NAME", "tidy-vole")
     card = card_here()
     assert card.name == "tidy-vole"

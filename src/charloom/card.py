@@ -6,17 +6,24 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from charloom.checkpoint import SavedModel
 from charloom.corpus import SPLITS, read_source
 from charloom.device import describe_device
 from charloom.errors import InputError
+from charloom.files import main_checkout, read_json, write_json
+from charloom.keys import evaluate_key
 from charloom.params import Params
+from charloom.stage import STATE
+
+FORMAT, VERSION = "charloom-card", 1
+EXPERIMENT = "dvc_experiment"
 
 
 @dataclass(frozen=True)
@@ -35,13 +42,52 @@ class Card:
 
     name: str
     params: Mapping[str, Any]
-    tags: Mapping[str, str]
+    place: Mapping[str, str]  # where it was trained: the commit, the machine, DVC's experiment
+    keys: Mapping[str, str]  # what it is found by: train_key and the like
     datasets: Sequence[Dataset]
 
+    @property
+    def tags(self) -> dict[str, str]:
+        """All tags of the run."""
+        return {**self.place, **self.keys}
 
-def make_card(params: Params, raw: Path, device: torch.device, keys: Mapping[str, str]) -> Card:
-    """The card of a run on this machine with these parameters; `keys` are its train_key and the like."""
-    return Card(_name(params), params.flat(), {**_environment(device), **_git(), **keys}, _datasets(raw))
+    def trained_on(self, device: torch.device) -> Card:
+        """The card of a training on this machine."""
+        return replace(self, place={**self.place, **_machine(device)})
+
+
+def make_card(params: Params, raw: Path, keys: Mapping[str, str]) -> Card:
+    """The card of a run with these parameters; `keys` are its train_key and the like."""
+    return Card(_name(params), params.flat(), {**_experiment(), **_git()}, keys, _datasets(raw))
+
+
+def evaluation_card(params: Params, saved: SavedModel, data: Path) -> Card:
+    """The card of an evaluation of a model on the test split in `data`."""
+    evaluation = evaluate_key(params, data / "windows", saved.digest)
+    keys = {"train_key": saved.train_key, "model_digest": saved.digest, "evaluate_key": evaluation}
+    return make_card(params, data / "raw", keys)
+
+
+def note_training(card: Card) -> None:
+    """Keep in the main checkout where a training took place, for a run that is made when it is over."""
+    noted = {"format": FORMAT, "version": VERSION, "name": card.name, "place": dict(card.place)}
+    write_json(_note(card), noted)
+
+
+def as_trained(card: Card) -> Card:
+    """The card with its training's name and place, unless DVC's experiment here names it.
+
+    Without a note of that the model was trained in another checkout: the card says so, and of no machine.
+    """
+    if not _note(card).exists():
+        return replace(card, place={**card.place, "trained": "elsewhere"})
+    noted = read_json(_note(card), kind=FORMAT, version=VERSION)
+    experiment = _experiment()
+    return replace(card, name=card.name if experiment else noted["name"], place={**noted["place"], **experiment})
+
+
+def _note(card: Card) -> Path:
+    return main_checkout() / STATE / "cards" / f"{card.keys['train_key']}.json"
 
 
 def _datasets(raw: Path) -> list[Dataset]:
@@ -59,10 +105,16 @@ def _datasets(raw: Path) -> list[Dataset]:
 def _name(params: Params) -> str:
     """DVC's name of the experiment where there is one, else what the model is."""
     model = params.model
-    return os.environ.get("DVC_EXP_NAME") or f"{model.cell}-{model.hidden_size}x{model.layers} {params.data.source}"
+    return _experiment().get(EXPERIMENT) or f"{model.cell}-{model.hidden_size}x{model.layers} {params.data.source}"
 
 
-def _environment(device: torch.device) -> dict[str, str]:
+def _experiment() -> dict[str, str]:
+    """DVC's name of the experiment that this process runs in, none outside one."""
+    name = os.environ.get("DVC_EXP_NAME")
+    return {EXPERIMENT: name} if name else {}
+
+
+def _machine(device: torch.device) -> dict[str, str]:
     tags = {
         "device": describe_device(device),
         "host": platform.node(),
@@ -70,10 +122,8 @@ def _environment(device: torch.device) -> dict[str, str]:
         "torch": torch.__version__,
         "threads": str(torch.get_num_threads()),
         "charloom": _version(),
-        "mlflow.source.name": "dvc.yaml",  # MLflow's pages show the commit beside it
-        "mlflow.source.type": "LOCAL",
         "cuda": torch.version.cuda,
-        "dvc_experiment": os.environ.get("DVC_EXP_NAME"),
+        "cudnn": str(torch.backends.cudnn.version() or "") if torch.version.cuda else None,
     }
     return {name: value for name, value in tags.items() if value}
 
@@ -93,6 +143,7 @@ def _git() -> dict[str, str]:
 
     try:
         dirty = bool(git("status", "--porcelain"))
-        return {"mlflow.source.git.commit": git("rev-parse", "HEAD"), "git_dirty": str(dirty).lower()}
+        tags = {"mlflow.source.git.commit": git("rev-parse", "HEAD"), "git_dirty": str(dirty).lower()}
     except (OSError, subprocess.CalledProcessError):
         return {}
+    return tags | {"mlflow.source.name": "dvc.yaml", "mlflow.source.type": "LOCAL"}  # MLflow's pages show it beside

@@ -9,7 +9,7 @@ import pytest
 
 from charloom.files import write_json, write_text
 from charloom.history import write_history
-from tests.tracking.tracked import CLASSES, FILES, HISTORY, Tracked
+from tests.tracking.tracked import FILES, HISTORY, METRICS, Tracked
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +41,7 @@ def tracked(root: Path, tables: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     for name, text in FILES.items():
         write_text(workspace / name, text)
     write_history(workspace / "plots/history.csv", HISTORY)
-    write_json(workspace / "metrics/evaluate.json", {"bpc": 2.25, "perplexity": 4.5, "bpc_by_class": CLASSES})
-    write_json(workspace / "metrics/vocab.json", {"symbols": 82})
+    for stage, values in METRICS.items():
+        write_json(workspace / f"metrics/{stage}.json", values)
     monkeypatch.chdir(workspace)
     return Tracked(root, workspace)

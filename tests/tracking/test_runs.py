@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from charloom.tracking.store import BATCH
-from tests.tracking.tracked import CLASSES, FILES, HISTORY, KEYS, STEPS, Tracked, card, record
+from tests.tracking.tracked import ARTEFACTS, CLASSES, HISTORY, HOST, KEYS, STEPS, Tracked, card, record
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -23,14 +23,17 @@ def test_train_then_evaluate_is_one_complete_run(tracked: Tracked) -> None:
     assert run.info.status == "FINISHED"
     assert run.info.run_name == "LSTM-256x1 sample"
     assert run.data.params == {"model.cell": "LSTM", "train.seed": "1", "evaluate.seed": "1"}
-    assert run.data.tags.items() >= card(KEYS, "train's machine").tags.items()
+    assert run.data.tags.items() >= card(KEYS, HOST).tags.items()
     assert tracked.curve(run) == [(each.step, each.bpc) for each in HISTORY]
     assert tracked.curve(run, "valid/bpc") == [(step, 3.5) for step in STEPS if step % 10 == 0]
-    scores = {"test/bpc": 2.25, "test/perplexity": 4.5, "vocab/symbols": 82.0}
+    scores = {"test/bpc": 2.25, "test/perplexity": 4.5, "test/bpc_by_class/Sci_Tech": 2.5, "vocab/symbols": 82.0}
     assert run.data.metrics.items() >= scores.items()
     by_class = {name: value for name, value in run.data.metrics.items() if "class" in name}
     assert by_class == {f"test/bpc_by_class/{name}": CLASSES[key] for name, key in NAMED.items()}
-    assert tracked.artefacts(run) == {*FILES, "plots/history.csv"}
+    assert tracked.artefacts(run) == ARTEFACTS
+    assert {"throughput/chars_per_s", "system/cpu_utilization_percentage"} <= run.data.metrics.keys()
+    assert "2.2500 bits per character" in run.data.tags["mlflow.note.content"]
+    assert "    several words of a sample" in run.data.tags["mlflow.note.content"]
     assert run.inputs
     inputs = {(each.dataset.name, each.dataset.digest, each.tags[0].value) for each in run.inputs.dataset_inputs}
     assert inputs == {("sample/train.csv", "train" * 4, "train"), ("sample/test.csv", "test" * 4, "test")}
@@ -50,7 +53,7 @@ def test_an_evaluation_states_its_own_params_in_the_trainings_run(tracked: Track
     (run,) = tracked.runs()
     assert run.data.params["evaluate.seed"] == "7"
     assert run.data.tags["evaluate_key"] == "f" * 64
-    assert run.data.tags["host"] == "train's machine"
+    assert run.data.tags["host"] == HOST
 
 
 def test_another_evaluation_makes_a_second_run_filled_from_the_files(tracked: Tracked) -> None:
@@ -62,7 +65,7 @@ def test_another_evaluation_makes_a_second_run_filled_from_the_files(tracked: Tr
     assert second.info.status == "FINISHED"
     assert tracked.curve(second) == tracked.curve(first)
     assert tracked.artefacts(second) == tracked.artefacts(first)
-    assert second.data.metrics == first.data.metrics
+    assert tracked.measured(second) == tracked.measured(first)
 
 
 @pytest.mark.parametrize("keys", [["e" * 64], ["e" * 64, "f" * 64]], ids=["one", "two"])
@@ -110,7 +113,7 @@ def test_an_evaluation_cut_off_is_completed_by_the_next(
     assert run.data.tags["evaluate_key"] == KEYS["evaluate_key"]
     assert [step for step, _ in tracked.curve(run)] == STEPS
     assert tracked.curve(run, "test/bpc") == [(0, 2.25)]
-    assert tracked.artefacts(run) == {*FILES, "plots/history.csv"}
+    assert tracked.artefacts(run) == ARTEFACTS
 
 
 @pytest.mark.parametrize("checkpoint", [0, 2, 4], ids=["none", "older", "latest"])
@@ -152,7 +155,7 @@ def test_a_forced_rerun_is_a_run_of_its_own_and_evaluated_too(tracked: Tracked) 
     assert "rerun_of" not in first.data.tags
     assert second.data.tags["rerun_of"] == first.info.run_id
     assert second.data.tags["evaluate_key"] == KEYS["evaluate_key"]
-    assert second.data.metrics == first.data.metrics
+    assert tracked.measured(second) == tracked.measured(first)
 
 
 def test_a_history_of_more_numbers_than_mlflow_takes_at_once_is_sent_whole(tracked: Tracked) -> None:

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from charloom.tracking.publish import track_evaluation
+from charloom.tracking.publish import Evaluated, track_evaluation
 from charloom.tracking.store import tracking_uri
 from charloom.tracking.stream import track_training
 from tests.conftest import Start, line_of
 from tests.tracking.tracked import HISTORY, KEYS, PARAMS, Tracked, card
 
+EVALUATED = Evaluated(card(KEYS, "here"), HISTORY, set(), Path())
 TIMEOUT_S = 2.0
 SLACK_S = 10.0  # for a busy machine; MLflow by itself tries for minutes
 # A process that trains when a line comes on stdin, and says how long it took.
@@ -29,7 +30,7 @@ key, timeout = sys.argv[1], float(sys.argv[2])
 print("ready")
 sys.stdin.readline()
 began = time.monotonic()
-card = Card("run", {"train.seed": 1}, {"train_key": key}, [])
+card = Card("run", {"train.seed": 1}, {}, {"train_key": key}, [])
 with track_training(TrackingParams(enabled=True, experiment="charloom", timeout=timeout), card, []) as tracker:
     for step in range(1, 11):
         tracker(Record(step, 0.1, step, 0.1, 1.0, 2.0, 3.0))
@@ -107,7 +108,7 @@ def test_an_evaluation_waits_for_a_silent_server_no_longer_than_the_timeout(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent_port}")
     began = time.monotonic()
-    track_evaluation(PARAMS.model_copy(update={"timeout": TIMEOUT_S}), card(KEYS, "here"), HISTORY, root)
+    track_evaluation(PARAMS.model_copy(update={"timeout": TIMEOUT_S}), EVALUATED)
     assert time.monotonic() - began < TIMEOUT_S + SLACK_S
     assert capfd.readouterr().out.count("warning: MLflow:") == 1
 
@@ -117,5 +118,5 @@ def test_tracking_switched_off_touches_nothing(root: Path) -> None:
     with track_training(off, card(KEYS, "here"), []) as tracker:
         tracker(HISTORY[0])
         tracker.finish(KEYS["model_digest"])
-    track_evaluation(off, card(KEYS, "here"), HISTORY, root)
-    assert not list(root.iterdir())
+    track_evaluation(off, EVALUATED)
+    assert [path.name for path in root.iterdir()] == [".charloom"]  # where it was trained

@@ -11,7 +11,7 @@ import click
 
 from charloom.errors import exit_with
 
-COMMANDS = ("sample", "score")  # charloom.cli.NAME holds a click command NAME
+COMMANDS = ("sample", "score", "publish", "runs", "verify")  # charloom.cli.NAME holds a click command NAME
 
 
 class _Lazy(click.Group):

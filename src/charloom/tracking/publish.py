@@ -4,70 +4,121 @@ from __future__ import annotations
 
 import json
 import re
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
-from charloom.card import Card
+from charloom.card import Card, as_trained
+from charloom.dvclock import Lock
+from charloom.files import file_digest
 from charloom.history import Record
 from charloom.params import TrackingParams
+from charloom.tracking.description import describe
 from charloom.tracking.models import log_model
-from charloom.tracking.store import EVALUATION, Store, metric, warn_on_failure
+from charloom.tracking.store import EVALUATION, Store, metric, on_failure, record_metrics, warn
 
-if TYPE_CHECKING:
-    from mlflow.entities import Metric
+MODEL = "models/charloom/model.safetensors"
+ARTEFACTS = ("params.yaml", "data/raw/source.json", "metrics/*", "models/charloom/*", "plots/*", "reports/*")
+DESCRIPTION = "mlflow.note.content"
 
-ARTEFACTS = ("params.yaml", "dvc.lock", "data/raw/source.json", "models/charloom/*", "plots/*", "reports/*")
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What a workspace holds of a training and its evaluation."""
+
+    card: Card
+    history: Sequence[Record]
+    words: Set[str]  # of the test split
+    workspace: Path
 
 
-def track_evaluation(params: TrackingParams, card: Card, history: Sequence[Record], workspace: Path) -> None:
+class Published(NamedTuple):
+    """The run that states it, and whether it had to be made or completed."""
+
+    run_id: str
+    added: bool
+
+
+def track_evaluation(params: TrackingParams, evaluated: Evaluated) -> None:
+    """Publish an evaluation where tracking is on; a tracker that fails costs one warning."""
+    if params.enabled:
+        with on_failure(warn):
+            publish(params, evaluated)
+
+
+def publish(params: TrackingParams, evaluated: Evaluated) -> Published:
     """Complete the newest run of the card's training and model, or make one and fill it from the files.
 
-    Where a run states this very evaluation of them already, nothing is added.
+    Where a run states this very evaluation of them already, nothing is added. Raises whatever MLflow raises.
     """
-    if not params.enabled:
-        return
-    with warn_on_failure():
-        store = Store.open(params)
-        run_id = _run_to_complete(store, card)
-        if run_id is None:
-            return
-        store.log_curve(run_id, history, after=store.last_step(run_id))
-        store.log_scores(run_id, _stage_metrics(workspace / "metrics"))
-        store.log_files(run_id, workspace, [path for name in ARTEFACTS for path in sorted(workspace.glob(name))])
-        log_model(store, run_id, workspace / "models/charloom")
-        store.client.set_terminated(run_id, "FINISHED")
-        # the key last: a run that has one is complete
-        evaluation = {name: value for name, value in card.params.items() if name.startswith(EVALUATION)}
-        store.state(run_id, evaluation, {"evaluate_key": card.tags["evaluate_key"]})
+    card, workspace = evaluated.card, evaluated.workspace
+    store = Store.open(params)
+    run_id, complete = _find(store, card)
+    if complete:
+        return Published(run_id, added=False)
+    run_id = run_id or store.begin(as_trained(card))
+    sent = store.last_step(run_id)
+    store.log_curve(run_id, (record_metrics(record) for record in evaluated.history if record.step > sent))
+    scores = stage_metrics(workspace / "metrics")
+    known = store.client.get_run(run_id).data.metrics
+    lacking = [[metric(name, value)] for name, value in scores.items() if known.get(name) != value]
+    store.log_curve(run_id, lacking)
+    _log_files(store, run_id, workspace)
+    log_model(store, run_id, workspace / "models/charloom")
+    store.client.set_terminated(run_id, "FINISHED")
+    test = {name.removeprefix("test/"): value for name, value in scores.items()}
+    text = describe(card.params, test, workspace / "reports/samples.txt", evaluated.words)
+    # the key last: a run that has one is complete
+    evaluation = {name: value for name, value in card.params.items() if name.startswith(EVALUATION)}
+    store.state(run_id, evaluation, {DESCRIPTION: text, **card.keys})
+    return Published(run_id, added=True)
 
 
-def _run_to_complete(store: Store, card: Card) -> str | None:
-    tags = card.tags
-    for run in store.find(train_key=tags["train_key"], model_digest=tags["model_digest"]):  # the newest first
-        if "evaluate_key" not in run.data.tags:
-            return str(run.info.run_id)
-        if run.data.tags["evaluate_key"] == tags["evaluate_key"]:
-            return None
-    return store.begin(card)
+def _find(store: Store, card: Card) -> tuple[str, bool]:
+    """The run to complete, empty where there is none, and whether it is complete already."""
+    runs = store.find(train_key=card.keys["train_key"])  # the newest first
+    for run in runs:
+        if run.data.tags.get("model_digest") == card.keys["model_digest"]:
+            evaluation = run.data.tags.get("evaluate_key")
+            if evaluation in (None, card.keys["evaluate_key"]):
+                return str(run.info.run_id), evaluation is not None
+    # the tracker was gone before a training's end
+    unended = (run for run in runs if "model_digest" not in run.data.tags and store.is_ours(run))
+    return next((str(run.info.run_id) for run in unended), ""), False
 
 
-def _stage_metrics(folder: Path) -> list[Metric]:
+def _log_files(store: Store, run_id: str, workspace: Path) -> None:
+    """Log what the stages wrote, each file under the folder it has in the workspace, and what DVC recorded of it."""
+    for path in (path for name in ARTEFACTS for path in sorted(workspace.glob(name))):
+        folder = path.parent.relative_to(workspace).as_posix()
+        store.client.log_artifact(run_id, str(path), None if folder == "." else folder)
+    if lock := _lock_so_far(workspace):
+        store.client.log_text(run_id, lock, "dvc.lock")
+
+
+def _lock_so_far(workspace: Path) -> str | None:
+    """dvc.lock without evaluate, which DVC records only when it is over; None where it is of another model."""
+    path, model = workspace / "dvc.lock", workspace / MODEL
+    if not path.exists() or not model.exists():
+        return None
+    lock = Lock.read(path).before("evaluate")
+    return lock.text() if lock.outs("train").get(MODEL) == file_digest(model, "md5") else None
+
+
+def stage_metrics(folder: Path) -> dict[str, float]:
     """What the stages measured, as `stage/name`; evaluate's are the test split's."""
-    now = round(time.time() * 1000)
-    return [
-        metric(f"{'test' if path.stem == 'evaluate' else path.stem}/{name}", value, now, 0)
+    return {
+        f"{'test' if path.stem == 'evaluate' else path.stem}/{name}": float(value)
         for path in sorted(folder.glob("*.json"))
         for name, value in _flat(json.loads(path.read_text(encoding="utf-8")))
-    ]
+    }
 
 
 def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     """Numbers by name; those of a mapping inside as `name/key`, the key in the characters that MLflow takes."""
     for name, value in values.items():
         if isinstance(value, Mapping):
-            for key, number in value.items():
-                yield name + "/" + re.sub(r"[^\w -]", "_", key), number
+            yield from ((f"{name}/" + re.sub(r"[^\w -]", "_", key), number) for key, number in _flat(value))
         else:
             yield name, value

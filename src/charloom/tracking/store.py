@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
+import platform
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, fields
-from itertools import chain
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from charloom.card import Card
-from charloom.errors import say
+from charloom.errors import CharloomError, RunError, say
 from charloom.files import exclusive, main_checkout
 from charloom.history import Record
 from charloom.params import TrackingParams
@@ -37,29 +37,43 @@ class Store:
     @classmethod
     def open(cls, params: TrackingParams) -> Store:
         """Connect to the store, made where it is absent, and to the experiment in it."""
-        # MLflow's client otherwise tries for minutes, and reports what it is used for
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(max(1, round(params.timeout))))
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-        from mlflow import MlflowClient
-
         uri = tracking_uri()
-        database = Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
+        database = database_of(uri)
         lock = database and database.with_name(f"{database.name}.lock")
         # Of three processes that made the tables of an absent SQLite file at once, two crashed.
         with exclusive(lock, f"the MLflow store {database}") if lock else nullcontext():
-            client = MlflowClient(uri)
-            experiment = client.get_experiment_by_name(params.experiment)
-            if experiment is not None:
-                return cls(client, experiment.experiment_id)
+            client = _client(uri, params.timeout)
             artifacts = database.with_name("mlartifacts").as_uri() if database else None
-            return cls(client, client.create_experiment(params.experiment, artifacts, EXPERIMENT_TAGS))
+            return cls(client, _experiment(client, params.experiment, artifacts))
+
+    @classmethod
+    def read(cls, params: TrackingParams) -> Store | None:
+        """Connect to the experiment to read it; None where the store or the experiment is absent."""
+        uri = tracking_uri()
+        database = database_of(uri)
+        if database and not database.exists():
+            return None
+        client = _client(uri, params.timeout)
+        experiment = client.get_experiment_by_name(params.experiment)
+        return cls(client, experiment.experiment_id) if experiment else None
 
     def find(self, **tags: str) -> list[Run]:
-        """The runs with these tags, the newest first."""
+        """The runs with these tags, all where none is named, the newest first."""
         wanted = " and ".join(f"tags.{name} = '{value}'" for name, value in tags.items())
-        return list(self.client.search_runs([self.experiment_id], wanted, order_by=["attributes.start_time DESC"]))
+        found: list[Run] = []
+        token = None
+        while page := self.client.search_runs(
+            [self.experiment_id], wanted, order_by=["attributes.start_time DESC"], page_token=token
+        ):
+            found += page
+            token = page.token
+            if not token:
+                break
+        return found
+
+    def is_ours(self, run: Run) -> bool:
+        """Whether a run was begun on this machine: on another one its training may be going on."""
+        return bool(run.data.tags.get("host") == platform.node())
 
     def begin(self, card: Card) -> str:
         """Make a run that states a card, all but its evaluation; gives its id.
@@ -76,7 +90,8 @@ class Store:
             )
             for data in card.datasets
         ]
-        self.client.log_inputs(run_id, inputs)
+        if inputs:
+            self.client.log_inputs(run_id, inputs)
         params = {name: value for name, value in card.params.items() if not name.startswith(EVALUATION)}
         self.state(run_id, params, {name: value for name, value in card.tags.items() if name != "evaluate_key"})
         return run_id
@@ -91,22 +106,20 @@ class Store:
             tags=[RunTag(name, value) for name, value in tags.items()],
         )
 
-    def last_step(self, run_id: str) -> int:
-        """The last step of a run's curve, 0 before the first."""
-        points = self.client.get_metric_history(run_id, "train/loss_nats")
-        return max((point.step for point in points), default=0)
+    def last_step(self, run_id: str, metric: str = "train/loss_nats") -> int:
+        """The last step of one of a run's curves, 0 before the first."""
+        return max((point.step for point in self.client.get_metric_history(run_id, metric)), default=0)
 
-    def log_curve(self, run_id: str, history: Sequence[Record], after: int) -> None:
-        """Log the records behind a step; each call holds whole ones, so that the last step of a curve is whole."""
-        metrics = [_metrics(record) for record in history if record.step > after]
-        at_once = BATCH // len(fields(Record))
-        for begin in range(0, len(metrics), at_once):
-            self.client.log_batch(run_id, metrics=list(chain(*metrics[begin : begin + at_once])))
-
-    def log_scores(self, run_id: str, metrics: Sequence[Metric]) -> None:
-        """Log the stages' metrics that a run lacks."""
-        known = self.client.get_run(run_id).data.metrics
-        self.client.log_batch(run_id, metrics=[metric for metric in metrics if known.get(metric.key) != metric.value])
+    def log_curve(self, run_id: str, points: Iterable[Sequence[Metric]]) -> None:
+        """Log points of several numbers; no call holds a part of one, so that the last step of a curve is whole."""
+        batch: list[Metric] = []
+        for point in points:
+            if len(batch) + len(point) > BATCH:
+                self.client.log_batch(run_id, metrics=batch)
+                batch = []
+            batch.extend(point)
+        if batch:
+            self.client.log_batch(run_id, metrics=batch)
 
     def log_files(self, run_id: str, workspace: Path, paths: Iterable[Path]) -> None:
         """Log files as artefacts, each under the folder it has in the workspace."""
@@ -121,34 +134,85 @@ def tracking_uri() -> str:
     return f"{SQLITE}{main_checkout() / uri.removeprefix(SQLITE)}" if uri.startswith(SQLITE) else uri
 
 
+def database_of(uri: str) -> Path | None:
+    """The file of a SQLite store, None for a server."""
+    return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
+
+
+def _client(uri: str, timeout_s: float) -> MlflowClient:
+    # MLflow's client otherwise tries for minutes, reports what it is used for, and draws bars
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(max(1, round(timeout_s))))
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    from mlflow import MlflowClient
+
+    return MlflowClient(uri)
+
+
 @contextmanager
-def warn_on_failure() -> Iterator[None]:
-    """Turn whatever the tracker raises into one warning: no reason to stop a run."""
+def on_failure(then: Callable[[str], None]) -> Iterator[None]:
+    """Hand the reason to `then`, in one line, where the tracker raises: no reason to stop a run."""
     try:
         yield
     except Exception as error:  # MLflow raises what its many back ends raise: SQLAlchemy's, requests', its own
-        warn(" ".join(str(error).split())[:300] or type(error).__name__)
+        then(_reason(error))
+
+
+@contextmanager
+def asking() -> Iterator[None]:
+    """Turn whatever the tracker raises into a RunError, for a command that has no result without it."""
+    try:
+        yield
+    except CharloomError:
+        raise
+    except Exception as error:
+        raise RunError(f"MLflow at {tracking_uri()}: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def warn(reason: str) -> None:
     """Say why the tracker lacks something."""
-    say(f"warning: MLflow: {reason}; no result is lost, they are in DVC's files")
+    say(f"warning: MLflow: {reason}; no result is lost, and `charloom publish` brings it there")
 
 
-def _metrics(record: Record) -> list[Metric]:
-    """A record as MLflow's metrics, named by split."""
+def record_metrics(record: Record, timestamp: int | None = None) -> list[Metric]:
+    """A record as MLflow's metrics, named by split; `timestamp` as in metric()."""
     values = asdict(record)
     step = values.pop("step")
-    now = round(time.time() * 1000)
-    return [metric(_metric_name(name), value, now, step) for name, value in values.items() if value is not None]
+    named = {_metric_name(name): value for name, value in values.items() if value is not None}
+    return [metric(name, value, step, timestamp) for name, value in named.items()]
+
+
+def metric(name: str, value: float, step: int = 0, timestamp: int | None = None) -> Metric:
+    """One number; `timestamp` in milliseconds since 1970, else it is of now."""
+    from mlflow.entities import Metric
+
+    return Metric(name, float(value), now_ms() if timestamp is None else timestamp, step)
+
+
+def now_ms() -> int:
+    """The time in milliseconds since 1970."""
+    return round(time.time() * 1000)
 
 
 def _metric_name(column: str) -> str:
     return column.replace("valid_", "valid/", 1) if column.startswith("valid_") else f"train/{column}"
 
 
-def metric(name: str, value: float, timestamp: int, step: int) -> Metric:
-    """One number; `timestamp` in milliseconds since 1970."""
-    from mlflow.entities import Metric
+def _experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
+    """The id of an experiment, made where it is absent."""
+    from mlflow.exceptions import MlflowException
 
-    return Metric(name, float(value), timestamp, step)
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return str(client.create_experiment(name, artifacts, EXPERIMENT_TAGS))
+        except MlflowException:
+            found = client.get_experiment_by_name(name)  # another process made it on the same server
+            if found is None:
+                raise
+    return str(found.experiment_id)

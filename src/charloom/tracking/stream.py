@@ -8,13 +8,35 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
 
-from charloom.card import Card
+from charloom.card import Card, note_training
 from charloom.history import Record
 from charloom.params import TrackingParams
-from charloom.tracking.store import SQLITE, Store, tracking_uri, warn, warn_on_failure
+from charloom.tracking.machine import Machine
+from charloom.tracking.store import SQLITE, Store, metric, now_ms, on_failure, record_metrics, tracking_uri, warn
+
+if TYPE_CHECKING:
+    from mlflow.entities import Metric
 
 FLUSH_EVERY_S = 2.0
+MACHINE_EVERY_S = 10.0  # as MLflow's own sampler
+MACHINE_CURVE = "system/cpu_utilization_percentage"
+
+
+class Point(NamedTuple):
+    """A record, when it came, and how fast the training was since the one before, where that is known."""
+
+    record: Record
+    timestamp: int  # milliseconds since 1970
+    chars_per_s: float | None
+
+    def metrics(self) -> list[Metric]:
+        """As MLflow takes it."""
+        found = record_metrics(self.record, self.timestamp)
+        if self.chars_per_s is not None:
+            found.append(metric("throughput/chars_per_s", self.chars_per_s, self.record.step, self.timestamp))
+        return found
 
 
 class TrainingStream:
@@ -24,16 +46,21 @@ class TrainingStream:
         self._params = params
         self._card = card
         self._goes_on = bool(history)
-        self._queue: queue.SimpleQueue[Record | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Point | None] = queue.SimpleQueue()
         self._model_digest: str | None = None
         self._answered_at = math.inf  # a file is waited for however long its tables take, a server is not
+        self._before: tuple[float, int] | None = None  # when the last record came, and the characters read by then
+        self._warned = threading.Lock()  # taken by the one warning
         for record in history:
-            self._queue.put(record)
+            self._queue.put(Point(record, now_ms(), None))
         self._thread = threading.Thread(target=self._run, daemon=True, name="tracking")
         self._thread.start()
 
     def __call__(self, record: Record) -> None:
-        self._queue.put(record)
+        now, before = time.monotonic(), self._before
+        speed = (record.characters - before[1]) / (now - before[0]) if before and now > before[0] else None
+        self._before = now, record.characters
+        self._queue.put(Point(record, now_ms(), speed))
 
     def finish(self, model_digest: str) -> None:
         """Say which model came out: without it the run ends as failed."""
@@ -44,60 +71,76 @@ class TrainingStream:
         self._queue.put(None)
         while self._thread.is_alive():
             if time.monotonic() - self._answered_at > self._params.timeout:
-                warn(f"the tracker did not answer within {self._params.timeout:g} s")
+                self._give_up(f"the tracker did not answer within {self._params.timeout:g} s")
                 return
             self._thread.join(0.05)
 
+    def _give_up(self, reason: str) -> None:
+        if self._warned.acquire(blocking=False):
+            warn(reason)
+
     def _run(self) -> None:
-        with warn_on_failure():
+        with on_failure(self._give_up):
             import mlflow  # noqa: F401 - seconds that are not the tracker's
 
+            machine = Machine()
             if not tracking_uri().startswith(SQLITE):
                 self._answered_at = time.monotonic()
             store = Store.open(self._params)
             run_id = self._open_run(store)
             if run_id is None:
                 return
-            sent = store.last_step(run_id)
-            going = True
-            while going:
-                self._answered_at = time.monotonic()
-                records, going = self._next_records()
-                store.log_curve(run_id, records, after=sent)
+            self._feed(store, run_id, machine)
             store.client.set_terminated(run_id, "FINISHED" if self._model_digest else "FAILED")
             if self._model_digest:
                 store.state(run_id, {}, {"model_digest": self._model_digest})
+
+    def _feed(self, store: Store, run_id: str, machine: Machine) -> None:
+        """Send what comes until the training ends."""
+        sent, samples = store.last_step(run_id), store.last_step(run_id, MACHINE_CURVE)
+        sampled_at = -math.inf
+        going = True
+        while going:
+            self._answered_at = time.monotonic()
+            points, going = self._next_points()
+            metrics = [point.metrics() for point in points if point.record.step > sent]
+            if not going or time.monotonic() - sampled_at >= MACHINE_EVERY_S:
+                sampled_at = time.monotonic()
+                samples += 1
+                metrics.append([metric(name, value, samples) for name, value in machine.sample().items()])
+            store.log_curve(run_id, metrics)
 
     def _open_run(self, store: Store) -> str | None:
         """The run of an earlier process that did not finish this training, else a new one.
 
         None where this process goes on with a training that a run states as finished: dvc was killed at its end.
         """
-        earlier = store.find(train_key=self._card.tags["train_key"])
+        earlier = store.find(train_key=self._card.keys["train_key"])
         for run in earlier:
-            if "model_digest" not in run.data.tags:
+            if "model_digest" not in run.data.tags and (self._goes_on or store.is_ours(run)):
                 store.client.update_run(run.info.run_id, status="RUNNING")
                 return str(run.info.run_id)
-        if earlier and self._goes_on:
+        finished = [run for run in earlier if "model_digest" in run.data.tags]
+        if finished and self._goes_on:
             return None
         run_id = store.begin(self._card)
-        if earlier:
-            store.state(run_id, {}, {"rerun_of": earlier[-1].info.run_id})
+        if finished:
+            store.state(run_id, {}, {"rerun_of": finished[-1].info.run_id})
         return run_id
 
-    def _next_records(self) -> tuple[list[Record], bool]:
+    def _next_points(self) -> tuple[list[Point], bool]:
         """What has come within a moment, and whether more will."""
-        records: list[Record] = []
+        points: list[Point] = []
         until = time.monotonic() + FLUSH_EVERY_S
         while (left := until - time.monotonic()) > 0:
             try:
-                record = self._queue.get(timeout=left)
+                point = self._queue.get(timeout=left)
             except queue.Empty:
                 break
-            if record is None:
-                return records, False
-            records.append(record)
-        return records, True
+            if point is None:
+                return points, False
+            points.append(point)
+        return points, True
 
 
 class Untracked:
@@ -116,6 +159,7 @@ def track_training(
 
     `history` is what an earlier process of the same training recorded; its run goes on where there is one.
     """
+    note_training(card)
     if not params.enabled:
         yield Untracked()
         return

@@ -1,0 +1,41 @@
+"""`charloom publish`: bring what the files here hold to MLflow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from charloom.dvclock import Lock, check_recorded
+from charloom.errors import say
+from charloom.params import load_params
+
+
+@click.command()
+def publish() -> None:
+    """Bring this folder's training and evaluation to MLflow, where they lack there.
+
+    The run is found by its content: where it is complete, nothing is added. Needed after DVC took a result from its
+    cache (`dvc pull`, parameters changed back), and after a training whose tracker was down.
+    """
+    params = load_params()
+    if not params.tracking.enabled:
+        say("tracking.enabled is false in params.yaml: nothing is published")
+        return
+    check_recorded(Lock.read(Path("dvc.lock")), params, Path())
+
+    from charloom.card import evaluation_card  # torch and MLflow: seconds that a mistake need not wait
+    from charloom.checkpoint import load_model
+    from charloom.history import read_history
+    from charloom.tracking import publish as tracking
+    from charloom.tracking.description import words_of
+    from charloom.tracking.store import asking, tracking_uri
+    from charloom.windows import Windows
+
+    saved = load_model(Path("models/charloom"))
+    words = words_of(Windows.load(Path("data/windows/test"), len(saved.vocabulary)), saved.vocabulary)
+    card = evaluation_card(params, saved, Path("data"))
+    evaluated = tracking.Evaluated(card, read_history(Path("plots/history.csv")), words, Path())
+    with asking():
+        run_id, added = tracking.publish(params.tracking, evaluated)
+    say(f"{'published' if added else 'nothing to add'}: run {run_id[:8]} in {tracking_uri()} states what is here")

@@ -1,0 +1,142 @@
+"""What MLflow holds of real DVC runs: after a pull, a restore from the run cache, and DVC's experiments."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from charloom.history import read_history
+from tests.pipeline.workspace import CHECKOUT, Ended, Workspace
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+IDENTITY = {f"GIT_{who}_{what}": f"{who}@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+
+
+def run(workspace: Workspace, *command: str) -> Ended:
+    """Run a command, which must succeed."""
+    ended = workspace.run(*command)
+    assert ended.code == 0, ended.output
+    assert "Traceback" not in ended.output
+    return ended
+
+
+def client(workspace: Workspace) -> MlflowClient:
+    from mlflow import MlflowClient
+
+    return MlflowClient(workspace.variables.get("MLFLOW_TRACKING_URI", f"sqlite:///{workspace.folder}/mlflow.db"))
+
+
+def runs(workspace: Workspace) -> list[Run]:
+    """The runs in a workspace's store, the oldest first."""
+    experiment = client(workspace).get_experiment_by_name("charloom")
+    assert experiment
+    found = client(workspace).search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"])
+    return list(found)
+
+
+def artefact(workspace: Workspace, of: Run, name: str) -> bytes:
+    return Path(client(workspace).download_artifacts(of.info.run_id, name)).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def repository(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """The finished pipeline, committed to git, pushed to a local DVC remote, and tracked beside itself."""
+    repository = replace(finished.copy(tmp_path_factory.mktemp("git") / "repository"), variables=IDENTITY)
+    folder = repository.folder
+    shutil.copyfile(CHECKOUT / ".gitignore", folder / ".gitignore")
+    config = folder / ".dvc/config"
+    config.write_text(config.read_text().replace("    no_scm = true\n", ""))
+    (folder / ".dvc/.gitignore").write_text("/config.local\n/tmp\n/cache\n/site\n")
+    run(repository, "git", "init", "--quiet")
+    run(repository, "dvc", "remote", "add", "--default", "local", str(folder.with_name("remote")))
+    run(repository, "git", "add", "--all")
+    run(repository, "git", "commit", "--quiet", "--message", "results")
+    run(repository, "dvc", "push", "--quiet")
+    return repository
+
+
+def test_a_fresh_clone_with_an_empty_store_is_published_whole_and_once(repository: Workspace, tmp_path: Path) -> None:
+    clone = Workspace(tmp_path / "clone", IDENTITY)
+    run(repository, "git", "clone", "--quiet", ".", str(clone.folder))
+    run(clone, "dvc", "pull", "--quiet")
+    assert "published: run" in run(clone, "charloom", "publish").output
+    (published,) = before = runs(clone)
+    assert published.info.status == "FINISHED"
+    assert published.data.tags["trained"] == "elsewhere"  # on which machine nobody here knows
+    assert "device" not in published.data.tags
+    history = client(clone).get_metric_history(published.info.run_id, "train/bpc")
+    assert [point.step for point in history] == [each.step for each in read_history(clone.folder / "plots/history.csv")]
+    assert b"  train:" in artefact(clone, published, "dvc.lock")
+
+    assert "nothing to add: run" in run(clone, "charloom", "publish").output
+    assert [each.to_dictionary() for each in runs(clone)] == [each.to_dictionary() for each in before]
+
+    run_id = published.info.run_id
+    assert run_id[:8] in run(clone, "charloom", "runs").output
+    verified = run(clone, "charloom", "verify", run_id[:8])
+    assert len(verified.lines("agrees:")) == 7
+    assert not verified.lines("differs:")
+
+    client(clone).set_tag(run_id, "model_digest", "0" * 64)
+    client(clone).log_metric(run_id, "test/bpc", 1.0)
+    wrong = clone.run("charloom", "verify", run_id[:8])
+    assert wrong.code == 1
+    assert ["model_digest" in line or "test/bpc" in line for line in wrong.lines("differs:")] == [True, True]
+    assert "2 of 7 checks" in wrong.lines("error:")[0]
+    assert clone.run("charloom", "verify", "nothing").code == 2
+
+
+def test_evaluations_restored_from_the_run_cache_each_have_a_row(finished: Workspace, tmp_path: Path) -> None:
+    """DVC restores without running a script: only `charloom publish` can tell MLflow."""
+    workspace = finished.copy(tmp_path / "restored")
+    samples: dict[str, bytes] = {}
+    for seed in ("1", "2"):
+        workspace.set({"evaluate.seed": int(seed)})
+        workspace.repro()
+        samples[seed] = (workspace.folder / "reports/samples.txt").read_bytes()
+    assert [each.data.params["evaluate.seed"] for each in runs(workspace)] == ["2"]  # 1 was tracked in another store
+    workspace.set({"evaluate.seed": 1})
+    refused = workspace.run("charloom", "publish")  # the files here are still those of 2
+    assert (refused.code, len(refused.lines("error: params.yaml: evaluate.seed = 1"))) == (2, 1)
+    for seed in ("1", "2"):
+        workspace.set({"evaluate.seed": int(seed)})
+        assert workspace.repro().stages == []
+        run(workspace, "charloom", "publish")
+    rows = {each.data.params["evaluate.seed"]: each for each in runs(workspace)}
+    assert len(runs(workspace)) == len(rows) == 2
+    assert {seed: artefact(workspace, row, "reports/samples.txt") for seed, row in rows.items()} == samples
+    before = [each.to_dictionary() for each in runs(workspace)]
+    run(workspace, "charloom", "publish")
+    assert [each.to_dictionary() for each in runs(workspace)] == before
+
+
+def test_dvcs_experiments_are_in_the_main_checkouts_store_under_their_names(
+    repository: Workspace, tmp_path: Path
+) -> None:
+    """In the workspace, in a temporary copy, and two at once from the queue."""
+    main = Workspace(tmp_path / "main", IDENTITY)
+    shutil.copytree(repository.folder, main.folder)
+    run(main, "dvc", "exp", "run", "--name", "here", "--set-param", "evaluate.seed=2")
+    run(main, "dvc", "exp", "run", "--temp", "--name", "temporary", "--set-param", "train.seed=3")
+    for name, seed in {"queued-one": 4, "queued-two": 5}.items():
+        run(main, "dvc", "exp", "run", "--queue", "--name", name, "--set-param", f"train.seed={seed}")
+    run(main, "dvc", "exp", "run", "--run-all", "--jobs", "2")
+    found = {each.info.run_name: each for each in runs(main)}
+    assert set(found) == {"here", "temporary", "queued-one", "queued-two"}
+    assert len(runs(main)) == 4
+    for name, each in found.items():
+        assert each.data.tags["dvc_experiment"] == name
+        assert each.info.status == "FINISHED"
+        assert each.data.metrics["test/bpc"] > 0
+        assert artefact(main, each, "reports/samples.txt")
+        assert str(main.folder) in each.info.artifact_uri
+    listed = run(main, "charloom", "runs").output
+    assert all(name in listed for name in found)
+    assert "agrees: dvc.lock" in run(main, "charloom", "verify", "temporary").output
