@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from charloom.files import write_json, write_text
 from charloom.history import write_history
+from tests.tracking.server import Server
 from tests.tracking.tracked import FILES, HISTORY, METRICS, Tracked
 
 
@@ -45,3 +48,13 @@ def tracked(root: Path, tables: Path, tmp_path: Path, monkeypatch: pytest.Monkey
         write_json(workspace / f"metrics/{stage}.json", values)
     monkeypatch.chdir(workspace)
     return Tracked(root, workspace)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, tables: Path) -> Iterator[Server]:
+    """The server of all tests here, not yet up."""
+    server = Server(tmp_path_factory.mktemp("server"))
+    (server.folder / "mlflow.db").write_bytes(tables.read_bytes())
+    yield server
+    server.signal(signal.SIGCONT)
+    server.kill()

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from pathlib import Path
-from threading import Thread
+from collections.abc import Callable
 
 import pytest
-from werkzeug import Request, Response
-from werkzeug.serving import BaseWSGIServer, make_server
 
 from tests.conftest import CHECKOUT, Start, line_of
-from tests.tracking.tracked import HISTORY, STEPS, Tracked
+from tests.tracking.server import Server
+from tests.tracking.tracked import HISTORY, STEPS, Tracked, with_params
 
 TIMEOUT_S = 3.0
 SLACK_S = 4.0  # for a busy machine; MLflow by itself tries for minutes
@@ -45,95 +36,11 @@ print(time.monotonic() - began)
 """
 
 
-class Server:
-    """An `mlflow server` on a port of its own, which can go and come back."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
-        self.uri = f"http://127.0.0.1:{self.port}"
-        self._process: subprocess.Popen[bytes] | None = None
-        self._broken: BaseWSGIServer | None = None
-
-    def start(self) -> None:
-        """Start it, and wait until it answers."""
-        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)]
-        store = ["--backend-store-uri", f"sqlite:///{self.folder}/mlflow.db", "--workers", "1"]
-        with (self.folder / "log").open("wb") as log:
-            self._process = subprocess.Popen(
-                [*command, *store, "--artifacts-destination", str(self.folder / "artifacts")],
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                cwd=self.folder,
-            )
-        until = time.monotonic() + 60
-        while not self._answers():
-            assert time.monotonic() < until, (self.folder / "log").read_text()
-            time.sleep(0.2)
-
-    def signal(self, number: int) -> None:
-        """Send a signal to all of its processes."""
-        if self._process:
-            os.killpg(self._process.pid, number)
-
-    def kill(self) -> None:
-        """End it as a crash does, or what stands in its place."""
-        if self._broken:
-            self._broken.shutdown()
-            self._broken.server_close()
-            self._broken = None
-        if self._process:
-            self.signal(signal.SIGKILL)
-            self._process.wait()
-            self._process = None
-
-    def break_down(self) -> None:
-        """Answer 500 to everything, as a proxy does whose server is gone."""
-        self.kill()
-
-        @Request.application
-        def answer(_request: Request) -> Response:
-            return Response("broken", status=500)
-
-        self._broken = make_server("127.0.0.1", self.port, answer, threaded=True)
-        Thread(target=self._broken.serve_forever, daemon=True).start()
-
-    def come_back(self) -> None:
-        """Be as if nothing had been."""
-        self.signal(signal.SIGCONT)
-        if not self._process:
-            self.kill()
-            self.start()
-
-    def _answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.uri}/health", timeout=2) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
-
-
 FAULTS: dict[str, Callable[[Server], None]] = {
     "stopped": lambda server: server.signal(signal.SIGSTOP),
     "killed": Server.kill,
     "500": Server.break_down,
 }
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, tables: Path) -> Iterator[Server]:
-    """The server of all tests here, not yet up."""
-    server = Server(tmp_path_factory.mktemp("server"))
-    (server.folder / "mlflow.db").write_bytes(tables.read_bytes())
-    yield server
-    server.signal(signal.SIGCONT)
-    server.kill()
-
-
-def with_params(tracked: Tracked, **changed: object) -> Tracked:
-    return replace(tracked, params=tracked.params.model_copy(update=changed))
 
 
 def sent(tracked: Tracked) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -114,6 +114,11 @@ class Tracked:
         """An evaluation of that training's model."""
         stated = card({**KEYS, "evaluate_key": evaluate_key, **keys}, "evaluate's machine", seed)
         track_evaluation(self.params, Evaluated(stated, HISTORY, WORDS, self.workspace))
+
+
+def with_params(tracked: Tracked, **changed: object) -> Tracked:
+    """The same with other parameters of its tracking."""
+    return replace(tracked, params=tracked.params.model_copy(update=changed))
 
 
 def card(keys: dict[str, str], host: str, seed: int = 1) -> Card:

@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from charloom.errors import harmless, say
+from charloom.errors import say
 from charloom.params import load_params
+from charloom.terminal import harmless
 
 if TYPE_CHECKING:
     from charloom.tracking.overview import Row

@@ -1,0 +1,52 @@
+"""MLflow's pages, as a person opens them."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import quote
+
+from selenium.common.exceptions import WebDriverException
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+Curve = tuple[list[int], list[float]]  # steps and values
+
+WAIT_S = 60
+# What Plotly has drawn: name and values of each line with more than one point
+CURVES = """
+return [...document.querySelectorAll(".js-plotly-plot")].flatMap(plot => plot.data ?? [])
+  .filter(trace => trace.y?.length > 1 && trace.name).map(trace => [trace.name, [...trace.x], [...trace.y]]);
+"""
+
+
+def waiting(driver: Chrome) -> WebDriverWait[Chrome]:
+    """Wait for a page that is still being drawn."""
+    return WebDriverWait(driver, WAIT_S, ignored_exceptions=[WebDriverException])
+
+
+def compare_parameters(driver: Chrome, uri: str, experiment_id: str, run_ids: list[str]) -> str:
+    """Open the page that compares runs; gives its text."""
+    runs, experiments = quote(json.dumps(run_ids)), quote(json.dumps([experiment_id]))
+    driver.get(f"{uri}/#/compare-runs?runs={runs}&experiments={experiments}")
+    page = waiting(driver).until(lambda page: page.find_element(By.XPATH, "//body[contains(., 'Run Name:')]"))
+    return str(page.text)
+
+
+def compare_curves(driver: Chrome, uri: str, experiment_id: str, metric: str) -> dict[str, Curve]:
+    """Open an experiment's charts of all its runs, and ask for one metric; gives each run's steps and values.
+
+    Plotly draws a curve twice, as it is and smoothed: the same where no smoothing is asked for.
+    """
+    driver.get(f"{uri}/#/experiments/{experiment_id}/runs?compareRunsMode=CHART")
+    close = (By.CSS_SELECTOR, "[data-component-id='mlflow.assistant.chat_panel.close']")
+    waiting(driver).until(lambda page: page.find_element(*close)).click()
+    search = (By.CSS_SELECTOR, "input[placeholder='Search metric charts']")
+    waiting(driver).until(lambda page: page.find_element(*search)).send_keys(metric)
+    waiting(driver).until(lambda page: _charts(page) == [metric] and page.execute_script(CURVES))
+    return {name: (steps, values) for name, steps, values in driver.execute_script(CURVES)}
+
+
+def _charts(driver: Chrome) -> list[str]:
+    cards = driver.find_elements(By.CSS_SELECTOR, "[data-testid='experiment-view-compare-runs-card'] h4")
+    return [str(card.get_attribute("title")) for card in cards]

@@ -1,0 +1,49 @@
+"""MLflow's pages in a real browser: two runs beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from selenium.webdriver import Chrome
+
+from tests.browser import DESKTOP, chromium, look, missing
+from tests.tracking.pages import compare_curves, compare_parameters
+from tests.tracking.server import Server
+from tests.tracking.tracked import HISTORY, Tracked, with_params
+
+pytestmark = pytest.mark.skipif(bool(missing()), reason=f"not installed: {', '.join(missing())}")
+NAMES = "one run", "another run"
+
+
+@pytest.fixture
+def browser() -> Iterator[Chrome]:
+    with chromium() as driver:
+        look(driver, DESKTOP)
+        yield driver
+
+
+def test_two_runs_are_compared_by_their_parameters_and_their_curves(
+    tracked: Tracked, server: Server, browser: Chrome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.come_back()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    tracked = with_params(tracked, experiment="pages")
+    tracked.train()
+    tracked.evaluate(seed=1)
+    tracked.evaluate("f" * 64, seed=7)
+    experiment = tracked.client.get_experiment_by_name("pages")
+    assert experiment
+    ids = [run.info.run_id for run in tracked.runs()]
+    for run_id, name in zip(ids, NAMES, strict=True):
+        tracked.client.update_run(run_id, name=name)
+
+    text = compare_parameters(browser, server.uri, experiment.experiment_id, ids)
+    assert "Comparing 2 Runs" in text
+    assert "evaluate.seed" in text
+    assert all(name in text for name in NAMES)
+
+    validated = [record for record in HISTORY if record.valid_bpc is not None]
+    steps, values = [record.step for record in validated], [record.valid_bpc for record in validated]
+    curves = compare_curves(browser, server.uri, experiment.experiment_id, "valid/bpc")
+    assert curves == dict.fromkeys(NAMES, (steps, values))
