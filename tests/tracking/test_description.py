@@ -34,7 +34,7 @@ def test_the_words_of_a_split_are_in_lower_case_and_none_spans_two_articles(tmp_
     write_windows(
         tmp_path, articles, vocabulary, WindowsParams(length=2, stride=1, scope="stream"), np.dtype(np.uint32)
     )
-    assert words_of(Windows.load(tmp_path), vocabulary) == {"oil", "rose", "it", "s", "ölpreise"}
+    assert words_of(Windows.load(tmp_path, len(vocabulary)), vocabulary) == {"oil", "rose", "it", "s", "ölpreise"}
 
 
 def test_the_best_sample_has_most_different_words_that_are_words(tmp_path: Path) -> None:
