@@ -27,7 +27,11 @@ repro: install ## the pipeline with params.yaml, and what it holds in MLflow
 	$(RUN) charloom publish
 
 ui: install ## MLflow's pages, on this machine only
-	$(RUN) mlflow ui --host 127.0.0.1 --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}"
+	@case "$$MLFLOW_TRACKING_URI" in \
+	http*) echo "MLFLOW_TRACKING_URI names a server: open $$MLFLOW_TRACKING_URI" ;; \
+	*) $(RUN) mlflow ui --host 127.0.0.1 --port "$${PORT:-5000}" --workers 1 \
+		--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}" ;; \
+	esac
 
 test: lint types unit ## all that a change must pass
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from charloom.card import Card, Dataset, make_card
+from charloom.card import Card, Dataset, as_trained, make_card, note_training
 from charloom.params import load_params
 from charloom.sources import obtain
 from tests.conftest import CHECKOUT
@@ -101,3 +101,25 @@ def test_a_package_that_is_not_installed_states_no_version(monkeypatch: pytest.M
     assert "charloom" in card_here().tags
     monkeypatch.setattr("charloom.card.version", missing)
     assert "charloom" not in card_here().tags
+
+
+def test_a_card_made_later_says_where_the_training_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.setenv("DVC_EXP_NAME", "tidy-vole")
+    trained = card_here()
+    note_training(trained)
+    later = make_card(PARAMS, Path("data/raw"), {"train_key": "k", "evaluate_key": "e"})
+    assert as_trained(later).tags == trained.tags | {"evaluate_key": "e"}
+    monkeypatch.delenv("DVC_EXP_NAME")
+    later = make_card(PARAMS, Path("data/raw"), {"train_key": "k"})
+    assert (as_trained(later).name, as_trained(later).tags) == ("tidy-vole", trained.tags)
+    monkeypatch.setenv("DVC_EXP_NAME", "new-crow")  # an experiment with another evaluation of it
+    later = make_card(PARAMS, Path("data/raw"), {"train_key": "k"})
+    assert as_trained(later).name == as_trained(later).tags["dvc_experiment"] == "new-crow"
+
+
+def test_a_card_of_a_training_elsewhere_names_no_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    note_training(card_here())
+    other = as_trained(make_card(PARAMS, Path("data/raw"), {"train_key": "other"}))
+    assert other.tags == {"train_key": "other", "trained": "elsewhere"}

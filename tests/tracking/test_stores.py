@@ -12,8 +12,8 @@ import pytest
 from charloom.tracking.publish import Evaluated, track_evaluation
 from charloom.tracking.store import tracking_uri
 from charloom.tracking.stream import track_training
-from tests.conftest import Start, line_of
-from tests.tracking.tracked import HISTORY, KEYS, PARAMS, Tracked, card
+from tests.conftest import CHECKOUT, Start, line_of
+from tests.tracking.tracked import HISTORY, HOST, KEYS, PARAMS, STEPS, Tracked, card
 
 EVALUATED = Evaluated(card(KEYS, "here"), HISTORY, set(), Path())
 TIMEOUT_S = 2.0
@@ -36,6 +36,17 @@ with track_training(TrackingParams(enabled=True, experiment="charloom", timeout=
         tracker(Record(step, 0.1, step, 0.1, 1.0, 2.0, 3.0))
     tracker.finish(key)
 print(time.monotonic() - began)
+"""
+KILLED = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+from charloom.tracking.stream import track_training
+from tests.tracking.tracked import HISTORY, HOST, KEYS, PARAMS, card
+with track_training(PARAMS, card({"train_key": KEYS["train_key"]}, HOST), []) as tracker:
+    for record in HISTORY[:5]:
+        tracker(record)
+    print("half")
+    sys.stdin.readline()
 """
 
 
@@ -90,6 +101,34 @@ def test_three_processes_at_once_on_an_absent_store_all_succeed(
     runs = Tracked(root, root).runs()
     assert sorted(run.data.tags["model_digest"] for run in runs) == ["a", "b", "c"]
     assert {run.info.status for run in runs} == {"FINISHED"}
+
+
+def test_a_training_killed_and_gone_on_with_is_one_run(tracked: Tracked, start_python: Start) -> None:
+    """Killed as by `kill -9`, its records partly sent: no gap, no double, and the same run."""
+    process = start_python(KILLED, CHECKOUT, tracked.root)
+    assert line_of(process.stdout) == "half\n"
+    until = time.monotonic() + 60
+    while not (tracked.client.get_experiment_by_name("charloom") and any(map(tracked.curve, tracked.runs()))):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    process.kill()
+    process.wait()
+    (run,) = tracked.runs()
+    assert run.info.status == "RUNNING"
+    tracked.train(HISTORY[2:], before=HISTORY[:2])
+    tracked.evaluate()
+    (again,) = tracked.runs()
+    assert again.info.run_id == run.info.run_id
+    assert again.info.status == "FINISHED"
+    assert [step for step, _ in tracked.curve(again)] == STEPS
+
+
+def test_a_training_of_another_machine_is_not_gone_on_with(tracked: Tracked) -> None:
+    """It may be alive there: on a shared server, two may train the same."""
+    for host in ("another", HOST):
+        with track_training(PARAMS, card({"train_key": "same"}, host), []) as tracker:
+            tracker(HISTORY[0])
+    assert [run.data.tags["host"] for run in tracked.runs()] == ["another", HOST]
 
 
 def test_a_server_that_never_answers_costs_the_timeout_and_one_warning(

@@ -1,0 +1,79 @@
+"""What MLflow costs a training: characters a second with a run being streamed, and with tracking off.
+
+Each pair is one process's training going on, with the stream and without it. What a training pays once, for importing
+MLflow and opening the run beside its first steps and for waiting at its end, is stated apart: seconds, not a share.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+
+from charloom.card import Card
+from charloom.checkpoint import Checkpoints
+from charloom.device import set_threads
+from charloom.history import Listener
+from charloom.params import TrackingParams
+from charloom.tracking.stream import track_training
+from charloom.training import Interrupted, Training, run_training
+from common import PAIRS, Text, compare, encoded_text, machine
+from training import make_training
+
+SECONDS = 8.0  # a timing: the stream sends every 2, and samples the machine every 10
+SIZES = (64, 512)
+TRACKING = TrackingParams(enabled=True, experiment="benchmark", timeout=10.0)
+numbers = count()
+
+
+def main() -> None:
+    set_threads("auto")
+    with encoded_text() as text, tempfile.TemporaryDirectory() as folder:
+        os.environ["DVC_ROOT"] = folder
+        os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
+        print(f"{machine()}; {text.name}, a record every {text.params.train.log_every} steps, {PAIRS} pairs\n")
+        for what in ("first training of a store: MLflow imported, tables made", "next training"):
+            print(f"{what}: {once():.1f} s")
+        print("\n| hidden size | tracked | tracking off | ratio |\n|---|---|---|---|")
+        for hidden in SIZES:
+            print(pairs(text, hidden, Checkpoints(Path(folder) / str(hidden))), flush=True)
+
+
+def once() -> float:
+    """Seconds that a training of no step waits for the tracker."""
+    began = time.perf_counter()
+    with track_training(TRACKING, next_card(), []):
+        pass
+    return time.perf_counter() - began
+
+
+def pairs(text: Text, hidden: int, checkpoints: Checkpoints) -> str:
+    training = make_training(text, hidden)
+
+    def tracked() -> float:
+        with track_training(TRACKING, next_card(), []) as tracker:
+            return rate(training, checkpoints, [tracker])
+
+    return compare(tracked, lambda: rate(training, checkpoints, [])).row(str(hidden), "characters/s")
+
+
+def rate(training: Training, checkpoints: Checkpoints, listeners: Sequence[Listener]) -> float:
+    """Characters a second of some seconds' training, its records and checkpoints too."""
+    step, began = training.step, time.perf_counter()
+    with suppress(Interrupted):
+        run_training(training, checkpoints, listeners, lambda: time.perf_counter() - began > SECONDS)
+    elapsed = time.perf_counter() - began
+    return (training.step - step) * training.batches.batch_size * training.batches.length / elapsed
+
+
+def next_card() -> Card:
+    """The card of a training that was not there before."""
+    return Card("benchmark", {}, {}, {"train_key": str(next(numbers))}, [])
+
+
+if __name__ == "__main__":
+    main()
