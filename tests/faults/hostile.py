@@ -16,7 +16,8 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random as Chance
@@ -168,6 +169,17 @@ def forbid(folder: Path) -> None:
     sys.addaudithook(hear)
 
 
+@contextmanager
+def at_most(more: int) -> Iterator[None]:
+    """In the block this process can take so many bytes of address space more than it has."""
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + more, resource.RLIM_INFINITY))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
 def one_line(error: CharloomError) -> None:
     """What `exit_with` shows of an error is one line that a person can read, and bad input."""
     said = io.StringIO()
@@ -187,9 +199,7 @@ def main(kind: str, count: int, seed: int, folder: Path) -> None:
     gc.collect()
     gc.freeze()  # from here on a collection looks at little
     forbid(folder)
-    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     bound = 2 * sum(map(len, honest.values())) + SLACK_BYTES
-    resource.setrlimit(resource.RLIMIT_AS, (used + bound, resource.RLIM_INFINITY))
     chance = Chance(seed)
     refused, slowest_s = 0, 0.0
     for number in range(count):
@@ -200,7 +210,8 @@ def main(kind: str, count: int, seed: int, folder: Path) -> None:
             path.write_bytes(mutate(honest[path], chance))
         began = time.perf_counter()
         try:
-            target.read()
+            with at_most(bound):
+                target.read()
         except CharloomError as error:
             refused += 1
             if kind == "params":

@@ -73,7 +73,8 @@ def test_mutated_files_are_refused_or_read_within_their_memory(tmp_path: Path, k
     assert done.returncode == 0, done.stderr[-3000:]
     said = json.loads(done.stdout.splitlines()[-1])
     print(
-        f"{kind}: {said['mutations']} mutations, {said['refused']} refused, the others read; in {said['bound_bytes']} B"
+        f"{kind}: {said['mutations']} mutations, {said['refused']} refused, the others read;"
+        f" {said['bound_bytes'] >> 20} MiB allowed, {1000 * said['slowest_s']:.0f} ms at most"
     )
     assert said["mutations"] == MUTATIONS
     assert said["refused"] > MUTATIONS // 4
