@@ -59,6 +59,10 @@ class Server:
             self.signal(signal.SIGKILL)
             self._process.wait()
             self._process = None
+        until = time.monotonic() + 60
+        while not self._free():  # its workers end a moment after it
+            assert time.monotonic() < until
+            time.sleep(0.05)
 
     def break_down(self) -> None:
         """Answer 500 to everything, as a proxy does whose server is gone."""
@@ -77,6 +81,14 @@ class Server:
         if not self._process:
             self.kill()
             self.start()
+
+    def _free(self) -> bool:
+        """Whether the port is anyone's."""
+        try:
+            with socket.create_server(("127.0.0.1", self.port)):
+                return True
+        except OSError:
+            return False
 
     def _answers(self) -> bool:
         try:
