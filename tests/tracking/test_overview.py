@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from charloom.cli.runs import narrow, wide
+from charloom.cli.runs import fitting
 from charloom.errors import InputError
 from charloom.tracking.overview import Row, differing, find_run, list_runs
 from tests.conftest import CHECKOUT
@@ -21,16 +21,12 @@ ROWS = [
 ]
 
 
-def drawn(width: int, rows: list[Row] = ROWS) -> dict[str, str]:
-    """Both tables on a terminal of that width."""
-    tables = {"wide": wide(rows, differing(rows)), "narrow": narrow(rows, differing(rows))}
-    found = {}
-    for name, table in tables.items():
-        console = Console(width=width, force_terminal=True, color_system=None)
-        with console.capture() as capture:
-            console.print(table)
-        found[name] = capture.get()
-    return found
+def drawn(width: int, rows: list[Row], names: list[str]) -> str:
+    """The table on a terminal of that width."""
+    console = Console(width=width, force_terminal=True, color_system=None)
+    with console.capture() as capture:
+        console.print(fitting(rows, names, console))
+    return capture.get()
 
 
 def test_runs_are_listed_best_first_and_unevaluated_ones_last(tracked: Tracked) -> None:
@@ -59,8 +55,8 @@ def test_only_parameters_that_differ_are_shown() -> None:
     assert differing(ROWS[:1]) == []
 
 
-def test_a_wide_table_has_a_column_a_parameter() -> None:
-    text = drawn(120)["wide"]
+def test_where_there_is_room_a_parameter_has_a_column() -> None:
+    text = drawn(80, ROWS, differing(ROWS))
     header, best, worse, running = (line.split() for line in text.splitlines() if line.strip(" ─"))
     assert header == ["run", "name", "test", "bpc", "model.cell", "model.layers"]
     assert best == ["aaaaaaaa", "best", "1.5000", "GRU", "2"]
@@ -68,20 +64,18 @@ def test_a_wide_table_has_a_column_a_parameter() -> None:
     assert running[2:] == ["running", "LSTM", "1"]
 
 
-def test_a_narrow_table_fits_and_loses_nothing() -> None:
+def test_where_there_is_none_they_share_one_and_nothing_is_lost() -> None:
     params = {f"section.parameter_{number}": str(number) for number in range(12)}
     rows = [Row(letter * 32, "name", "FINISHED", 1.0, {**params, "section.parameter_0": letter}) for letter in "ab"]
-    names = list(params)
-    console = Console(width=80, force_terminal=True, color_system=None)
-    with console.capture() as capture:
-        console.print(narrow(rows, names))
-    text = capture.get()
+    text = drawn(80, rows, list(params))
     assert max(map(len, text.splitlines())) <= 80
-    assert all(f"parameter_{number}" in text for number in range(12))
+    assert all(f"parameter_{number}\N{NO-BREAK SPACE}{number}" in text for number in range(1, 12))
+    assert "…" not in text
+    assert "differs in" not in drawn(400, rows, list(params))
 
 
 def test_a_terminal_obeys_nothing_in_a_runs_name() -> None:
-    text = drawn(120)["wide"]
+    text = drawn(80, ROWS, differing(ROWS))
     assert "[red]worse" in text
     assert "\x1b[2J" not in text
 

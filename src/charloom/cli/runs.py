@@ -33,16 +33,20 @@ def runs() -> None:
     if not rows:
         say(f"no runs yet in experiment {params.experiment} of {tracking_uri()}; `dvc repro` makes one")
         return
-    names = differing(rows)
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=UNLIMITED)
-    table = wide(rows, names)
-    if console.measure(table).maximum > console.width:
-        table = narrow(rows, names)
+    table = fitting(rows, differing(rows), console)
     if not console.is_terminal:
         table.box = None
     console.print(table)
+
+
+def fitting(rows: list[Row], names: list[str], console: Console) -> Table:
+    """The wide table where the terminal has room for it, else the narrow one."""
+    table = wide(rows, names)
+    needed = console.measure(table, options=console.options.update(max_width=UNLIMITED)).maximum
+    return table if needed <= console.width else narrow(rows, names)
 
 
 def wide(rows: list[Row], names: list[str]) -> Table:
@@ -60,7 +64,7 @@ def narrow(rows: list[Row], names: list[str]) -> Table:
     table = begin_table()
     table.add_column("differs in", overflow="fold")
     for row in rows:
-        cells = [f"{name.partition('.')[2]}\N{NO-BREAK SPACE}{row.params.get(name, '–')}" for name in names]
+        cells = [f"{name}\N{NO-BREAK SPACE}{row.params.get(name, '–')}" for name in names]
         table.add_row(*beginning(row), shown(", ".join(cells)))
     return table
 
