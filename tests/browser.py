@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver.support.wait import WebDriverWait
 
 PHONE, DESKTOP = 360, 1280  # CSS pixels
 PROGRAMS = "chromium", "chromedriver"  # Debian's packages chromium and chromium-driver
@@ -39,6 +40,8 @@ def look(driver: Chrome, width: int, *, height: int = 800, dark: bool = False) -
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+    laid_out = "return document.documentElement.clientWidth === arguments[0]"
+    WebDriverWait(driver, 10).until(lambda _: driver.execute_script(laid_out, width))
 
 
 def requested(driver: Chrome) -> set[str]:
