@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import CHECKOUT
 from tests.pipeline.workspace import Workspace, clean_environment
 
-MUTATIONS = int(os.environ.get("CHARLOOM_MUTATIONS", "100"))  # of each kind; `make fuzz` says 2000
+MUTATIONS = int(os.environ.get("CHARLOOM_MUTATIONS", "50"))  # of each kind; `make fuzz` says 2000
 KINDS = ("vocab", "model", "windows", "checkpoint", "params")
 UNPICKLES = re.compile(
     r"\b(c?pickle|cloudpickle|dill|joblib|shelve|marshal)\b|torch\.load\b|allow_pickle\s*=\s*True|weights_only"

@@ -28,7 +28,7 @@ def test_killed_anywhere_it_goes_on_to_the_same_bytes(undisturbed: Undisturbed, 
     while done.total() < KILLS:
         whom = WHOM[done.total() % len(WHOM)]
         mended += mend(workspace)
-        struck = kill_repro(workspace, whom, moments.uniform(0.05, 0.5) * seconds)
+        struck = kill_repro(workspace, whom, moments.uniform(0.05, 0.4) * seconds)
         if struck is None:  # over before its moment: the same again from nothing
             assert_same(workspace, expected)
             finished += 1
