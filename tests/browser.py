@@ -37,6 +37,7 @@ def chromium() -> Iterator[Chrome]:
 def look(driver: Chrome, width: int, *, height: int = 800, dark: bool = False) -> None:
     """Take the size and the colours of another device."""
     size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width == PHONE}
+    driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})  # what an earlier width, a phone's, left
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
