@@ -44,7 +44,8 @@ def exit_with(main: Callable[[], None]) -> NoReturn:
 def say(message: str, file: IO[str] | None = None) -> None:
     """Print a message in one line, to stdout where no file is given; a terminal obeys nothing that stands in it."""
     line = " ".join(message.split())
-    print("".join(char if char.isprintable() else ascii(char)[1:-1] for char in line), file=file, flush=True)
+    shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
+    print(f"{shown}\n", end="", file=file, flush=True)  # in one write: another thread's line may not come between
 
 
 def _complain(message: str) -> None:
