@@ -74,17 +74,12 @@ class Comparison:
     ours: list[float]
     theirs: list[float]
 
-    @property
-    def ratio(self) -> float:
-        """The median of the pairs' ratios."""
-        return statistics.median(a / b for a, b in zip(self.ours, self.theirs, strict=True))
-
     def row(self, name: str, unit: str) -> str:
         """A row of a Markdown table."""
         ours, theirs = statistics.median(self.ours), statistics.median(self.theirs)
         ratios = sorted(a / b for a, b in zip(self.ours, self.theirs, strict=True))
-        spread = f"{ratios[0]:.3g} to {ratios[-1]:.3g}"
-        return f"| {name} | {ours:,.0f} {unit} | {theirs:,.0f} {unit} | **{self.ratio:.3g}** ({spread}) |"
+        ratio, spread = statistics.median(ratios), f"{ratios[0]:.3g} to {ratios[-1]:.3g}"
+        return f"| {name} | {ours:,.0f} {unit} | {theirs:,.0f} {unit} | **{ratio:.3g}** ({spread}) |"
 
 
 def compare(ours: Rate, theirs: Rate, pairs: int = PAIRS) -> Comparison:

@@ -1,5 +1,6 @@
 """Measure the model on the test split, let it write, and complete the run in MLflow."""
 
+from functools import partial
 from pathlib import Path
 
 from charloom.baselines import Baselines
@@ -46,7 +47,7 @@ def evaluate(params: Params) -> None:
     draw_pictures(reports, findings)
     write_page(reports / "report.html", findings)
 
-    words = words_of(test, saved.vocabulary)
+    words = partial(words_of, test, saved.vocabulary)
     card = evaluation_card(params, saved, Path("data"))
     track_evaluation(params.tracking, Evaluated(card, history, words, Path()))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +17,9 @@ CHECKOUT = Path(__file__).parent.parent
 Start = Callable[..., "subprocess.Popen[str]"]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 WriteRows = Callable[[Path, Sequence[tuple[int, str, str]]], Path]
+
+# a shell starts background jobs deaf to Ctrl-C, and so would be the processes that the tests interrupt
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def line_of(stream: IO[str] | None) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from charloom.checkpoint import save_model
 from charloom.corpus import read_articles
 from charloom.model import CharModel
 from charloom.parallel import Group
@@ -54,6 +55,13 @@ def train_params(**changes: Any) -> TrainParams:
 def small_model(symbols: int, *, seed: int = 1, **changes: Any) -> CharModel:
     torch.manual_seed(seed)
     return CharModel(symbols, model_params(**changes))
+
+
+def save_small_model(folder: Path, windows: Path) -> Path:
+    """Save an untrained model with the embedded sample's vocabulary in `folder`; the sample is encoded in `windows`."""
+    vocabulary = encode_sample(windows).vocabulary
+    save_model(folder, small_model(len(vocabulary)), vocabulary, "t" * 64)
+    return folder
 
 
 def small_training(encoded: Encoded, model: dict[str, Any] | None = None, **changes: Any) -> Training:

@@ -1,8 +1,6 @@
 """Training in several real processes, through the stage script as a user runs it."""
 
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -12,23 +10,12 @@ import pytest
 from charloom.errors import InputError
 from charloom.history import read_history
 from charloom.parallel import Group
-from tests.pipeline.workspace import UNTRACKED, Workspace, clean_environment, ready_to_train
+from tests.pipeline.workspace import UNTRACKED, Workspace, ready_to_train
 
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     return ready_to_train(tmp_path_factory.mktemp("prepared"), {**UNTRACKED, "train.epochs": 1.0})
-
-
-def start_training(workspace: Workspace) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-u", "stages/train.py"],
-        cwd=workspace.folder,
-        env=clean_environment(PYTHONPATH="src"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
 
 
 def wait_for_checkpoint(workspace: Workspace) -> None:
@@ -73,7 +60,7 @@ def test_a_killed_worker_ends_the_stage_and_the_next_run_goes_on(prepared: Works
     for workspace in (undisturbed, killed):
         workspace.set(settings)
     undisturbed.run_script("train")
-    with start_training(killed) as process:
+    with killed.start_script("train") as process:
         wait_for_checkpoint(killed)
         psutil.Process(process.pid).children()[-1].kill()
         output = process.communicate(timeout=60)[0]
@@ -88,7 +75,7 @@ def test_a_killed_worker_ends_the_stage_and_the_next_run_goes_on(prepared: Works
 def test_a_stop_reaches_every_process_and_saves(prepared: Workspace, tmp_path: Path) -> None:
     workspace = prepared.copy(tmp_path)
     workspace.set({"train.processes": 2, "train.epochs": 50.0, "train.checkpoint_every": 0.1})
-    with start_training(workspace) as process:
+    with workspace.start_script("train") as process:
         wait_for_checkpoint(workspace)
         process.send_signal(signal.SIGTERM)
         output = process.communicate(timeout=60)[0]

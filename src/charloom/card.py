@@ -24,6 +24,7 @@ from charloom.stage import STATE
 
 FORMAT, VERSION = "charloom-card", 1
 EXPERIMENT = "dvc_experiment"
+COMMIT = "mlflow.source.git.commit"
 
 
 @dataclass(frozen=True)
@@ -138,12 +139,16 @@ def _version() -> str | None:
 def _git() -> dict[str, str]:
     """The commit of the checkout and whether it has changes; nothing outside git."""
 
-    def git(*arguments: str) -> str:
-        return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        dirty = bool(git("status", "--porcelain"))
-        tags = {"mlflow.source.git.commit": git("rev-parse", "HEAD"), "git_dirty": str(dirty).lower()}
-    except (OSError, subprocess.CalledProcessError):
+    changes, head = git("status", "--porcelain"), git("rev-parse", "HEAD")
+    if changes is None or head is None:
         return {}
+    tags = {COMMIT: head.strip(), "git_dirty": str(bool(changes.strip())).lower()}
     return tags | {"mlflow.source.name": "dvc.yaml", "mlflow.source.type": "LOCAL"}  # MLflow's pages show it beside
+
+
+def git(*arguments: str) -> str | None:
+    """What git says, None where it fails."""
+    try:
+        return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None

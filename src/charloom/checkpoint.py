@@ -27,6 +27,7 @@ from charloom.vocab import Vocabulary
 FORMAT, VERSION = "charloom-model", 1
 CHECKPOINT_VERSION = 2
 MAX_HEADER_BYTES = 1 << 20  # of a safetensors file
+Layout = dict[str, tuple[torch.Size, torch.dtype]]
 KEY = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 
@@ -70,11 +71,9 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> SavedModel:
         raise InputError(f"{folder / 'model.json'}: not a model's description") from None
     with torch.device("meta"):  # shapes only: no memory is taken for sizes that a hostile file claims
         model = CharModel(len(vocabulary), params)
-    expected = {name: (tensor.shape, tensor.dtype) for name, tensor in model.state_dict().items()}
     weights = folder / "model.safetensors"
     tensors = _load_tensors(weights, sum(tensor.nbytes for tensor in model.state_dict().values()))
-    found = {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
-    if found != expected or file_digest(weights) != about.get("model_digest"):
+    if layout_of(tensors) != layout_of(model.state_dict()) or file_digest(weights) != about.get("model_digest"):
         raise InputError(f"{weights}: not the weights that model.json beside it describes")
     if not all(tensor.isfinite().all() for tensor in tensors.values()):
         raise InputError(f"{weights}: holds weights that are not finite numbers")
@@ -172,6 +171,11 @@ class Checkpoints:
         """
         if self._finished.exists() and lock.exists() and self._finished.read_text() in lock.read_text():
             shutil.rmtree(self._folder)
+
+
+def layout_of(tensors: Mapping[str, Tensor]) -> Layout:
+    """The shape and type of each tensor."""
+    return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
 
 
 def _bytes_tensor(data: bytes) -> Tensor:

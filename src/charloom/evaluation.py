@@ -90,6 +90,7 @@ def evaluate_model(
     bits = np.concatenate([each.bits for each in surprisals(saved.model, texts, device)])
     if not np.isfinite(bits).all():
         raise InputError("the model's predictions are not finite numbers, its weights are too large; train it again")
+    costs = article_bits(test, bits)
     return Findings(
         corpus=corpus,
         params={**stated, "data": {**stated["data"], "source": corpus}},
@@ -98,11 +99,11 @@ def evaluate_model(
         digest=saved.digest,
         history=history,
         baselines=baselines,
-        scores=Scores(article_bits(test, bits) * math.log(2), test.lengths - 1),
+        scores=Scores(costs * math.log(2), test.lengths - 1),
         unknown=test.unknown,
         breakdown=break_down(test, bits, source["classes"], saved.vocabulary),
         samples=sample_at_temperatures(saved.model, saved.vocabulary, params),
-        readings=read_closely(saved, test, article_bits(test, bits), source["classes"], params.articles, device),
+        readings=read_closely(saved, test, costs, source["classes"], params.articles, device),
     )
 
 

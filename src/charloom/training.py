@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from torch.nn.utils import clip_grad_norm_
 
 from charloom.batches import KINDS
-from charloom.checkpoint import Checkpoint, Checkpoints
+from charloom.checkpoint import Checkpoint, Checkpoints, Layout, layout_of
 from charloom.device import set_precision
 from charloom.errors import InputError, RunError
 from charloom.history import Listener, Record
@@ -35,9 +35,6 @@ def adam(model: nn.Module, learning_rate: float) -> torch.optim.Adam:
 
 class Interrupted(RunError):
     """Training was asked to stop; its checkpoint is on disk."""
-
-
-Layout = dict[str, tuple[torch.Size, torch.dtype]]
 
 
 class Position(BaseModel, strict=True, extra="forbid", allow_inf_nan=False):
@@ -168,7 +165,7 @@ class Training:
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint of a training with the same parameters and data; any other raises an exception."""
         position = Position.model_validate(checkpoint.state)
-        if {name: _layout(tensor) for name, tensor in checkpoint.tensors.items()} not in self._layouts():
+        if layout_of(checkpoint.tensors) not in self._layouts():
             raise ValueError("tensors of another shape or type")
         # Adam counts in float32, up to 2**24
         counted = {float(slot) for name, slot in checkpoint.group("optimizer").items() if name.endswith(".step")}
@@ -223,7 +220,7 @@ class Training:
 
     def _layouts(self) -> list[Layout]:
         """The tensors that a checkpoint of this training may have; in bf16 the state may be of that type."""
-        params, weights = self.model.params, {name: _layout(tensor) for name, tensor in self._weights().items()}
+        params, weights = self.model.params, layout_of(self.model.state_dict())
         layout = {f"{group}.{name}": form for group in ("model", "best") for name, form in weights.items()}
         for index, form in enumerate(weights.values()):
             layout[f"optimizer.{index}.step"] = torch.Size(), torch.float32
@@ -272,7 +269,3 @@ def run_training(
         if stop and not last:
             raise Interrupted(f"stopped at step {training.step} of {training.steps}; `dvc repro` goes on there")
     training.model.load_state_dict(training.best)
-
-
-def _layout(tensor: Tensor) -> tuple[torch.Size, torch.dtype]:
-    return tensor.shape, tensor.dtype

@@ -9,9 +9,8 @@ from typing import NamedTuple
 
 import pytest
 
-from charloom.checkpoint import save_model
 from charloom.cli import main
-from tests.learning import encode_sample, small_model
+from tests.learning import save_small_model
 
 
 class Ended(NamedTuple):
@@ -26,10 +25,7 @@ Charloom = Callable[..., Ended]
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained model with the embedded sample's vocabulary."""
-    folder = tmp_path_factory.mktemp("model")
-    vocabulary = encode_sample(tmp_path_factory.mktemp("windows")).vocabulary
-    save_model(folder, small_model(len(vocabulary)), vocabulary, "t" * 64)
-    return folder
+    return save_small_model(tmp_path_factory.mktemp("model"), tmp_path_factory.mktemp("windows"))
 
 
 @pytest.fixture

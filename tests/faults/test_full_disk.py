@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from charloom.errors import InputError
 from charloom.files import file_digest
 from charloom.windows import Windows
 from tests.faults.disks import on_small_disk
-from tests.pipeline.workspace import Ended, Workspace, read_stages
+from tests.pipeline.workspace import Workspace, read_stages
 
 Undisturbed = tuple[Workspace, float]
 
@@ -58,20 +57,6 @@ def error_line(text: str) -> str:
     return line
 
 
-def run_wrapped(workspace: Workspace, command: list[str]) -> Ended:
-    done = subprocess.run(
-        command,
-        cwd=workspace.folder,
-        env=workspace.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    return Ended(done.returncode, done.stdout)
-
-
 def test_a_training_on_full_disks_keeps_what_it_has_and_goes_on(undisturbed: Undisturbed, tmp_path: Path) -> None:
     expected = undisturbed[0].folder
     folder = copy_without(undisturbed[0], tmp_path / "full", ".charloom", "models", "plots", "dvc.lock").folder
@@ -82,7 +67,7 @@ def test_a_training_on_full_disks_keeps_what_it_has_and_goes_on(undisturbed: Und
         (folder / name).mkdir(exist_ok=True)
         command = on_small_disk(folder / name, 1024, command)
     (folder / "result").mkdir()
-    ended = run_wrapped(Workspace(folder), command)
+    ended = Workspace(folder).run(*command, timeout_s=120)
     assert ended.code == 0, ended.output
     said = {name: (folder / f"{name}.log").read_text() for name in ("checkpoint", "model", "history", "end")}
 
@@ -117,7 +102,7 @@ def test_windows_on_a_full_disk_are_not_taken_for_whole(undisturbed: Undisturbed
     workspace = undisturbed[0].copy(tmp_path / "full")
     windows = workspace.folder / "data" / "windows"
     show = f"{read_stages(workspace.folder)['windows']['cmd']}; code=$?; cp -r data/windows left; exit $code"
-    ended = run_wrapped(workspace, on_small_disk(windows, kib, ["sh", "-c", show]))
+    ended = workspace.run(*on_small_disk(windows, kib, ["sh", "-c", show]), timeout_s=120)
     assert ended.code == 1
     assert error_line(ended.output).startswith("error: data/windows/train/")
     assert error_line(ended.output).endswith(": No space left on device")
@@ -138,7 +123,7 @@ def test_a_full_disk_is_one_line_in_the_other_stages_too(
     (workspace.folder / "raw" / "train.csv").write_text('"1","a","b"\n')
     fill = f"{copy}dd if=/dev/zero of={folder}/filler bs=1k 2>/dev/null; "
     command = ["sh", "-c", fill + read_stages(workspace.folder)[stage]["cmd"]]
-    ended = run_wrapped(workspace, on_small_disk(workspace.folder / folder, 64, command))
+    ended = workspace.run(*on_small_disk(workspace.folder / folder, 64, command), timeout_s=120)
     assert ended.code == 1
     assert error_line(ended.output).startswith(f"error: {folder}/")
     assert error_line(ended.output).endswith(": No space left on device")

@@ -2,12 +2,10 @@
 
 import os
 import random
-import subprocess
-import sys
 import time
 from pathlib import Path
 
-from tests.pipeline.workspace import UNTRACKED, Workspace, clean_environment, ready_to_train
+from tests.pipeline.workspace import UNTRACKED, Workspace, ready_to_train
 
 KILLS = int(os.environ.get("CHARLOOM_KILLS", "5"))  # `make soak` says 20
 LONG = {
@@ -39,14 +37,7 @@ def test_killed_again_and_again_it_ends_in_the_same_bytes(tmp_path: Path) -> Non
 
 def kill_training(workspace: Workspace, after_s: float) -> str:
     """Kill a training `after_s` after its first line; gives that line, empty where it was over by then."""
-    process = subprocess.Popen(
-        [sys.executable, "-u", "stages/train.py"],
-        cwd=workspace.folder,
-        env=clean_environment(PYTHONPATH="src"),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with process:
+    with workspace.start_script("train") as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         time.sleep(after_s)

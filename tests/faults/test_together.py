@@ -4,35 +4,22 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import time
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.faults.test_kill_pipeline import assert_same
-from tests.pipeline.workspace import Workspace, read_stages
+from tests.pipeline.workspace import Workspace
 
 SOAK = pytest.mark.skipif("CHARLOOM_SOAK" not in os.environ, reason="two minutes: `make soak` runs it")
 
 Undisturbed = tuple[Workspace, float]
 
 
-def start(workspace: Workspace, *command: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        command,
-        cwd=workspace.folder,
-        env=workspace.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
 def test_a_second_repro_in_one_checkout_is_refused_and_mixes_nothing(undisturbed: Undisturbed, tmp_path: Path) -> None:
     workspace = undisturbed[0].copy(tmp_path / "shared", results=False)
-    processes = [start(workspace, "dvc", "repro") for _ in range(2)]
+    processes = [workspace.start("dvc", "repro") for _ in range(2)]
     ends = [(process.communicate(timeout=120)[0], process.returncode) for process in processes]
     assert all("Traceback" not in output for output, _ in ends)
     refused = [output for output, code in ends if code != 0]
@@ -51,8 +38,7 @@ def test_of_two_trainings_with_one_key_one_waits_and_takes_over_the_result(
         (copy.folder / "dvc.lock").unlink()
         for path in (copy.folder / "models" / "charloom").iterdir():
             path.unlink()
-    command = read_stages(copies[0].folder)["train"]["cmd"]
-    processes = [start(copy, "sh", "-c", f"exec env {command}") for copy in copies]
+    processes = [copy.start_script("train") for copy in copies]
     ends = [(process.communicate(timeout=120)[0], process.returncode, process.pid) for process in processes]
     assert [code for _, code, _ in ends] == [0, 0], ends
     waited = [output for output, *_ in ends if "waiting for process" in output]
@@ -87,17 +73,10 @@ def test_four_workers_of_the_queue_make_what_each_would_make_alone(undisturbed: 
         ("git", "add", "--all"),
         ("git", *identity, "commit", "--quiet", "-m", "the tiny pipeline"),
         *(("dvc", "exp", "run", "--queue", "-n", f"seed-{seed}", "-S", f"train.seed={seed}") for seed in seeds),
-        ("dvc", "queue", "start", "-j", "4"),
     ):
         ended = queue.run(*command)
         assert ended.code == 0, ended.output
-    deadline = time.monotonic() + 300
-    while True:
-        status = queue.run("dvc", "queue", "status").output
-        if not re.search(r"Running|Queued", status) or time.monotonic() > deadline:
-            break
-        time.sleep(2)
-    queue.run("dvc", "queue", "stop", "--kill")
+    status = queue.run_queue(jobs=4)
     assert len(re.findall(r"Success", status)) == len(seeds), status
     for name, recorded in expected.items():
         commit = next(

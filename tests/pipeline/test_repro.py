@@ -9,7 +9,6 @@ import platform
 import re
 import shutil
 import signal
-import subprocess
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -165,15 +164,7 @@ def test_a_training_stopped_and_gone_on_with_is_one_run_with_a_whole_curve(
 
     workspace = finished.copy(tmp_path / "stopped", MLFLOW_TRACKING_URI=store)
     workspace.set({"train.epochs": 1.5, "tracking.experiment": "stopped"})
-    command = read_stages(workspace.folder)["train"]["cmd"]
-    with subprocess.Popen(
-        ["sh", "-c", f"exec env {command}"],
-        cwd=workspace.folder,
-        env=workspace.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
+    with workspace.start_script("train") as process:
         assert process.stdout
         next(line for line in process.stdout if re.match(r"step \d+/", line))
         process.send_signal(signal.SIGTERM)

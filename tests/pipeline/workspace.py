@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,26 +103,49 @@ class Workspace:
             params[section][name] = value
         path.write_text(yaml.safe_dump(params), encoding="utf-8")
 
-    def run(self, *command: str) -> Ended:
-        """Run a command here and wait for it."""
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        """Start a command here; what it says on stdout and stderr comes through one pipe."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        done = subprocess.run(
+        return subprocess.Popen(
             command,
             cwd=self.folder,
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=300,
-            check=False,
         )
-        return Ended(done.returncode, done.stdout)
+
+    def start_script(self, stage: str) -> subprocess.Popen[str]:
+        """Start a stage's command as dvc.yaml has it; the process is the stage itself."""
+        return self.start("sh", "-c", f"exec env {read_stages(self.folder)[stage]['cmd']}")
+
+    def run(self, *command: str, timeout_s: float = 300) -> Ended:
+        """Run a command here and wait for it."""
+        with self.start(*command) as process:
+            try:
+                output = process.communicate(timeout=timeout_s)[0]
+            except BaseException:
+                process.kill()
+                raise
+        return Ended(process.returncode, output)
 
     def repro(self, *arguments: str) -> Ended:
         """`dvc repro`, which must succeed."""
         done = self.run("dvc", "repro", *arguments)
         assert done.code == 0, done.output
         return done
+
+    def run_queue(self, jobs: int, timeout_s: float = 300) -> str:
+        """Let `jobs` workers of DVC's queue run what waits in it; gives its last status, which says what hung."""
+        started = self.run("dvc", "queue", "start", "--jobs", str(jobs))
+        assert started.code == 0, started.output
+        deadline = time.monotonic() + timeout_s
+        while re.search(r"Running|Queued", status := self.run("dvc", "queue", "status").output):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(1)
+        self.run("dvc", "queue", "stop", "--kill")
+        return status
 
     def run_script(self, stage: str) -> Ended:
         """A stage's command as dvc.yaml has it, without DVC; it must succeed."""

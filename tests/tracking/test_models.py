@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 import pandas
 import pytest
 
-from charloom.checkpoint import load_model, save_model
+from charloom.checkpoint import load_model
 from charloom.sampling import Sampling, sample
 from charloom.tracking.models import log_model
 from charloom.tracking.store import Store
-from tests.learning import encode_sample, small_model
+from tests.learning import save_small_model
 from tests.tracking.tracked import PARAMS, Tracked
 
 if TYPE_CHECKING:
@@ -33,10 +33,7 @@ START_S = 120.0  # that a server may take on a busy machine
 
 @pytest.fixture(scope="module")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("model")
-    vocabulary = encode_sample(tmp_path_factory.mktemp("windows")).vocabulary
-    save_model(folder, small_model(len(vocabulary)), vocabulary, "t" * 64)
-    return folder
+    return save_small_model(tmp_path_factory.mktemp("model"), tmp_path_factory.mktemp("windows"))
 
 
 @pytest.fixture(scope="module")

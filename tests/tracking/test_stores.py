@@ -15,7 +15,7 @@ from charloom.tracking.stream import track_training
 from tests.conftest import CHECKOUT, Start, line_of
 from tests.tracking.tracked import HISTORY, HOST, KEYS, PARAMS, STEPS, Tracked, card
 
-EVALUATED = Evaluated(card(KEYS, "here"), HISTORY, set(), Path())
+EVALUATED = Evaluated(card(KEYS, "here"), HISTORY, set, Path())
 TIMEOUT_S = 2.0
 SLACK_S = 10.0  # for a busy machine; MLflow by itself tries for minutes
 # A process that trains when a line comes on stdin, and says how long it took.

@@ -113,7 +113,7 @@ class Tracked:
     def evaluate(self, evaluate_key: str = KEYS["evaluate_key"], seed: int = 1, **keys: str) -> None:
         """An evaluation of that training's model."""
         stated = card({**KEYS, "evaluate_key": evaluate_key, **keys}, "evaluate's machine", seed)
-        track_evaluation(self.params, Evaluated(stated, HISTORY, WORDS, self.workspace))
+        track_evaluation(self.params, Evaluated(stated, HISTORY, lambda: WORDS, self.workspace))
 
 
 def with_params(tracked: Tracked, **changed: object) -> Tracked:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from charloom.errors import InputError
+from charloom.errors import InputError, say
 
 if TYPE_CHECKING:
     from charloom.checkpoint import SavedModel
@@ -47,4 +48,4 @@ def open_model(folder: Path, device: str) -> SavedModel:
 
 def warn(message: str) -> None:
     """Say on stderr what a user should know."""
-    click.echo(f"warning: {message}", err=True)
+    say(f"warning: {message}", sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -33,7 +34,8 @@ def publish() -> None:
     from charloom.windows import Windows
 
     saved = load_model(Path("models/charloom"))
-    words = words_of(Windows.load(Path("data/windows/test"), len(saved.vocabulary)), saved.vocabulary)
+    test = Windows.load(Path("data/windows/test"), len(saved.vocabulary))
+    words = partial(words_of, test, saved.vocabulary)
     card = evaluation_card(params, saved, Path("data"))
     evaluated = tracking.Evaluated(card, read_history(Path("plots/history.csv")), words, Path())
     with asking():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,7 +29,7 @@ class Evaluated:
 
     card: Card
     history: Sequence[Record]
-    words: Set[str]  # of the test split
+    words: Callable[[], Set[str]]  # of the test split: read where a run lacks its description alone
     workspace: Path
 
 
@@ -68,7 +68,7 @@ def publish(params: TrackingParams, evaluated: Evaluated) -> Published:
     log_model(store, run_id, workspace / "models/charloom")
     store.client.set_terminated(run_id, "FINISHED")
     test = {name.removeprefix("test/"): value for name, value in scores.items()}
-    text = describe(card.params, test, workspace / "reports/samples.txt", evaluated.words)
+    text = describe(card.params, test, workspace / "reports/samples.txt", evaluated.words())
     # the key last: a run that has one is complete
     evaluation = {name: value for name, value in card.params.items() if name.startswith(EVALUATION)}
     store.state(run_id, evaluation, {DESCRIPTION: text, **card.keys})
@@ -89,10 +89,8 @@ def _find(store: Store, card: Card) -> tuple[str, bool]:
 
 
 def _log_files(store: Store, run_id: str, workspace: Path) -> None:
-    """Log what the stages wrote, each file under the folder it has in the workspace, and what DVC recorded of it."""
-    for path in (path for name in ARTEFACTS for path in sorted(workspace.glob(name))):
-        folder = path.parent.relative_to(workspace).as_posix()
-        store.client.log_artifact(run_id, str(path), None if folder == "." else folder)
+    """Log what the stages wrote, and what DVC recorded of it."""
+    store.log_files(run_id, workspace, (path for name in ARTEFACTS for path in sorted(workspace.glob(name))))
     if lock := _lock_so_far(workspace):
         store.client.log_text(run_id, lock, "dvc.lock")
 

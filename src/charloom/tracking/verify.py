@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from charloom.card import COMMIT, git
 from charloom.dvclock import Lock
 from charloom.errors import InputError
 from charloom.files import file_digest, main_checkout
@@ -20,7 +20,6 @@ from charloom.tracking.publish import MODEL, stage_metrics
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-COMMIT = "mlflow.source.git.commit"
 STAGES = "train", "evaluate"
 
 
@@ -113,20 +112,12 @@ def _commits(commit: str) -> Iterator[str]:
         return
     yield commit
     options = "--all", "--reverse", "--ancestry-path", f"{commit}..", "--", "dvc.lock"
-    yield from (_git("rev-list", *options) or "").split()
+    yield from (git("rev-list", *options) or "").split()
 
 
 def _lock_at(commit: str) -> Lock | None:
-    text = _git("show", f"{commit}:./dvc.lock")
+    text = git("show", f"{commit}:./dvc.lock")
     return None if text is None else Lock.parse(text, f"dvc.lock at {commit[:8]}")
-
-
-def _git(*arguments: str) -> str | None:
-    """What git says, None where it fails."""
-    try:
-        return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError):
-        return None
 
 
 def _differing_params(facts: Facts, lock: Lock) -> Iterator[str]:
