@@ -1,8 +1,9 @@
-"""Fetch the corpus: verified copies of train.csv and test.csv, and source.json that says where they came from."""
+"""Fetch the corpus: train.csv and test.csv, each article checked, and source.json that says where they came from."""
 
 import os
 from pathlib import Path
 
+from charloom.errors import say
 from charloom.files import main_checkout, write_json
 from charloom.params import Params
 from charloom.sources import obtain
@@ -11,13 +12,15 @@ from charloom.stage import run_stage
 
 def download(params: Params) -> None:
     counts = obtain(
-        params.data.source,
+        params,
         Path("data/raw"),
         root=main_checkout(),
         mirror=os.environ.get("CHARLOOM_MIRROR") or params.data.mirror,
-        timeout_s=params.data.timeout,
     )
     write_json(Path("metrics/download.json"), counts)
+    if counts["duplicates"]:
+        fate = "dropped" if params.data.deduplicate else "kept; data.deduplicate: true drops them"
+        say(f"{counts['duplicates']} training articles stand in the test split too: {fate}")
 
 
 if __name__ == "__main__":

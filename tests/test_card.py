@@ -81,7 +81,8 @@ def test_no_commit_is_stated_outside_git_or_before_the_first(monkeypatch: pytest
 
 
 def test_datasets_are_the_downloaded_splits(tmp_path: Path) -> None:
-    obtain("sample", tmp_path / "data/raw", root=tmp_path, mirror=None, timeout_s=1)
+    params = PARAMS.model_copy(update={"data": PARAMS.data.model_copy(update={"source": "sample"})})
+    obtain(params, tmp_path / "data/raw", root=tmp_path, mirror=None)
     train, test = card_here().datasets
     assert (train.name, train.context) == ("sample/train.csv", "train")
     assert test == Dataset("sample/test.csv", test.digest, "sample", "test")

@@ -35,6 +35,7 @@ def read(folder: Path, content: bytes) -> list[Article]:
         (b'"1","a","b"\n\n\n"2","c","d"\n', [Article(1, "a b"), Article(2, "c d")]),
         ('"1","caf\u00e9","\U0001f600"\n'.encode(), [Article(1, "caf\u00e9 \U0001f600")]),
         (b'\xef\xbb\xbf"1","a","b"\n', [Article(1, "a b")]),
+        (b'"2","a text"\n\n"1"," "\n', [Article(2, "a text"), Article(1, " ")]),
         (b'"65535","a","b"\n', [Article(65535, "a b")]),
     ],
 )
@@ -46,6 +47,7 @@ def test_rows_become_articles(tmp_path: Path, content: bytes, articles: list[Art
     ("content", "says"),
     [
         (b'"1","a","b"\n"2","c"\n', ":2: 2 columns, expected 3: class, title, description"),
+        (b'"1","a"\n"2","c","d"\n', ":2: 3 columns, expected 2: class, text"),
         (b'"1","a","b","c"\n', ":1: 4 columns, expected 3"),
         (b'"1","two\nlines","b"\n"2"\n', ":3: 1 columns"),
         (b'"1","a","b"\n"0","c","d"\n', ":2: class '0', expected a number from 1 to 65535"),

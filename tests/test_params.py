@@ -98,6 +98,8 @@ def test_the_checked_in_file_loads_with_the_values_that_dvc_reads() -> None:
         ("model.cell", "lstm", "model.cell = 'lstm': must be 'RNN', 'LSTM' or 'GRU'"),
         ("data.source", "5", "data.source = 5: must be text"),
         ("data.mirror", "''", "data.mirror = '': must be text of 1 character(s) or more"),
+        ("data.normalize", "NFD", "data.normalize = 'NFD': must be 'none', 'NFC' or 'NFKC'"),
+        ("data.test_fraction", "0", "data.test_fraction = 0: must be greater than 0"),
         ("data.valid_fraction", "1", "data.valid_fraction = 1: must be less than 1"),
         ("tracking.enabled", "yes", "tracking.enabled = 'yes': must be true or false"),
         ("tracking.enabled", "1", "tracking.enabled = 1: must be true or false"),

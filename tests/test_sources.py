@@ -14,14 +14,18 @@ from charloom import download
 from charloom.corpus import SPLITS, read_articles, read_source
 from charloom.download import RemoteFile
 from charloom.errors import InputError, RunError
+from charloom.params import load_params
 from charloom.sources import AG_NEWS, AG_NEWS_CLASSES, SAMPLE, obtain
-from tests.conftest import WriteRows
+from tests.conftest import CHECKOUT, WriteRows
 
+PARAMS = load_params(CHECKOUT / "params.yaml")
 ROWS = [(1, "a", "b"), (3, "Caf\u00e9", 'say "x"')]
 
 
-def get(source: str, root: Path, mirror: str | None = None) -> dict[str, int]:
-    return obtain(source, root / "data" / "raw", root=root, mirror=mirror, timeout_s=1)
+def get(source: str, root: Path, mirror: str | None = None, **settings: object) -> dict[str, int]:
+    data = PARAMS.data.model_copy(update={"source": source, "timeout": 1.0, **settings})
+    params = PARAMS.model_copy(update={"data": data})
+    return obtain(params, root / "data" / "raw", root=root, mirror=mirror)
 
 
 def about(root: Path) -> dict[str, Any]:
@@ -79,6 +83,8 @@ def test_a_folder_is_copied_byte_for_byte_and_described(tmp_path: Path, mine: Pa
         "train_bytes": (mine / "train.csv").stat().st_size,
         "test_articles": 1,
         "test_bytes": (mine / "test.csv").stat().st_size,
+        "duplicates": 1,
+        "empty": 0,
     }
     described = {}
     for split in SPLITS:
@@ -123,6 +129,7 @@ def test_the_names_of_the_classes_come_from_classes_txt(tmp_path: Path, mine: Pa
     ("content", "says"),
     [
         (b"Farm\nSea\n", "names 2 classes, but the articles have classes up to 3"),
+        (b"Farm\nSea\nSea\n", "names a class twice"),
         (b"\xff\xfeF", "not UTF-8; convert the file to UTF-8"),
     ],
 )
@@ -191,3 +198,18 @@ def test_ag_news_offline_with_a_wrong_mirror_says_what_to_do(tmp_path: Path) -> 
     assert "`make demo`" in said
     assert not (tmp_path / "data").exists()
     assert [path for path in (tmp_path / "cache").rglob("*") if path.is_file() and path.suffix != ".lock"] == []
+
+
+def test_copies_of_test_in_train_are_counted_and_dropped_where_asked(tmp_path: Path, mine: Path) -> None:
+    assert get("corpora/mine", tmp_path)["duplicates"] == 1
+    counts = get("corpora/mine", tmp_path, deduplicate=True)
+    assert (counts["duplicates"], counts["train_articles"], counts["test_articles"]) == (1, 1, 1)
+    raw = tmp_path / "data" / "raw"
+    assert list(read_articles(raw / "train.csv")) == list(read_articles(mine / "train.csv"))[1:]
+    assert about(tmp_path)["classes"] == ["1", "2", "3"]
+
+
+def test_a_corpus_in_the_layout_is_normalized_where_asked(tmp_path: Path, mine: Path, write_rows: WriteRows) -> None:
+    write_rows(mine / "train.csv", [(2, "Cafe\u0301", "x")])
+    get("corpora/mine", tmp_path, normalize="NFC")
+    assert [article.text for article in read_articles(tmp_path / "data/raw/train.csv")] == ["Caf\u00e9 x"]

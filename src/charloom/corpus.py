@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,12 @@ SPLITS = ("train", "test")
 FORMAT, VERSION = "charloom-source", 1
 
 MAX_CLASS = 65535  # classes are stored as uint16
+MAX_CHARACTERS = 1 << 26  # of one article, which memory holds: ten times the longest book
+COLUMNS = {2: "class, text", 3: "class, title, description"}
 
-csv.field_size_limit(2**31 - 1)  # an article may be longer than the module's default of 128 KiB
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+csv.field_size_limit(MAX_CHARACTERS)  # the module's default is 128 KiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,41 +33,58 @@ class Article:
 
 
 def read_articles(path: Path) -> Iterator[Article]:
-    """The articles of a CSV file in AG_NEWS' layout: class, title, description, no header.
+    """The articles of a CSV file in AG_NEWS' layout: class, title, description, or class and text; no header.
 
     An article's text is title, one space, description, as torchtext joins them. Raises InputError with file and
-    line where a row has another shape.
+    line where a row has another shape, or not the first one's.
     """
+    columns = None
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            while True:
-                line = reader.line_num + 1
-                try:
-                    row = next(reader)
-                except StopIteration:
-                    return
-                except csv.Error as error:
-                    raise InputError(f"{path}:{line}: not a CSV row: {error}") from None
-                if row:
-                    yield _article(row, path, line)
+            for line, row in csv_rows(file, str(path)):
+                columns = columns or (2 if len(row) == 2 else 3)
+                yield _article(row, columns, path, line)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except UnicodeDecodeError:
         raise InputError(f"{path}:{_first_bad_byte(path)} is not UTF-8; convert the file to UTF-8") from None
 
 
-def _article(row: list[str], path: Path, line: int) -> Article:
-    if len(row) != 3:
-        raise InputError(f"{path}:{line}: {len(row)} columns, expected 3: class, title, description")
+def csv_rows(lines: Iterable[str], name: str, delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:
+    """The rows of a CSV file that are not blank, each with the number of the line in which it begins."""
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    while True:
+        line = reader.line_num + 1
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise InputError(f"{name}:{line}: not a CSV row: {error}") from None
+        if row:
+            yield line, row
+
+
+def _article(row: list[str], columns: int, path: Path, line: int) -> Article:
+    if len(row) != columns:
+        raise InputError(f"{path}:{line}: {len(row)} columns, expected {columns}: {COLUMNS[columns]}")
     if not (row[0].isascii() and row[0].isdigit() and len(row[0]) <= 5 and 1 <= int(row[0]) <= MAX_CLASS):
         raise InputError(
             f"{path}:{line}: class {row[0][:40]!r}, expected a number from 1 to {MAX_CLASS}{_header_hint(line)}"
         )
-    text = f"{row[1]} {row[2]}"
-    if "\0" in text:
-        raise InputError(f"{path}:{line}: holds a NUL character, which no text has")
+    text = " ".join(row[1:])
+    check_text(text, f"{path}:{line}")
     return Article(int(row[0]), text)
+
+
+def check_text(text: str, place: str) -> None:
+    """Raise InputError, saying where, for a NUL, a lone surrogate, or more than MAX_CHARACTERS characters."""
+    if len(text) > MAX_CHARACTERS:
+        raise InputError(f"{place}: {len(text)} characters, more than {MAX_CHARACTERS}, which is no article")
+    if "\0" in text:
+        raise InputError(f"{place}: holds a NUL character, which no text has")
+    if not text.isascii() and _SURROGATE.search(text):
+        raise InputError(f"{place}: holds a lone surrogate, half of a character")
 
 
 def _header_hint(line: int) -> str:

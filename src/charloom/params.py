@@ -35,6 +35,9 @@ class Section(BaseModel):
 
 class DataParams(Section):
     source: Annotated[str, Field(min_length=1)]
+    normalize: Literal["none", "NFC", "NFKC"]
+    deduplicate: bool
+    test_fraction: Annotated[float, Field(gt=0, lt=1)]
     mirror: Annotated[str, Field(min_length=1)] | None
     timeout: Annotated[float, Field(gt=0, le=3600)]
     valid_fraction: Annotated[float, Field(gt=0, lt=1)]

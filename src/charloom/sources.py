@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from charloom.corpus import FORMAT, SPLITS, VERSION, read_articles
+from charloom.corpus import COLUMNS, FORMAT, SPLITS, VERSION, read_articles
 from charloom.download import RemoteFile, cache_folder, fetch
 from charloom.errors import InputError
 from charloom.files import atomic_path, file_digest, write_json
+from charloom.intake import Labelled, Overlap, Rules, Source, take_in
+from charloom.params import Params
 
 # The addresses, hashes and rows that torchtext 0.18 has in torchtext/datasets/ag_news.py.
 AG_NEWS_URL = "https://raw.githubusercontent.com/mhjabreel/CharCnn_Keras/master/data/ag_news_csv/"
@@ -22,32 +25,61 @@ SAMPLE = Path(__file__).parent / "data" / "sample"
 AG_NEWS_CLASSES = ("World", "Sports", "Business", "Sci/Tech")
 
 
-def obtain(source: str, folder: Path, *, root: Path, mirror: str | None, timeout_s: float) -> dict[str, int]:
-    """Put verified copies of a corpus' train.csv and test.csv into `folder`, with source.json beside them.
+def obtain(params: Params, folder: Path, *, root: Path, mirror: str | None) -> dict[str, int]:
+    """Put train.csv and test.csv of the corpus data.source into `folder`, with source.json beside them.
 
-    `source` is `ag_news`, `sample` or a folder, which is taken from `root` where it is relative, as a mirror folder is.
-    Every row is read once, so that a bad one is named here and not three stages later. Gives the articles and bytes
-    of each split.
+    Files in AG_NEWS' layout are copied as they are, unless data.normalize or data.deduplicate asks for changes. Where
+    a source or a mirror is a relative folder, it is taken from `root`. Every article is read once, so that a bad one is
+    named here and not three stages later. Gives the articles and bytes of each split, the training articles whose text
+    stands in test too, and the empty texts that were passed over.
     """
+    source = params.data.source
+    rules = Rules(params.data.normalize, params.data.deduplicate, params.data.test_fraction, params.data.seed)
     if mirror and "://" not in mirror:
         mirror = str(root / mirror)
-    described = {}
-    labels: Counter[int] = Counter()
-    for split in SPLITS:
-        origin, path = _locate(source, split, root, mirror, timeout_s)
-        counted = Counter(article.label for article in read_articles(path))
-        if not counted:
-            raise InputError(f"{path}: holds no article; it must have rows of class, title, description")
-        with atomic_path(folder / path.name) as temporary:
-            shutil.copyfile(path, temporary)
-        described[split] = _describe(folder / path.name, origin, counted.total())
-        labels += counted
-    names = _class_names(source, root, described["test"]["md5"], count=max(labels))
+    located = {split: _locate(source, split, root, mirror, params.data.timeout) for split in SPLITS}
+    paths = {split: path for split, (_, path) in located.items()}
+    names, counts = _inspect(source, root, paths)
+    if rules.change_nothing:
+        for split, path in paths.items():
+            with atomic_path(folder / f"{split}.csv") as temporary:
+                shutil.copyfile(path, temporary)
+    else:
+        names, counts = take_in(_laid_out(paths, names), folder, rules)
+    described = {
+        split: _describe(folder / f"{split}.csv", origin, counts[split]) for split, (origin, _) in located.items()
+    }
     write_json(
         folder / "source.json",
         {"format": FORMAT, "version": VERSION, "source": source, "classes": names, **described},
     )
-    return {f"{split}_{unit}": described[split][unit] for split in SPLITS for unit in ("articles", "bytes")}
+    sizes = {f"{split}_{unit}": described[split][unit] for split in SPLITS for unit in ("articles", "bytes")}
+    return {**sizes, "duplicates": counts["duplicates"], "empty": counts["empty"]}
+
+
+def _inspect(source: str, root: Path, paths: Mapping[str, Path]) -> tuple[list[str], Counter[str]]:
+    """The classes and the counts of a corpus in AG_NEWS' layout, as `take_in` gives them; every row is read."""
+    labels: set[int] = set()
+    counts: Counter[str] = Counter()
+    overlap = Overlap()
+    for split in ("test", "train"):
+        for article in read_articles(paths[split]):
+            labels.add(article.label)
+            counts[split] += 1
+            overlap.note(split, article.text)
+        if not counts[split]:
+            raise InputError(f"{paths[split]}: holds no article; it must have rows of {COLUMNS[3]}")
+    counts["duplicates"] = overlap.duplicates
+    return _class_names(source, root, file_digest(paths["test"], "md5"), count=max(labels)), counts
+
+
+def _laid_out(paths: Mapping[str, Path], names: Sequence[str]) -> Source:
+    """The articles of files in AG_NEWS' layout."""
+
+    def articles(path: Path) -> Iterator[Labelled]:
+        return ((names[article.label - 1], article.text) for article in read_articles(path))
+
+    return Source({split: articles(path) for split, path in paths.items()}, names)
 
 
 def _describe(path: Path, origin: str, articles: int) -> dict[str, Any]:
@@ -89,4 +121,6 @@ def _class_names(source: str, root: Path, test_md5: str, count: int) -> list[str
         names = [str(number) for number in range(1, count + 1)]
     if len(names) < count:
         raise InputError(f"{listed}: names {len(names)} classes, but the articles have classes up to {count}")
+    if len(set(names)) < len(names):
+        raise InputError(f"{listed}: names a class twice")
     return names
