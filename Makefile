@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: install demo screenshots repro ui test lint types unit soak fuzz bench clean
+.PHONY: install demo screenshots repro ui test lint types unit soak fuzz bench audit clean
 
 install: $(VENV)/.installed ## a virtual environment with the pinned packages
 
@@ -46,13 +46,18 @@ unit: install
 	$(RUN) pytest
 
 soak: install ## the long versions of the fault tests
-	$(RUN) CHARLOOM_KILLS=20 CHARLOOM_PIPELINE_KILLS=60 CHARLOOM_SOAK=1 pytest -s tests/faults
+	$(RUN) CHARLOOM_KILLS=20 CHARLOOM_PIPELINE_KILLS=60 CHARLOOM_RUNS=500 CHARLOOM_SOAK=1 pytest -s tests/faults
 
 fuzz: install ## 10,000 mutations of the files that charloom reads
 	$(RUN) CHARLOOM_MUTATIONS=2000 pytest -s tests/faults/test_hostile_files.py
 
 bench: install ## what BENCHMARKS.md quotes, a quarter of an hour on a quiet machine
 	set -e; for each in windows training busy sampling scoring; do $(RUN) python benchmarks/$$each.py; done
+
+audit: ## known vulnerabilities of the pinned packages; asks the package index, and fails where it does not answer
+	$(PYTHON) -m venv build/audit
+	build/audit/bin/python -m pip install --quiet pip-audit==2.10.1
+	build/audit/bin/pip-audit --strict --disable-pip --no-deps --requirement constraints.txt
 
 clean: ## remove the environment and the demo; results and caches of the pipeline stay
 	rm -rf $(VENV) demo build

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from arithmetic import BareLoop, bare_loop, flops_per_character, sgemm_rate
-from charloom.device import usable_cores
+from charloom.device import precisions, usable_cores
 from charloom.params import ModelParams
 from common import machine, rate_of
 
@@ -126,8 +126,9 @@ WAYS: dict[str, Way] = {
     "batch first": (batch_first, nullcontext),
     "a loop, the one-hot product looked up": (looked_up, nullcontext),
     "torch.compile": (compiled, nullcontext),
-    "bf16 autocast": (as_it_is, lambda: torch.autocast("cpu", torch.bfloat16)),
 }
+if "bf16" in precisions(torch.device("cpu")):
+    WAYS["bf16 autocast"] = (as_it_is, lambda: torch.autocast("cpu", torch.bfloat16))
 
 
 if __name__ == "__main__":

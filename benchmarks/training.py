@@ -1,14 +1,15 @@
 """Training characters a second: all of charloom's training against a bare loop, and against the tutorial's.
 
 The bare loop is forward, backward and Adam over one fixed batch of the same shape. Ours is `run_training` as the train
-stage calls it: batches, clipping, schedule, records, checkpoints. Scoring the validation split is stated apart.
+stage calls it: batches, clipping, schedule, records, checkpoints. Scoring the validation split is stated apart. The two
+take turns step by step, so that what else the machine does meets both alike; a pair is the steps of a record.
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import cycle
 from pathlib import Path
@@ -17,15 +18,14 @@ from arithmetic import bare_loop, flops_per_character, sgemm_rate
 from charloom.checkpoint import Checkpoints
 from charloom.corpus import read_articles
 from charloom.device import set_threads
-from charloom.history import Record
 from charloom.model import CharModel
 from charloom.parallel import Group
 from charloom.scoring import score_articles
 from charloom.training import Interrupted, Training, run_training
-from common import PAIRS, Text, compare, encoded_text, machine, rate_of
+from common import Comparison, Text, encoded_text, machine
 from tutorial import HIDDEN, Tutorial, long_enough
 
-SECONDS = 4.0  # a timing
+PAIRS = 9
 SIZES = (64, 256, 512)
 
 
@@ -49,20 +49,42 @@ def against_bare_loop(text: Text, hidden: int, checkpoints: Checkpoints, peak: f
     training = make_training(text, hidden)
     model = training.model.params
     bare = bare_loop(model, len(text.vocabulary), text.params.train.batch_size, text.params.windows.length)
-    rates = compare(lambda: training_rate(training, checkpoints), lambda: rate_of(bare.step, SECONDS))
+    rates = step_by_step(training, checkpoints, bare.step)
     share = max(rates.ours) * flops_per_character(len(text.vocabulary), model) / peak
     return f"{rates.row(str(hidden), 'characters/s')} {share:.2f} |"
 
 
 def against_tutorial(text: Text, checkpoints: Checkpoints) -> str:
-    training = make_training(text, HIDDEN)
     tutorial = Tutorial(text.vocabulary.characters)
     articles = cycle(a.text for a in read_articles(text.raw / "train.csv") if long_enough(a.text))
-    rates = compare(
-        lambda: training_rate(training, checkpoints),
-        lambda: rate_of(lambda: tutorials_step(tutorial, articles), SECONDS),
+    training = make_training(text, HIDDEN)
+    return step_by_step(training, checkpoints, lambda: tutorials_step(tutorial, articles)).row(
+        f"new text read, hidden size {HIDDEN}", "characters/s"
     )
-    return rates.row(f"new text read, hidden size {HIDDEN}", "characters/s")
+
+
+def step_by_step(training: Training, checkpoints: Checkpoints, other: Callable[[], int]) -> Comparison:
+    """Characters a second of a training and of `other`, which gives the characters that a call read."""
+    turns: list[tuple[float, float, int]] = []  # seconds of a step of ours, of one of theirs, characters of theirs
+    steps = training.params.log_every
+    other()
+    began = 0.0
+
+    def take_turns() -> bool:
+        """Called after each step of ours: a step of theirs."""
+        nonlocal began
+        ended = time.perf_counter()
+        characters = other()
+        turns.append((ended - began, time.perf_counter() - ended, characters))
+        began = time.perf_counter()
+        return len(turns) == (PAIRS + 1) * steps
+
+    with suppress(Interrupted):
+        run_training(training, checkpoints, [], take_turns)
+    pairs = [zip(*turns[begin : begin + steps], strict=True) for begin in range(steps, len(turns), steps)]
+    read = steps * training.batches.batch_size * training.batches.length
+    sums = [(sum(ours), sum(theirs), sum(characters)) for ours, theirs, characters in pairs]
+    return Comparison([read / ours for ours, _, _ in sums], [characters / theirs for _, theirs, characters in sums])
 
 
 def validation_share(text: Text, hidden: int) -> str:
@@ -82,20 +104,6 @@ def make_training(text: Text, hidden: int) -> Training:
     model = text.params.model.model_copy(update={"hidden_size": hidden})
     params = text.params.train.model_copy(update={"epochs": 1000.0, "device": "cpu"})
     return Training(CharModel(len(text.vocabulary), model), text.train, text.valid, params, Group())
-
-
-def training_rate(training: Training, checkpoints: Checkpoints) -> float:
-    """Characters a second between the first and the last record of a few seconds' training."""
-    records: list[tuple[float, int]] = []
-    began = time.perf_counter()
-
-    def note(record: Record) -> None:
-        records.append((time.perf_counter(), record.characters))
-
-    with suppress(Interrupted):
-        run_training(training, checkpoints, [note], lambda: time.perf_counter() - began > SECONDS and len(records) > 1)
-    (first_s, first), (last_s, last) = records[0], records[-1]
-    return (last - first) / (last_s - first_s)
 
 
 def tutorials_step(tutorial: Tutorial, articles: Iterator[str]) -> int:

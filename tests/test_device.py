@@ -2,6 +2,7 @@ import os
 
 import pytest
 import torch
+from torch import nn
 
 from charloom.device import (
     available_devices,
@@ -9,6 +10,7 @@ from charloom.device import (
     describe_device,
     explain_out_of_memory,
     make_deterministic,
+    precisions,
     set_precision,
     set_threads,
     usable_cores,
@@ -60,13 +62,20 @@ def test_full_precision_computes_as_it_is() -> None:
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
 
 
-def test_bf16_autocasts_products() -> None:
-    with set_precision("bf16", CPU):
-        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
+def test_bf16_trains_every_cell_where_it_is_and_is_refused_elsewhere() -> None:
+    if "bf16" not in precisions(CPU):
+        with pytest.raises(InputError, match=r"train\.precision = 'bf16': cpu of this machine has only fp32"):
+            set_precision("bf16", CPU)
+        return
+    for cell in (nn.LSTM, nn.GRU, nn.RNN):
+        with set_precision("bf16", CPU):
+            output, _ = cell(8, 8)(torch.ones(2, 1, 8))
+            assert (output @ torch.ones(8, 8)).dtype == torch.bfloat16
+        output.sum().backward()
 
 
 def test_a_precision_that_the_device_lacks_is_refused() -> None:
-    with pytest.raises(InputError, match=r"train\.precision = 'tf32': cpu has only fp32, bf16"):
+    with pytest.raises(InputError, match=r"train\.precision = 'tf32': cpu of this machine has only fp32"):
         set_precision("tf32", CPU)
 
 

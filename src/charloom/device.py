@@ -48,13 +48,21 @@ def set_precision(precision: str, device: torch.device) -> AbstractContextManage
 
     Raises InputError where the device cannot compute in `precision`.
     """
-    modern = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
-    able = {"fp32": True, "tf32": modern, "bf16": modern or device.type == "cpu"}
-    if not able[precision]:
-        there = ", ".join(name for name, can in able.items() if can)
-        raise InputError(f"train.precision = {precision!r}: {describe_device(device)} has only {there}")
+    there = precisions(device)
+    if precision not in there:
+        raise InputError(
+            f"train.precision = {precision!r}: {describe_device(device)} of this machine has only {', '.join(there)}"
+        )
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
     return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
+
+
+def precisions(device: torch.device) -> list[str]:
+    """What `train.precision` may be there; torch's LSTM on a CPU without AVX512's bf16 knows no other than fp32."""
+    modern = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+    onednn = device.type == "cpu" and torch.backends.mkldnn.is_available()
+    bf16 = modern or (onednn and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return [name for name, can in {"fp32": True, "tf32": modern, "bf16": bf16}.items() if can]
 
 
 @contextmanager

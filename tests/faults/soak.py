@@ -1,0 +1,158 @@
+"""Whole pipelines in one process, each with other legal parameters: `python -m tests.faults.soak RUNS`.
+
+In one process, so that what a run does not give back adds up. Prints the memory and open files held after each run.
+"""
+
+from __future__ import annotations
+
+import csv
+import gc
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psutil
+import torch
+import yaml
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from charloom.corpus import SPLITS
+from charloom.device import precisions
+from charloom.errors import CharloomError
+from charloom.params import Params, load_params
+from charloom.sources import SAMPLE
+from tests.conftest import CHECKOUT
+
+SCRIPTS = {
+    "download": "download",
+    "build_vocab": "build_vocab",
+    "make_windows": "windows",
+    "measure_baselines": "baselines",
+    "train": "train",
+    "evaluate": "evaluate",
+}
+ARTICLES = 40
+seeds = st.integers(0, 2**63 - 1)
+
+
+def whole(low: int, high: int) -> st.SearchStrategy[int]:
+    return st.integers(low, high)
+
+
+def real(low: float, high: float) -> st.SearchStrategy[float]:
+    return st.floats(low, high, allow_nan=False)
+
+
+LEGAL: dict[str, dict[str, st.SearchStrategy[object]]] = {
+    "data": {"valid_fraction": real(0.01, 0.5), "seed": seeds},
+    "vocab": {"min_count": whole(1, 50)},
+    "windows": {"length": whole(1, 40), "stride": whole(1, 200), "scope": st.sampled_from(("stream", "article"))},
+    "baselines": {"ngram_order": whole(1, 10), "ppmd_order": whole(2, 64)},
+    "model": {
+        "cell": st.sampled_from(("RNN", "LSTM", "GRU")),
+        "hidden_size": whole(1, 24),
+        "layers": whole(1, 3),
+        "dropout": real(0.0, 0.9),
+    },
+    "train": {
+        "seed": seeds,
+        "device": st.sampled_from(("auto", "cpu")),
+        "threads": st.sampled_from(("auto", 1, 2)),
+        "precision": st.sampled_from(precisions(torch.device("cpu"))),
+        "batching": st.sampled_from(("lanes", "shuffled")),
+        "batch_size": whole(1, 16),
+        "epochs": real(1e-4, 0.05),  # one step to some hundreds
+        "learning_rate": real(1e-6, 0.1),
+        "schedule": st.sampled_from(("cosine", "constant")),
+        "warmup": real(0.0, 0.9),
+        "grad_clip": real(1e-3, 1e3),
+        "validate_every": whole(1, 1000),
+        "log_every": whole(1, 1000),
+        "checkpoint_every": real(0.01, 1e6),
+    },
+    "evaluate": {
+        "seed": seeds,
+        "temperatures": st.lists(real(0.0, 100.0), min_size=1, max_size=3),
+        "samples": whole(1, 3),
+        "sample_length": whole(1, 60),
+        "articles": whole(0, 4),
+    },
+}
+
+
+@st.composite
+def parameters(draw: st.DrawFn) -> dict[str, dict[str, object]]:
+    """Parameters that are legal together."""
+    drawn = {section: {name: draw(each) for name, each in names.items()} for section, names in LEGAL.items()}
+    if drawn["windows"]["scope"] == "article":
+        drawn["train"]["batching"] = "shuffled"
+    return drawn
+
+
+def main(runs: int) -> None:
+    process = psutil.Process()
+    with TemporaryDirectory() as folder:
+        os.chdir(folder)
+        corpus = make_corpus(Path("corpus"))
+        stages = import_stages()
+        usual = load_params(CHECKOUT / "params.yaml").model_dump()
+
+        @settings(
+            max_examples=runs,
+            deadline=None,
+            database=None,
+            derandomize=True,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(parameters())
+        def run(drawn: dict[str, dict[str, object]]) -> None:
+            params = {section: {**values, **drawn.get(section, {})} for section, values in usual.items()}
+            params["data"]["source"] = str(corpus)
+            params["tracking"]["enabled"] = False
+            run_pipeline(stages, params)
+            gc.collect()
+            print(process.memory_info().rss, process.num_fds(), flush=True)
+
+        run()
+
+
+def make_corpus(folder: Path) -> Path:
+    """A few articles of the sample: every class, every quirk of the layout."""
+    folder.mkdir()
+    shutil.copyfile(SAMPLE / "classes.txt", folder / "classes.txt")
+    for split in SPLITS:
+        with (SAMPLE / f"{split}.csv").open(newline="") as every, (folder / f"{split}.csv").open("w") as some:
+            csv.writer(some, quoting=csv.QUOTE_ALL).writerows(islice(csv.reader(every), ARTICLES))
+    return folder.resolve()
+
+
+def import_stages() -> list[Callable[[Params], None]]:
+    """What each stage's script does, in the order of the pipeline."""
+    sys.path.insert(0, str(CHECKOUT / "stages"))
+    return [getattr(import_module(script), function) for script, function in SCRIPTS.items()]
+
+
+def run_pipeline(stages: list[Callable[[Params], None]], params: dict[str, dict[str, object]]) -> None:
+    """One pipeline in an empty folder; any failure ends the process, and says for which parameters."""
+    with TemporaryDirectory(dir=".") as folder:
+        os.chdir(folder)
+        os.environ["DVC_ROOT"] = "."
+        Path("params.yaml").write_text(yaml.safe_dump(params))
+        try:
+            for stage in stages:
+                stage(load_params())
+        except CharloomError as error:
+            raise SystemExit(f"{error}\n{params}") from error
+        finally:
+            os.chdir("..")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
