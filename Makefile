@@ -26,10 +26,11 @@ repro: install ## the pipeline with params.yaml, and what it holds in MLflow
 	$(RUN) dvc repro
 	$(RUN) charloom publish
 
+# the server's jobs, seven processes, are for evaluations of language models by others
 ui: install ## MLflow's pages, on this machine only
 	@case "$$MLFLOW_TRACKING_URI" in \
 	http*) echo "MLFLOW_TRACKING_URI names a server: open $$MLFLOW_TRACKING_URI" ;; \
-	*) $(RUN) mlflow ui --host 127.0.0.1 --port "$${PORT:-5000}" --workers 1 \
+	*) $(RUN) MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --host 127.0.0.1 --port "$${PORT:-5000}" --workers 1 \
 		--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}" ;; \
 	esac
 
@@ -42,8 +43,9 @@ lint: install
 types: install
 	$(RUN) mypy
 
+# a file to a process, in their order: the slow ones first
 unit: install
-	$(RUN) pytest
+	$(RUN) pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 soak: install ## the long versions of the fault tests
 	$(RUN) CHARLOOM_KILLS=20 CHARLOOM_PIPELINE_KILLS=60 CHARLOOM_RUNS=500 CHARLOOM_SOAK=1 pytest -s tests/faults

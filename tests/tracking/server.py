@@ -37,6 +37,7 @@ class Server:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},  # seven processes more
                 cwd=self.folder,
             )
         until = time.monotonic() + 60
