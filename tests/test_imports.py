@@ -18,19 +18,8 @@ LAYERS = (
     {"errors", "files", "terminal"},
     {"params", "history"},
     {"dvclock"},
-    {
-        "corpus",
-        "download",
-        "intake",
-        "sources",
-        "vocab",
-        "windows",
-        "texts",
-        "stage",
-        "breakdown",
-        "ngrams",
-        "baselines",
-    },
+    {"corpus", "download", "formats", "intake", "locations", "sources"},
+    {"vocab", "windows", "texts", "summary", "stage", "breakdown", "ngrams", "baselines"},
     {"model", "device", "batches", "keys", "parallel"},
     {"training", "checkpoint", "scoring", "sampling"},
     {"evaluation", "tracking", "card", "progress"},
@@ -84,7 +73,10 @@ def test_only_tracking_knows_mlflow() -> None:
     assert knowing <= set(MODULES["tracking"])
 
 
-@pytest.mark.parametrize("module", ["params", "corpus", "sources", "vocab", "windows", "history", "stage", "baselines"])
+@pytest.mark.parametrize(
+    "module",
+    ["params", "corpus", "intake", "locations", "sources", "vocab", "windows", "history", "stage", "baselines"],
+)
 def test_a_module_before_training_loads_neither_torch_nor_mlflow(run_python: Run, module: str) -> None:
     done = run_python(LOADED, CHECKOUT / "src", f"charloom.{module}")
     assert (done.stdout, done.stderr) == ("\n", "")

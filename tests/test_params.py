@@ -16,6 +16,7 @@ from charloom.params import MAX_BYTES, load_params
 from tests.conftest import CHECKOUT
 
 VALID = (CHECKOUT / "params.yaml").read_text(encoding="utf-8")
+VOCAB = VALID.partition("\nvocab:")[2].partition("\n\nwindows:")[0]  # the section's lines
 
 
 def refusal(path: Path) -> str | None:
@@ -98,6 +99,13 @@ def test_the_checked_in_file_loads_with_the_values_that_dvc_reads() -> None:
         ("model.cell", "lstm", "model.cell = 'lstm': must be 'RNN', 'LSTM' or 'GRU'"),
         ("data.source", "5", "data.source = 5: must be text"),
         ("data.mirror", "''", "data.mirror = '': must be text of 1 character(s) or more"),
+        ("data.text_columns", "[]", "data.text_columns = []: must be a list of 1 or more"),
+        ("data.text_columns", "text", "data.text_columns = 'text': must be a list, as in [0.5, 1.0]"),
+        ("data.text_columns", "[0]", "data.text_columns[0] = 0: must be greater than or equal to 1 or text"),
+        ("data.text_columns", "[text]", "class_column: must be all names, or all numbers from 1"),
+        ("data.class_column", "1.5", "data.class_column = 1.5: must be a whole number or text"),
+        ("data.errors", "ignore", "data.errors = 'ignore': must be 'strict' or 'replace'"),
+        ("vocab.max_size", "1", "vocab.max_size = 1: must be greater than or equal to 2"),
         ("data.normalize", "NFD", "data.normalize = 'NFD': must be 'none', 'NFC' or 'NFKC'"),
         ("data.test_fraction", "0", "data.test_fraction = 0: must be greater than 0"),
         ("data.valid_fraction", "1", "data.valid_fraction = 1: must be less than 1"),
@@ -145,8 +153,8 @@ def test_a_wrong_value_is_named_with_what_is_allowed(reject: Reject, key: str, v
         ("  layers: 1", "", "model.layers is missing"),
         ("  layers: 1", "  layers: 1\n  layers: 2", "key 'layers' stands twice"),
         ("vocab:\n", "vocab: {}\nvocab:\n", "key 'vocab' stands twice"),
-        ("  min_count: 1", "", "vocab = null: must be a section of `name: value` lines"),
-        ("  min_count: 1", "  - 1", "vocab = [1]: must be a section of `name: value` lines"),
+        (VOCAB, "", "vocab = null: must be a section of `name: value` lines"),
+        (VOCAB, "\n  - 1", "vocab = [1]: must be a section of `name: value` lines"),
     ],
 )
 def test_a_wrong_key_is_named_with_a_hint(reject: Reject, old: str, new: str, says: str) -> None:
@@ -210,7 +218,7 @@ def test_anchors_aliases_and_merges_are_read(tmp_path: Path) -> None:
 
 def test_a_mapping_that_holds_itself_is_shown_in_short(reject: Reject) -> None:
     text = VALID.replace("vocab:\n", "vocab: &v\n  self: *v\n")
-    assert "vocab.self = {'min_count': 1, 'self': {" in reject(text)
+    assert "vocab.self = {'max_size': None, 'min_count': 1, 'self': {" in reject(text)
 
 
 def test_merges_of_merges_do_not_fill_the_memory(reject: Reject) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from charloom import download
-from charloom.corpus import SPLITS, read_articles, read_source
+from charloom.corpus import SPLITS, Article, read_articles, read_source
 from charloom.download import RemoteFile
 from charloom.errors import InputError, RunError
 from charloom.params import load_params
@@ -146,15 +146,39 @@ def test_the_official_test_split_brings_the_names_of_its_classes(tmp_path: Path,
     assert about(tmp_path)["test"]["md5"] == AG_NEWS["test"].md5
 
 
-def test_a_missing_folder_is_named_with_what_is_allowed(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"data.source = 'none': must be ag_news, sample or a folder; there is no"):
-        get("none", tmp_path)
-
-
-def test_a_missing_file_is_named_with_what_is_needed(tmp_path: Path, mine: Path) -> None:
-    (mine / "test.csv").unlink()
-    with pytest.raises(InputError, match=r"test\.csv is missing; the folder must hold train\.csv and test\.csv"):
+def test_a_bad_byte_is_replaced_where_asked(tmp_path: Path, mine: Path) -> None:
+    (mine / "train.csv").write_bytes(b'"1","a","b\xff"\n')
+    with pytest.raises(
+        InputError, match=r"byte 10 \(0xff\) is not UTF-8; convert the file to UTF-8, or set data\.errors"
+    ):
         get("corpora/mine", tmp_path)
+    get("corpora/mine", tmp_path, errors="replace")
+    assert list(read_articles(tmp_path / "data/raw/train.csv")) == [Article(1, "a b\ufffd")]
+
+
+def test_a_folder_in_ag_news_layout_without_a_test_split_is_cut_by_its_texts(tmp_path: Path, mine: Path) -> None:
+    (mine / "test.csv").unlink()
+    rows = "".join(f'"{number % 3 + 1}","title","text {number}"\n' for number in range(100))
+    (mine / "train.csv").write_text(rows)
+    counts = get("corpora/mine", tmp_path)
+    assert counts["train_articles"] + counts["test_articles"] == 100
+    assert 2 <= counts["test_articles"] <= 20
+    assert about(tmp_path)["classes"] == ["1", "2", "3"]
+    assert next(read_articles(tmp_path / "data/raw/train.csv")).text.startswith("title text")
+
+
+def test_files_of_ones_own_become_the_pipelines(tmp_path: Path) -> None:
+    lines = "".join(f'{{"body": "caf\u00e9 {number}", "topic": "{number % 2}"}}\n' for number in range(50))
+    (tmp_path / "mine.jsonl").write_text(lines, encoding="utf-8")
+    counts = get("mine.jsonl", tmp_path, text_columns=["body"], class_column="topic", test_fraction=0.3)
+    raw = tmp_path / "data" / "raw"
+    described = about(tmp_path)
+    assert (described["source"], described["classes"]) == ("mine.jsonl", ["0", "1"])
+    for split in SPLITS:
+        articles = list(read_articles(raw / f"{split}.csv"))
+        assert all(int(article.text[5:]) % 2 + 1 == article.label for article in articles)
+        assert counts[f"{split}_articles"] == described[split]["articles"] == len(articles)
+        assert described[split]["sha256"] == hashlib.sha256((raw / f"{split}.csv").read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n"])

@@ -68,6 +68,24 @@ def test_rare_characters_are_left_to_unk() -> None:
     assert vocabulary.encode("abcd").tolist() == [vocabulary.unk, 0, 1, vocabulary.unk]
 
 
+def test_all_but_the_commonest_characters_are_left_to_unk() -> None:
+    texts = ["abcbcc", "dddd", "ea"]
+    assert Vocabulary.build(texts, max_size=3).characters == ("a", "c", "d")  # a is as common as b, and seen first
+    assert Vocabulary.build(texts, max_size=9) == Vocabulary.build(texts)
+    assert Vocabulary.build(texts, min_count=3, max_size=3).characters == ("c", "d")
+
+
+def test_20000_ideographs_take_two_bytes_an_id_and_are_kept_in_hand() -> None:
+    han = "".join(map(chr, range(0x4E00, 0x4E00 + 20_000))) + "".join(map(chr, range(0x20000, 0x20100)))
+    texts = [han, han[:5000]]
+    vocabulary = Vocabulary.build(texts)
+    assert (len(vocabulary.characters), vocabulary.dtype) == (20_256, np.dtype(np.uint16))
+    assert vocabulary.decode(vocabulary.encode(han)) == han
+    assert Vocabulary.build(texts, min_count=2).characters == tuple(han[:5000])
+    small = Vocabulary.build(texts, max_size=200)
+    assert (small.characters, small.dtype) == (tuple(han[:200]), np.dtype(np.uint8))
+
+
 def test_emoji_and_astral_characters_are_one_id_each() -> None:
     text = "\U0001f600a\U0001f468\u200d\U0001f469\U0010ffff\0"
     vocabulary = Vocabulary.build([text])

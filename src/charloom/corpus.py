@@ -16,7 +16,8 @@ SPLITS = ("train", "test")
 FORMAT, VERSION = "charloom-source", 1
 
 MAX_CLASS = 65535  # classes are stored as uint16
-MAX_CHARACTERS = 1 << 26  # of one article, which memory holds: ten times the longest book
+MAX_CHARACTERS = 1 << 26  # of one article, which memory holds whole
+NOT_UTF8 = "convert the file to UTF-8, or set data.errors: replace"
 COLUMNS = {2: "class, text", 3: "class, title, description"}
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -32,22 +33,23 @@ class Article:
     text: str
 
 
-def read_articles(path: Path) -> Iterator[Article]:
+def read_articles(path: Path, errors: str = "strict") -> Iterator[Article]:
     """The articles of a CSV file in AG_NEWS' layout: class, title, description, or class and text; no header.
 
     An article's text is title, one space, description, as torchtext joins them. Raises InputError with file and
-    line where a row has another shape, or not the first one's.
+    line where a row has another shape, or not the first one's, or where a byte is not UTF-8; with `errors` replace such
+    a byte becomes U+FFFD.
     """
     columns = None
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with path.open(encoding="utf-8-sig", errors=errors, newline="") as file:
             for line, row in csv_rows(file, str(path)):
                 columns = columns or (2 if len(row) == 2 else 3)
                 yield _article(row, columns, path, line)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except UnicodeDecodeError:
-        raise InputError(f"{path}:{_first_bad_byte(path)} is not UTF-8; convert the file to UTF-8") from None
+        raise InputError(f"{path}:{_first_bad_byte(path)} is not UTF-8; {NOT_UTF8}") from None
 
 
 def csv_rows(lines: Iterable[str], name: str, delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:
@@ -88,7 +90,7 @@ def check_text(text: str, place: str) -> None:
 
 
 def _header_hint(line: int) -> str:
-    return "; the file has no header line" if line == 1 else ""
+    return "; a header line is read where data.text_columns has names" if line == 1 else ""
 
 
 def _first_bad_byte(path: Path) -> str:

@@ -50,15 +50,15 @@ class Rules:
 
 
 class Overlap:
-    """Counts the texts of train that stand in test too, exactly; it remembers a hash of each text of test."""
+    """Counts the texts of train that stand in test too, exactly; it remembers a digest of each text of test."""
 
     def __init__(self) -> None:
         self.duplicates = 0
-        self._test: set[bytes] = set()
+        self._test: set[int] = set()
 
     def note(self, split: str, text: str) -> bool:
         """Whether a text of train stands in test too; all texts of test come first."""
-        digest = blake2b(text.encode(), digest_size=8).digest()
+        digest = text_digest(text)
         if split == "test":
             self._test.add(digest)
             return False
@@ -98,10 +98,14 @@ def take_in(source: Source, folder: Path, rules: Rules) -> tuple[list[str], Coun
     return _sort_classes(list(numbers), folder), counts
 
 
+def text_digest(text: str, key: bytes = b"") -> int:
+    """64 bits that are the same for the same text and key, everywhere; for other texts by chance only."""
+    return int.from_bytes(blake2b(text.encode(), digest_size=8, key=key).digest(), "big")
+
+
 def falls_to_test(text: str, fraction: float, seed: int) -> bool:
     """Whether a text is one of test's: a matter of the text and the seed alone, whatever else the corpus holds."""
-    digest = blake2b(text.encode(), digest_size=8, key=seed.to_bytes(8, "big")).digest()
-    return int.from_bytes(digest, "big") < fraction * 2**64
+    return text_digest(text, seed.to_bytes(8, "big")) < fraction * 2**64
 
 
 def _prepared(source: Source, rules: Rules) -> Iterator[tuple[str, str | None, str]]:

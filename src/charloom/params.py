@@ -23,6 +23,7 @@ MAX_BYTES = 64 * 1024  # a parameter file is a page or two; more is a mistake or
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Column = Annotated[int, Field(ge=1, le=65536)] | Annotated[str, Field(min_length=1)]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 DECIDE_NOTHING: dict[str, Any] = {"data": {"mirror", "timeout"}, "tracking": True}  # as `exclude` takes it
 
@@ -35,6 +36,10 @@ class Section(BaseModel):
 
 class DataParams(Section):
     source: Annotated[str, Field(min_length=1)]
+    text_columns: Annotated[list[Column], Field(min_length=1, max_length=20)]
+    class_column: Column | None
+    article_end: Literal["blank_line", "line"]
+    errors: Literal["strict", "replace"]
     normalize: Literal["none", "NFC", "NFKC"]
     deduplicate: bool
     test_fraction: Annotated[float, Field(gt=0, lt=1)]
@@ -43,9 +48,16 @@ class DataParams(Section):
     valid_fraction: Annotated[float, Field(gt=0, lt=1)]
     seed: Seed
 
+    @model_validator(mode="after")
+    def _columns_are_of_one_sort(self) -> DataParams:
+        if len({type(column) for column in (*self.text_columns, self.class_column) if column is not None}) > 1:
+            raise ValueError("data.text_columns and data.class_column: must be all names, or all numbers from 1")
+        return self
+
 
 class VocabParams(Section):
     min_count: Count
+    max_size: Annotated[int, Field(ge=2, le=1_114_112)] | None
 
 
 class WindowsParams(Section):

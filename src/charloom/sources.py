@@ -1,4 +1,4 @@
-"""Where a corpus comes from: AG_NEWS, the embedded sample, or a user's own folder."""
+"""Where a corpus comes from: AG_NEWS, the embedded sample, or files of a user's own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from charloom.corpus import COLUMNS, FORMAT, SPLITS, VERSION, read_articles
 from charloom.download import RemoteFile, cache_folder, fetch
 from charloom.errors import InputError
 from charloom.files import atomic_path, file_digest, write_json
+from charloom.formats import Layout
 from charloom.intake import Labelled, Overlap, Rules, Source, take_in
+from charloom.locations import open_files
 from charloom.params import Params
 
 # The addresses, hashes and rows that torchtext 0.18 has in torchtext/datasets/ag_news.py.
@@ -22,32 +24,32 @@ AG_NEWS = {
     "test": RemoteFile("test.csv", AG_NEWS_URL + "test.csv", "d52ea96a97a2d943681189a97654912d"),
 }
 SAMPLE = Path(__file__).parent / "data" / "sample"
+AG_NEWS_COLUMNS = 1, [2, 3]  # data.class_column and data.text_columns
 AG_NEWS_CLASSES = ("World", "Sports", "Business", "Sci/Tech")
 
 
 def obtain(params: Params, folder: Path, *, root: Path, mirror: str | None) -> dict[str, int]:
     """Put train.csv and test.csv of the corpus data.source into `folder`, with source.json beside them.
 
-    Files in AG_NEWS' layout are copied as they are, unless data.normalize or data.deduplicate asks for changes. Where
-    a source or a mirror is a relative folder, it is taken from `root`. Every article is read once, so that a bad one is
-    named here and not three stages later. Gives the articles and bytes of each split, the training articles whose text
-    stands in test too, and the empty texts that were passed over.
+    Files in AG_NEWS' layout are copied byte for byte, unless the parameters ask for changes. A relative path is taken
+    from `root`. Every article is read here, so that a bad one is named now and not three stages later. Gives the
+    articles and bytes of each split, the training articles whose text stands in test too, and the empty texts that were
+    passed over.
     """
-    source = params.data.source
-    rules = Rules(params.data.normalize, params.data.deduplicate, params.data.test_fraction, params.data.seed)
-    if mirror and "://" not in mirror:
-        mirror = str(root / mirror)
-    located = {split: _locate(source, split, root, mirror, params.data.timeout) for split in SPLITS}
-    paths = {split: path for split, (_, path) in located.items()}
-    names, counts = _inspect(source, root, paths)
-    if rules.change_nothing:
-        for split, path in paths.items():
-            with atomic_path(folder / f"{split}.csv") as temporary:
-                shutil.copyfile(path, temporary)
+    source, rules = params.data.source, _rules(params)
+    laid_out = _laid_out(params, root, mirror)
+    if laid_out is None:
+        names, counts = take_in(open_files(source, root, _layout(params)), folder, rules)
     else:
-        names, counts = take_in(_laid_out(paths, names), folder, rules)
+        paths = {split: path for split, (_, path) in laid_out.items()}
+        names, counts = _inspect(source, root, paths, params.data.errors)
+        if rules.change_nothing and params.data.errors == "strict":
+            _copy(paths, folder)
+        else:
+            names, counts = take_in(_labelled(paths, names, params.data.errors), folder, rules)
     described = {
-        split: _describe(folder / f"{split}.csv", origin, counts[split]) for split, (origin, _) in located.items()
+        split: _describe(folder / f"{split}.csv", laid_out[split][0] if laid_out else source, counts[split])
+        for split in SPLITS
     }
     write_json(
         folder / "source.json",
@@ -57,13 +59,41 @@ def obtain(params: Params, folder: Path, *, root: Path, mirror: str | None) -> d
     return {**sizes, "duplicates": counts["duplicates"], "empty": counts["empty"]}
 
 
-def _inspect(source: str, root: Path, paths: Mapping[str, Path]) -> tuple[list[str], Counter[str]]:
+def _rules(params: Params) -> Rules:
+    return Rules(params.data.normalize, params.data.deduplicate, params.data.test_fraction, params.data.seed)
+
+
+def _layout(params: Params) -> Layout:
+    return Layout(params.data.text_columns, params.data.class_column, params.data.article_end, params.data.errors)
+
+
+def _laid_out(params: Params, root: Path, mirror: str | None) -> dict[str, tuple[str, Path]] | None:
+    """For each split where it comes from, as source.json states it, and a local path to read it from.
+
+    None where data.source does not name train.csv and test.csv in AG_NEWS' layout.
+    """
+    source = params.data.source
+    if source == "ag_news":
+        address = str(root / mirror) if mirror and "://" not in mirror else mirror
+        return {
+            split: (remote.url, fetch(remote, cache_folder(), mirror=address, timeout_s=params.data.timeout))
+            for split, remote in AG_NEWS.items()
+        }
+    folder = SAMPLE if source == "sample" else root / source
+    paths = {split: folder / f"{split}.csv" for split in SPLITS}
+    as_ag_news = source == "sample" or (params.data.class_column, params.data.text_columns) == AG_NEWS_COLUMNS
+    if as_ag_news and all(path.is_file() for path in paths.values()):
+        return {split: (source, path) for split, path in paths.items()}
+    return None
+
+
+def _inspect(source: str, root: Path, paths: Mapping[str, Path], errors: str) -> tuple[list[str], Counter[str]]:
     """The classes and the counts of a corpus in AG_NEWS' layout, as `take_in` gives them; every row is read."""
     labels: set[int] = set()
     counts: Counter[str] = Counter()
     overlap = Overlap()
     for split in ("test", "train"):
-        for article in read_articles(paths[split]):
+        for article in read_articles(paths[split], errors):
             labels.add(article.label)
             counts[split] += 1
             overlap.note(split, article.text)
@@ -73,11 +103,17 @@ def _inspect(source: str, root: Path, paths: Mapping[str, Path]) -> tuple[list[s
     return _class_names(source, root, file_digest(paths["test"], "md5"), count=max(labels)), counts
 
 
-def _laid_out(paths: Mapping[str, Path], names: Sequence[str]) -> Source:
+def _copy(paths: Mapping[str, Path], folder: Path) -> None:
+    for split, path in paths.items():
+        with atomic_path(folder / f"{split}.csv") as temporary:
+            shutil.copyfile(path, temporary)
+
+
+def _labelled(paths: Mapping[str, Path], names: Sequence[str], errors: str) -> Source:
     """The articles of files in AG_NEWS' layout."""
 
     def articles(path: Path) -> Iterator[Labelled]:
-        return ((names[article.label - 1], article.text) for article in read_articles(path))
+        return ((names[article.label - 1], article.text) for article in read_articles(path, errors))
 
     return Source({split: articles(path) for split, path in paths.items()}, names)
 
@@ -90,20 +126,6 @@ def _describe(path: Path, origin: str, articles: int) -> dict[str, Any]:
         "md5": file_digest(path, "md5"),
         "sha256": file_digest(path),
     }
-
-
-def _locate(source: str, split: str, root: Path, mirror: str | None, timeout_s: float) -> tuple[str, Path]:
-    """Where a split comes from, as source.json states it, and a local path to read it from."""
-    if source == "ag_news":
-        remote = AG_NEWS[split]
-        return remote.url, fetch(remote, cache_folder(), mirror=mirror, timeout_s=timeout_s)
-    folder = SAMPLE if source == "sample" else root / source
-    if not folder.is_dir():
-        raise InputError(f"data.source = {source!r}: must be ag_news, sample or a folder; there is no folder {folder}")
-    path = folder / f"{split}.csv"
-    if not path.is_file():
-        raise InputError(f"data.source = {source!r}: {path} is missing; the folder must hold train.csv and test.csv")
-    return source, path
 
 
 def _class_names(source: str, root: Path, test_md5: str, count: int) -> list[str]:

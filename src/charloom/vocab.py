@@ -61,19 +61,17 @@ class Vocabulary:
         return self._ids.dtype
 
     @classmethod
-    def build(cls, texts: Iterable[str], *, min_count: int = 1) -> Vocabulary:
+    def build(cls, texts: Iterable[str], *, min_count: int = 1, max_size: int | None = None) -> Vocabulary:
         """Count the characters of `texts`; those seen fewer than `min_count` times are left to `<unk>`.
 
+        So are all but the `max_size` commonest; of equally common ones the first seen stay.
         Raises InputError where fewer than two characters are left: there is nothing to predict.
         """
-        counts = np.zeros(CODE_POINTS, dtype=np.int64)
-        order: list[int] = []
-        for chunk in chunked(texts):
-            points = code_points("".join(chunk))
-            if points.size:
-                _note_new(points, counts, order)
-                counts[: int(points.max()) + 1] += np.bincount(points)
+        counts, order = count_characters(texts)
         kept = [point for point in order if counts[point] >= min_count]
+        if max_size is not None and len(kept) > max_size:
+            commonest = set(sorted(kept, key=lambda point: -counts[point])[:max_size])
+            kept = [point for point in kept if point in commonest]
         if len(kept) < 2:
             raise InputError(
                 f"the training split has {len(kept)} different characters that occur at least vocab.min_count ="
@@ -120,6 +118,18 @@ class Vocabulary:
     def load(cls, path: Path) -> Vocabulary:
         """Read vocab.json; raises InputError where it is missing or damaged."""
         return cls.from_json(read_json(path, kind=FORMAT, version=VERSION), str(path))
+
+
+def count_characters(texts: Iterable[str]) -> tuple[npt.NDArray[np.int64], list[int]]:
+    """How often each of Unicode's code points stands in the texts, and those that do in first-seen order."""
+    counts = np.zeros(CODE_POINTS, dtype=np.int64)
+    order: list[int] = []
+    for chunk in chunked(texts):
+        points = code_points("".join(chunk))
+        if points.size:
+            _note_new(points, counts, order)
+            counts[: int(points.max()) + 1] += np.bincount(points)
+    return counts, order
 
 
 def chunked(texts: Iterable[Text], symbols: int = 1 << 20) -> Iterator[list[Text]]:

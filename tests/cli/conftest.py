@@ -30,10 +30,11 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def charloom(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], model_folder: Path) -> Charloom:
-    """Call `charloom SUBCOMMAND --model FOLDER ARGUMENT…` in this process, to its end."""
+    """Call `charloom SUBCOMMAND --model FOLDER ARGUMENT…` in this process, to its end; `model` None: without that."""
 
-    def call(subcommand: str, *arguments: object, stdin: bytes = b"", model: Path = model_folder) -> Ended:
-        monkeypatch.setattr("sys.argv", ["charloom", subcommand, "--model", str(model), *map(str, arguments)])
+    def call(subcommand: str, *arguments: object, stdin: bytes = b"", model: Path | None = model_folder) -> Ended:
+        options = [] if model is None else ["--model", str(model)]
+        monkeypatch.setattr("sys.argv", ["charloom", subcommand, *options, *map(str, arguments)])
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin)))
         with pytest.raises(SystemExit) as end:
             main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 import math
 import platform
@@ -142,6 +143,19 @@ def test_a_corpus_of_ones_own_is_read_again_when_it_changes(finished: Workspace,
         csv.writer(file, quoting=csv.QUOTE_ALL).writerow((1, "Ω", "a character that the sample lacks"))
     assert workspace.repro("vocab").stages == ["download", "vocab"]
     assert "Ω" in (workspace.folder / "data" / "vocab.json").read_text(encoding="utf-8")
+
+
+def test_a_text_file_without_classes_goes_all_the_way(finished: Workspace, tmp_path: Path) -> None:
+    workspace = finished.copy(tmp_path / "text", results=False)
+    workspace.set(UNTRACKED | {"data.source": "corpora/mine.txt.gz", "vocab.max_size": 40, "data.normalize": "NFC"})
+    with (finished.folder / "data" / "raw" / "train.csv").open(encoding="utf-8", newline="") as file:
+        text = "\n\n".join(f"cafe\u0301 {row[2]}" for row in csv.reader(file))
+    (workspace.folder / "corpora" / "mine.txt.gz").write_bytes(gzip.compress(text.encode()))
+    workspace.repro()
+    with (workspace.folder / "plots" / "by_class.csv").open(encoding="utf-8") as table:
+        assert [row["class"] for row in csv.DictReader(table)] == ["all"]
+    assert json.loads((workspace.folder / "metrics" / "vocab.json").read_text())["symbols"] == 42
+    assert "caf\u00e9" in (workspace.folder / "data" / "raw" / "train.csv").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", VARIANTS)

@@ -11,7 +11,7 @@ import click
 
 from charloom.errors import exit_with
 
-COMMANDS = ("sample", "score", "publish", "runs", "verify")  # charloom.cli.NAME holds a click command NAME
+COMMANDS = ("data", "sample", "score", "publish", "runs", "verify")  # charloom.cli.NAME holds a click command NAME
 
 
 class _Lazy(click.Group):
@@ -28,7 +28,7 @@ class _Lazy(click.Group):
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="charloom")
 def charloom() -> None:
-    """Character-level language models: write with one, score text, look at the runs."""
+    """Character-level language models: look at the corpus, write with a model, score text, look at the runs."""
 
 
 def main() -> NoReturn:

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 
 from charloom.breakdown import Part
 from charloom.evaluation import Findings
-from charloom.files import atomic_path
 from charloom.history import Record
+from charloom.report.canvas import OTHER, OURS, OURS_PALE, TEST, drawing, dress
 from charloom.terminal import harmless
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-OURS, OURS_PALE, OTHER, TEST = "#1f4e8c", "#9bb4d0", "#c98a1b", "#c0392b"
 
 
 def draw_pictures(folder: Path, findings: Findings) -> None:
@@ -92,20 +90,7 @@ def draw_parts(path: Path, title: str, ours: Sequence[Part], ngram: Sequence[Par
 @contextmanager
 def _picture(path: Path, title: str) -> Iterator[Axes]:
     """Give axes to draw on; a PNG when the block succeeds."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    matplotlib.rcdefaults()  # not what a matplotlibrc of this machine says
-    figure, axes = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
-    axes.set_title(title)
-    axes.grid(alpha=0.25)
-    axes.set_axisbelow(True)
-    try:
+    with drawing(path, (8, 4.5)) as figure:
+        axes = figure.subplots()
+        dress(axes, title)
         yield axes
-        with atomic_path(path) as temporary:
-            # no Software tag: the same numbers give the same bytes with any release that draws alike
-            figure.savefig(temporary, format="png", dpi=120, metadata={"Software": None})
-    finally:
-        pyplot.close(figure)

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from charloom.files import write_json
+from tests.cli.conftest import Charloom
+from tests.conftest import WriteRows
+
+ATTACK = "\x1b[2J\x1b]0;owned\x07\x9b31m\r\u202e\x08\x7f[red]"
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def write_corpus(write_rows: WriteRows, text: str, name: str = "sea", classes: int = 2) -> None:
+    raw = Path("data/raw")
+    write_rows(raw / "train.csv", [(number % classes + 1, text, f"{number}") for number in range(60)])
+    write_rows(raw / "test.csv", [(1, text, "7"), (2, "new", "text")])
+    names = [f"{name} {number}" for number in range(classes)]
+    write_json(
+        raw / "source.json", {"format": "charloom-source", "version": 1, "source": f"my {name}", "classes": names}
+    )
+
+
+def test_a_corpus_is_shown_in_tables_and_drawn(charloom: Charloom, write_rows: WriteRows) -> None:
+    write_corpus(write_rows, "caf\u00e9 \u65e5\u672c \U0001f600 e\u0301")
+    ended = charloom("data", model=None)
+    assert (ended.code, ended.err) == (0, "")
+    rows = [line.split() for line in ended.out.splitlines()]
+    assert ["articles", "60", "2"] in rows
+    assert ["stand", "in", "test", "too", "1"] in rows
+    assert ["sea", "0", "30", "1"] in rows
+    assert any(row[-3:] == ["U+1F600", "GRINNING", "FACE"] for row in rows)
+    assert any(row[:2] == ["10", "15"] for row in rows)  # min_count
+    with Image.open("reports/data.png") as image:
+        assert (image.format, image.size) == ("PNG", (1440, 1080))
+
+
+def test_the_picture_is_the_same_for_the_same_corpus_and_goes_where_it_is_told(
+    charloom: Charloom, write_rows: WriteRows
+) -> None:
+    write_corpus(write_rows, "$\\frac{$ \u65e5", name="$x^2$ \u65e5", classes=30)
+    for name in ("one.png", "two.png"):
+        ended = charloom("data", "--picture", name, model=None)
+        assert (ended.code, ended.err) == (0, "")
+        assert f"drawn in {name}" in ended.out
+        assert "10 more" in ended.out
+    assert Path("one.png").read_bytes() == Path("two.png").read_bytes()
+
+
+def test_hostile_text_is_shown_as_escapes(charloom: Charloom, write_rows: WriteRows) -> None:
+    write_corpus(write_rows, ATTACK, name=ATTACK)
+    ended = charloom("data", model=None)
+    assert ended.code == 0
+    assert r"\x1b" in ended.out
+    assert "[red]" in ended.out
+    assert not [char for char in ended.out if unicodedata.category(char) in ("Cc", "Cf") and char != "\n"]
+
+
+def test_where_there_is_no_corpus_the_command_says_how_one_comes(charloom: Charloom) -> None:
+    ended = charloom("data", model=None)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith("error: data/raw: holds no corpus; `dvc repro download`")
