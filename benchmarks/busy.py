@@ -22,11 +22,10 @@ WAYS = {
 RATE = """
 import charloom
 from arithmetic import bare_loop
-from common import rate_of
+from common import one_layer, rate_of
 from charloom.device import set_threads
-from charloom.params import ModelParams
 set_threads("auto")
-bare = bare_loop(ModelParams(cell="LSTM", hidden_size=256, layers=1, dropout=0.0), 84, 16, 100)
+bare = bare_loop(one_layer(256), 84, 16, 100)
 bare.step()
 print(rate_of(bare.step, {seconds}))
 """

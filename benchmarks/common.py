@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from charloom.corpus import read_articles
-from charloom.params import Params, load_params
+from charloom.params import ModelParams, Params, load_params
 from charloom.sources import SAMPLE
 from charloom.vocab import Vocabulary
 from charloom.windows import Windows, make_windows
@@ -54,6 +54,12 @@ def encoded_text(**windows: object) -> Iterator[Text]:
         )
         splits = (Windows.load(Path(folder) / split) for split in ("train", "valid", "test"))
         yield Text(raw.name, raw, params, vocabulary, *splits)
+
+
+def one_layer(hidden_size: int, cell: str = "LSTM") -> ModelParams:
+    """A model of one layer that is told nothing but text."""
+    about = {"cell": cell, "hidden_size": hidden_size, "layers": 1, "dropout": 0.0}
+    return ModelParams.model_validate({**about, "conditioning": "none", "class_dropout": 0.1})
 
 
 Rate = Callable[[], float]  # does some work; gives its rate, the more the better

@@ -9,10 +9,9 @@ import torch
 
 from charloom.device import set_threads
 from charloom.model import CharModel
-from charloom.params import ModelParams
 from charloom.sampling import Sampling, sample
 from charloom.vocab import Vocabulary
-from common import PAIRS, compare, encoded_text, machine, rate_of
+from common import PAIRS, compare, encoded_text, machine, one_layer, rate_of
 from tutorial import Tutorial
 from tutorial_generate import generate
 
@@ -28,7 +27,7 @@ def main() -> None:
     print(f"{machine()}; {name}, {PAIRS} pairs\n")
     print("| | charloom | tutorial | ratio |\n|---|---|---|---|")
     for cell in ("LSTM", "GRU", "RNN"):
-        model = CharModel(len(vocabulary), ModelParams(cell=cell, hidden_size=HIDDEN, layers=1, dropout=0.0))
+        model = CharModel(len(vocabulary), one_layer(HIDDEN, cell))
         for many in (SAMPLES, 1) if cell == "LSTM" else (SAMPLES,):
             row(f"{cell}, {many} at once", model, vocabulary, tutorial, many)
         if cell == "LSTM":

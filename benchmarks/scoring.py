@@ -10,10 +10,9 @@ import torch
 
 from charloom.device import set_threads
 from charloom.model import CharModel
-from charloom.params import ModelParams
 from charloom.scoring import batches_by_length, score_articles, surprisals
 from charloom.windows import Windows
-from common import PAIRS, compare, encoded_text, machine, rate_of
+from common import PAIRS, compare, encoded_text, machine, one_layer, rate_of
 
 HIDDEN = 256
 CPU = torch.device("cpu")
@@ -23,7 +22,7 @@ def main() -> None:
     set_threads("auto")
     with encoded_text() as text:
         symbols = int(text.test.lengths.sum())
-        model = CharModel(len(text.vocabulary), ModelParams(cell="LSTM", hidden_size=HIDDEN, layers=1, dropout=0.0))
+        model = CharModel(len(text.vocabulary), one_layer(HIDDEN))
         seconds: list[float] = []
 
         def whole() -> float:

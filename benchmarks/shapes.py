@@ -13,8 +13,7 @@ from torch import Tensor, nn
 
 from arithmetic import BareLoop, bare_loop, flops_per_character, sgemm_rate
 from charloom.device import precisions, usable_cores
-from charloom.params import ModelParams
-from common import machine, rate_of
+from common import machine, one_layer, rate_of
 
 SYMBOLS, LENGTH, SECONDS = 84, 100, 1.5
 SIZES, BATCHES = (64, 256, 512), (8, 16, 32, 64, 128, 512)
@@ -39,8 +38,8 @@ def main() -> None:
 
 
 def cell(hidden: int, batch: int, peak: float) -> str:
-    found = rate(bare_loop(lstm(hidden), SYMBOLS, batch, LENGTH))
-    return f"{found:,.0f}/s, {found * flops_per_character(SYMBOLS, lstm(hidden)) / peak:.2f}"
+    found = rate(bare_loop(one_layer(hidden), SYMBOLS, batch, LENGTH))
+    return f"{found:,.0f}/s, {found * flops_per_character(SYMBOLS, one_layer(hidden)) / peak:.2f}"
 
 
 def rate(loop: BareLoop) -> float:
@@ -48,12 +47,8 @@ def rate(loop: BareLoop) -> float:
     return rate_of(loop.step, SECONDS)
 
 
-def lstm(hidden: int) -> ModelParams:
-    return ModelParams(cell="LSTM", hidden_size=hidden, layers=1, dropout=0.0)
-
-
 def as_it_is(hidden: int) -> BareLoop:
-    return bare_loop(lstm(hidden), SYMBOLS, BATCH, LENGTH)
+    return bare_loop(one_layer(hidden), SYMBOLS, BATCH, LENGTH)
 
 
 def compiled(hidden: int) -> BareLoop:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from charloom.corpus import read_source
 from charloom.files import write_json
 from charloom.params import Params
 from charloom.stage import run_stage
@@ -10,13 +11,15 @@ from charloom.windows import make_windows
 
 
 def windows(params: Params) -> None:
+    raw = Path("data/raw")
     counts = make_windows(
-        Path("data/raw"),
+        raw,
         Path("data/windows"),
         Vocabulary.load(Path("data/vocab.json")),
         params.windows,
         valid_fraction=params.data.valid_fraction,
         seed=params.data.seed,
+        class_names=read_source(raw)["classes"],
     )
     write_json(Path("metrics/windows.json"), counts)
 

@@ -30,7 +30,8 @@ def train(params: Params) -> None:
         make_deterministic(params.train.seed)
         vocabulary = Vocabulary.load(VOCABULARY)
         train_split, valid_split = (Windows.load(WINDOWS / split, len(vocabulary)) for split in ("train", "valid"))
-        training = Training(CharModel(len(vocabulary), params.model), train_split, valid_split, params.train, group)
+        model = CharModel(len(vocabulary), params.model, len(train_split.class_names))
+        training = Training(model, train_split, valid_split, params.train, group)
         key = train_key(params, WINDOWS, VOCABULARY)
         checkpoints = Checkpoints(main_checkout() / STATE / "checkpoints" / key)
         if group.leads:
@@ -49,7 +50,7 @@ def lead(training: Training, checkpoints: Checkpoints, vocabulary: Vocabulary, k
         training.resume(checkpoints)
         with show_progress(training) as progress, track_training(params.tracking, card, training.history) as tracker:
             run_training(training, checkpoints, [progress, tracker], stopping)
-            tracker.finish(save_model(MODEL, training.model, vocabulary, key))
+            tracker.finish(save_model(MODEL, training.model, vocabulary, key, training.topics))
         checkpoints.note_finished(MODEL / "model.safetensors")
     write_history(Path("plots/history.csv"), training.history)
     write_json(Path("metrics/train.json"), training.summary())

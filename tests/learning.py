@@ -13,7 +13,7 @@ from charloom.corpus import read_articles
 from charloom.model import CharModel
 from charloom.parallel import Group
 from charloom.params import ModelParams, Params, TrainParams, load_params
-from charloom.sources import SAMPLE
+from charloom.sources import AG_NEWS_CLASSES, SAMPLE
 from charloom.training import Training
 from charloom.vocab import Vocabulary
 from charloom.windows import Windows, make_windows
@@ -34,7 +34,7 @@ class Encoded:
 def encode_sample(folder: Path, *, scope: str = "stream", stride: int = 20) -> Encoded:
     vocabulary = Vocabulary.build(article.text for article in read_articles(SAMPLE / "train.csv"))
     params = default_params().windows.model_copy(update={"length": 20, "stride": stride, "scope": scope})
-    make_windows(SAMPLE, folder, vocabulary, params, valid_fraction=0.05, seed=1)
+    make_windows(SAMPLE, folder, vocabulary, params, valid_fraction=0.05, seed=1, class_names=AG_NEWS_CLASSES)
     return Encoded(vocabulary, *(Windows.load(folder / split) for split in ("train", "valid", "test")))
 
 
@@ -44,7 +44,7 @@ def default_params() -> Params:
 
 def model_params(**changes: Any) -> ModelParams:
     small = {"cell": "LSTM", "hidden_size": 12, "layers": 1, "dropout": 0.0}
-    return ModelParams(**{**small, **changes})
+    return ModelParams(**{**default_params().model.model_dump(), **small, **changes})
 
 
 def train_params(**changes: Any) -> TrainParams:
@@ -52,9 +52,10 @@ def train_params(**changes: Any) -> TrainParams:
     return TrainParams(**{**default_params().train.model_dump(), **small, **changes})
 
 
-def small_model(symbols: int, *, seed: int = 1, **changes: Any) -> CharModel:
+def small_model(symbols: int, *, seed: int = 1, classes: int = 0, **changes: Any) -> CharModel:
+    """A model as it begins; one that is told of classes where there are any."""
     torch.manual_seed(seed)
-    return CharModel(symbols, model_params(**changes))
+    return CharModel(symbols, model_params(conditioning="class" if classes else "none", **changes), classes)
 
 
 def save_small_model(folder: Path, windows: Path) -> Path:

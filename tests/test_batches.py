@@ -1,11 +1,13 @@
 from collections import Counter
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from charloom.batches import Lanes, Shuffled
+from charloom.batches import Labels, Lanes, Shuffled
 from charloom.corpus import Article
 from charloom.errors import InputError
 from charloom.params import WindowsParams
@@ -25,6 +27,12 @@ def lane_texts(split: Windows, epoch: int = 0, batch_size: int = 4) -> torch.Ten
     """The symbols (batch, steps × length) that an epoch reads along its lanes."""
     lanes = Lanes(split, batch_size, 1, CPU)
     return torch.cat([lanes.at(epoch, step)[:-1] for step in range(lanes.steps_per_epoch)]).T
+
+
+def by_article(articles: list[int], targets: list[int]) -> list[tuple[int, list[int]]]:
+    """Targets that stand side by side, by the articles that they are said to be in."""
+    pairs = groupby(zip(articles, targets, strict=True), itemgetter(0))
+    return [(index, [symbol for _, symbol in part]) for index, part in pairs]
 
 
 def test_lanes_go_on_where_the_step_before_ended(split: Windows) -> None:
@@ -69,8 +77,42 @@ def test_a_step_is_a_function_of_seed_epoch_and_step_alone(split: Windows) -> No
 def test_columns_divide_a_batch(split: Windows) -> None:
     for kind in (Lanes, Shuffled):
         batches = kind(split, 4, 1, CPU)
-        halves = [batches.at(0, 5, slice(0, 2)), batches.at(0, 5, slice(2, 4))]
-        assert torch.equal(torch.cat(halves, 1), batches.at(0, 5))
+        for read in (batches.at, batches.articles_at):
+            halves = [read(0, 5, slice(0, 2)), read(0, 5, slice(2, 4))]
+            assert torch.equal(torch.cat(halves, 1), read(0, 5))
+
+
+def test_a_lane_knows_the_article_of_each_target(split: Windows) -> None:
+    lanes = Lanes(split, 1, 1, CPU)
+    steps = range(lanes.steps_per_epoch)
+    articles = torch.cat([lanes.articles_at(1, step) for step in steps])[:, 0].tolist()
+    targets = torch.cat([lanes.at(1, step)[1:] for step in steps])[:, 0].tolist()
+    read = by_article(articles, targets)
+    assert len(read) == split.articles
+    for index, symbols in read[1:-1]:  # a lane begins behind the first one's first symbol
+        assert symbols == split.article(index)[1:].tolist()
+
+
+@pytest.mark.parametrize("scope", ["stream", "article"])
+def test_a_shuffled_window_knows_the_article_of_each_target(tmp_path: Path, scope: str) -> None:
+    split = encode_sample(tmp_path, scope=scope, stride=7).train
+    windows = Shuffled(split, 64, 1, CPU)
+    columns = zip(windows.articles_at(0, 3).T.tolist(), windows.at(0, 3)[1:].T.tolist(), strict=True)
+    read = [by_article(*column) for column in columns]
+    assert all(bytes(symbols) in bytes(split.article(index)[1:]) for column in read for index, symbols in column)
+    assert any(len(column) > 1 for column in read) == (scope == "stream")
+
+
+def test_labels_are_a_function_of_seed_epoch_and_article_alone(split: Windows) -> None:
+    labels = Labels(split, 4, 0.25, 1, CPU)
+    first = labels.at(0)
+    kept = first != 4
+    assert torch.equal(first[kept], torch.from_numpy(split.classes.astype(np.int64))[kept])
+    assert 0.6 < float(kept.float().mean()) < 0.9
+    assert not torch.equal(labels.at(1), first)
+    assert torch.equal(Labels(split, 4, 0.25, 1, CPU).at(1), labels.at(1))
+    assert torch.equal(labels.at(0), first)
+    assert not torch.equal(Labels(split, 4, 0.25, 2, CPU).at(0), first)
 
 
 def test_shuffled_reads_every_window_once_an_epoch(tmp_path: Path) -> None:

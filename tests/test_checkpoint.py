@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from charloom.checkpoint import Checkpoint, Checkpoints, load_model, save_model
 from charloom.errors import InputError
 from charloom.files import file_digest
 from charloom.vocab import Vocabulary
+from charloom.windows import Topic
 from tests.learning import small_model
 
 VOCABULARY = Vocabulary.build(["to be or not to be"])
@@ -32,6 +34,25 @@ def test_a_model_comes_back_as_it_was(tmp_path: Path) -> None:
     assert not loaded.model.training
     ids = torch.randint(len(VOCABULARY), (5, 2))
     assert torch.equal(loaded.model(ids)[0], model.eval()(ids)[0])
+
+
+def test_a_conditioned_model_comes_back_with_its_classes(tmp_path: Path) -> None:
+    model = small_model(len(VOCABULARY), classes=2)
+    topics = [Topic(name="World", articles=7), Topic(name="Sci/Tech", articles=0)]
+    save_model(tmp_path, model, VOCABULARY, "key", topics)
+    loaded = load_model(tmp_path)
+    assert loaded.topics == topics
+    ids, classes = torch.randint(len(VOCABULARY), (5, 2)), torch.tensor([1, 2])
+    assert torch.equal(loaded.model(ids, classes=classes)[0], model.eval()(ids, classes=classes)[0])
+
+
+def test_a_model_from_before_there_were_classes_is_read(saved: Path) -> None:
+    about = json.loads((saved / "model.json").read_text(encoding="utf-8"))
+    del about["classes"], about["model"]["conditioning"], about["model"]["class_dropout"]
+    (saved / "model.json").write_text(json.dumps(about), encoding="utf-8")
+    loaded = load_model(saved)
+    assert not loaded.model.conditioned
+    assert loaded.topics == []
 
 
 def test_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -70,6 +91,11 @@ def test_weights_of_another_model_are_refused(saved: Path, tmp_path: Path) -> No
         ('"hidden_size": 12', '"hidden_size": 13'),
         ('"layers": 1', '"layers": "many"'),
         ('"characters": [', '"letters": ['),
+        ('"conditioning": "none"', '"conditioning": "class"'),
+        ('"classes": []', '"classes": [{"name": "World", "articles": 1}]'),
+        ('"classes": []', '"classes": [{"name": "World", "articles": -1}]'),
+        ('"classes": []', '"classes": 4'),
+        ('"model": {', '"model": 1, "x": {'),
     ],
 )
 def test_a_description_that_does_not_fit_is_refused(saved: Path, old: str, new: str) -> None:

@@ -65,12 +65,14 @@ def test_size_counts_every_weight() -> None:
     assert small_model(symbols).size() == lstm + symbols * (hidden + 1)
 
 
-def test_gradient_is_the_slope_of_the_loss() -> None:
-    model = small_model(5).double()
+@pytest.mark.parametrize("classes", [0, 2])
+def test_gradient_is_the_slope_of_the_loss(classes: int) -> None:
+    model = small_model(5, classes=classes).double()
     ids = torch.randint(5, (6, 2))
+    told = torch.tensor([0, 1])
 
     def loss() -> torch.Tensor:
-        return torch.nn.functional.cross_entropy(model(ids[:-1])[0].flatten(0, 1), ids[1:].flatten())
+        return torch.nn.functional.cross_entropy(model(ids[:-1], classes=told)[0].flatten(0, 1), ids[1:].flatten())
 
     loss().backward()
     for weights in model.parameters():
@@ -84,6 +86,39 @@ def test_gradient_is_the_slope_of_the_loss() -> None:
             lower = loss().item()
             weights.view(-1)[at] = before
         assert weights.grad.view(-1)[at].item() == pytest.approx((higher - lower) / 2e-5, rel=1e-5)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_class_is_a_second_one_at_the_input_and_a_state_to_begin_in(cell: str) -> None:
+    model = small_model(7, cell=cell, layers=2, classes=3)
+    plain = small_model(7, cell=cell, layers=2)
+    assert model.get_parameter("rnn.weight_ih_l0").shape[1] == 7 + 3 + 1
+    assert {name for name, _ in model.named_parameters()} == {
+        "initial",
+        *(name for name, _ in plain.named_parameters()),
+    }
+    ids, classes = torch.randint(7, (5, 3)), torch.tensor([0, 2, 3])
+    logits, end = model(ids, classes=classes)
+    (logits[:, 1].sum() + logits[:, 2].sum()).backward()
+    weights, initial = model.get_parameter("rnn.weight_ih_l0").grad, model.initial.grad
+    assert weights is not None
+    assert initial is not None
+    assert (weights[:, 7:].abs().sum(0) > 0).tolist() == [False, False, True, True]
+    assert (initial.abs().sum((0, 3)) > 0).tolist() == [[False, False, True, True]] * 2
+    torch.testing.assert_close(model(ids, classes=classes.expand(5, 3))[0], logits)
+    _, state = model(ids[:2], classes=classes)
+    torch.testing.assert_close(model(ids[2:], state, classes)[0], logits[2:])
+    torch.testing.assert_close(parts(model(ids[2:], state, classes)[1]), parts(end))
+
+
+def test_told_nothing_it_reads_under_no_class_and_classes_begin_alike() -> None:
+    model = small_model(7, classes=2)
+    ids = torch.randint(7, (4, 1))
+    with torch.no_grad():
+        assert torch.equal(model(ids)[0], model(ids, classes=torch.tensor([2]))[0])
+        assert torch.equal(model(ids)[0], model(ids, classes=torch.tensor([0]))[0])
+        model.initial[:, :, 0] += 0.5
+        assert not torch.equal(model(ids)[0], model(ids, classes=torch.tensor([0]))[0])
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])

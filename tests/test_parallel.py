@@ -40,11 +40,12 @@ def test_alone_a_group_changes_nothing() -> None:
     assert group.broadcast(None) is None
 
 
-def test_two_processes_learn_as_one(prepared: Workspace, tmp_path: Path) -> None:
+@pytest.mark.parametrize("conditioning", ["none", "class"])
+def test_two_processes_learn_as_one(prepared: Workspace, tmp_path: Path, conditioning: str) -> None:
     histories = []
     for processes in (1, 2):
         workspace = prepared.copy(tmp_path / str(processes))
-        workspace.set({"train.processes": processes})
+        workspace.set({"train.processes": processes, "model.conditioning": conditioning})
         workspace.run_script("train")
         histories.append(read_history(workspace.folder / "plots/history.csv"))
     assert len(histories[0]) == len(histories[1]) > 5

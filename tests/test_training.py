@@ -9,6 +9,7 @@ from charloom.checkpoint import Checkpoint, Checkpoints
 from charloom.errors import RunError
 from charloom.history import Record
 from charloom.model import join, parts
+from charloom.sources import AG_NEWS_CLASSES
 from charloom.training import Interrupted, Training, run_training
 from tests.learning import Encoded, encode_sample, small_training
 
@@ -107,6 +108,9 @@ VARIANTS = [
     pytest.param({"cell": "GRU"}, {"batching": "shuffled"}, id="gru-shuffled"),
     pytest.param({"layers": 2, "dropout": 0.3}, {}, id="two-layers-dropout"),
     pytest.param({"cell": "RNN", "dropout": 0.1}, {"schedule": "constant"}, id="rnn-dropout"),
+    pytest.param({"classes": 4, "layers": 2}, {}, id="conditioned-lanes"),
+    pytest.param({"classes": 4, "cell": "GRU"}, {"batching": "shuffled"}, id="conditioned-gru-shuffled"),
+    pytest.param({"classes": 4}, {"precision": "bf16"}, id="conditioned-bf16"),
 ]
 
 
@@ -185,3 +189,27 @@ def test_a_lane_begins_anew_where_its_window_begins_an_article(encoded: Encoded)
     anew = batches.at(0, step)[0] == eos
     for one, other in zip(parts(twins[0].state), parts(twins[1].state), strict=True):
         assert (one == other).all(2)[0].tolist() == anew.tolist()
+
+
+@pytest.mark.parametrize("batching", ["lanes", "shuffled"])
+def test_a_conditioned_training_learns_every_class_and_none(encoded: Encoded, tmp_path: Path, batching: str) -> None:
+    training = small_training(encoded, {"classes": 4}, batching=batching)
+    assert [topic.name for topic in training.topics] == list(AG_NEWS_CLASSES)
+    assert sum(topic.articles for topic in training.topics) == encoded.train.articles
+    run(training, tmp_path)
+    weights = training.model.get_parameter("rnn.weight_ih_l0")[:, len(encoded.vocabulary) :]
+    for learned in (weights.T, training.model.initial[0, 0]):
+        assert len(learned.unique(dim=0)) == 5
+
+
+def test_what_a_conditioned_lane_begins_in_is_learned_from_where_articles_begin(encoded: Encoded) -> None:
+    training = small_training(encoded, {"classes": 4})
+    training.train_step()
+    began = [step for step in range(1, 20) if encoded.vocabulary.eos in training.batches.at(0, step)[0]]
+    assert 0 < len(began) < 19
+    for step in range(1, 20):
+        training.step = step
+        training.train_step()
+        gradient = training.model.initial.grad
+        assert gradient is not None
+        assert bool(gradient.any()) == (step in began)

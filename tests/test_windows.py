@@ -230,6 +230,9 @@ DAMAGES: dict[str, Damage] = {
     "offsets from 0": replace("offsets", [0, 7, 13], "uint32"),
     "offsets past the end": replace("offsets", [1, 7, 14], "uint32"),
     "fewer classes": replace("classes", [0], "uint16"),
+    "a class without a name": change(class_names=["World"]),
+    "names that are none": change(class_names=[1, 2]),
+    "a name that is no list": change(class_names="ab"),
     "starts past the end": replace("starts", [0, 5, 8], "uint32"),
     "fewer starts": replace("starts", [0, 5], "uint32"),
 }

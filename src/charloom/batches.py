@@ -38,10 +38,18 @@ class Batches(ABC):
 
     def at(self, epoch: int, step: int, columns: slice = slice(None)) -> Tensor:
         """The symbols (length + 1, columns) of a step: inputs all but the last row, targets all but the first."""
+        self._enter(epoch)
+        return self._codes[self._positions(step, columns)].long() & self._mask
+
+    def articles_at(self, epoch: int, step: int, columns: slice = slice(None)) -> Tensor:
+        """The articles (length, columns) that a step's targets are in; an `<eos>` as input begins the next one."""
+        self._enter(epoch)
+        return self._articles(step, columns)
+
+    def _enter(self, epoch: int) -> None:
         if epoch != self._epoch:
             self._begin(np.random.default_rng([self._seed, epoch]))
             self._epoch = epoch
-        return self._codes[self._positions(step, columns)].long() & self._mask
 
     @abstractmethod
     def _begin(self, random: np.random.Generator) -> None:
@@ -50,6 +58,10 @@ class Batches(ABC):
     @abstractmethod
     def _positions(self, step: int, columns: slice) -> Tensor:
         """Where the symbols of a step stand in the codes."""
+
+    @abstractmethod
+    def _articles(self, step: int, columns: slice) -> Tensor:
+        """Which articles a step's targets are in."""
 
     def _on_device(self, values: npt.NDArray[np.integer]) -> Tensor:
         return torch.from_numpy(values.astype(np.int64)).to(self._device)
@@ -80,13 +92,23 @@ class Lanes(Batches):
         order = random.permutation(self._split.articles)
         lengths = self._split.lengths[order]
         ends = np.cumsum(lengths)
-        self._ends = self._on_device(ends)
+        self._order, self._ends = self._on_device(order), self._on_device(ends)
         self._shift = self._on_device(self._split.offsets[order] - (ends - lengths))  # from the stream to the codes
 
     def _positions(self, step: int, columns: slice) -> Tensor:
-        # the stream is a circle: the last lane's last target may be its first symbol
-        positions = (self._first[:, columns] + step * self.length) % self._symbols
-        return positions + self._shift[torch.searchsorted(self._ends, positions, right=True)]
+        places = self._places(step, columns)
+        return places + self._shift[self._ranks(places)]
+
+    def _articles(self, step: int, columns: slice) -> Tensor:
+        return self._order[self._ranks(self._places(step, columns)[1:])]
+
+    def _places(self, step: int, columns: slice) -> Tensor:
+        """Where the symbols of a step stand in the stream; it is a circle: the last target may be its first symbol."""
+        return (self._first[:, columns] + step * self.length) % self._symbols
+
+    def _ranks(self, places: Tensor) -> Tensor:
+        """Which articles of the stream those places are in."""
+        return torch.searchsorted(self._ends, places, right=True)
 
 
 class Shuffled(Batches):
@@ -100,6 +122,7 @@ class Shuffled(Batches):
         if not self.steps_per_epoch:
             raise InputError(f"train.batch_size = {batch_size}: the training split has {len(split)} windows; lower it")
         self._rows = self._on_device(np.arange(split.length + 1)[:, None])
+        self._ends = self._on_device(split.offsets[1:])
 
     def _begin(self, random: np.random.Generator) -> None:
         order = random.permutation(len(self._split))
@@ -109,6 +132,33 @@ class Shuffled(Batches):
 
     def _positions(self, step: int, columns: slice) -> Tensor:
         return self._rows + self._starts[step * self.batch_size : (step + 1) * self.batch_size][columns]
+
+    def _articles(self, step: int, columns: slice) -> Tensor:
+        return torch.searchsorted(self._ends, self._positions(step, columns)[1:], right=True)
+
+
+class Labels:
+    """The class that each article of a split is read under: its own, or `no_class` for a share of them.
+
+    Which those are is a function of (seed, epoch, article) alone.
+    """
+
+    def __init__(self, split: Windows, no_class: int, dropout: float, seed: int, device: torch.device) -> None:
+        self._classes = np.minimum(split.classes, no_class).astype(np.int64)
+        self._no_class = no_class
+        self._dropout = dropout
+        self._seed = seed
+        self._device = device
+        self._epoch = -1
+
+    def at(self, epoch: int) -> Tensor:
+        """The classes (articles) of an epoch."""
+        if epoch != self._epoch:
+            draws = np.random.default_rng([self._seed, epoch, 1]).random(len(self._classes))  # 1: not the order's
+            classes = np.where(draws < self._dropout, self._no_class, self._classes)
+            self._now = torch.from_numpy(classes).to(self._device)
+            self._epoch = epoch
+        return self._now
 
 
 KINDS: dict[str, type[Batches]] = {"lanes": Lanes, "shuffled": Shuffled}

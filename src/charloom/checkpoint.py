@@ -6,14 +6,14 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, load_file, save
 from torch import Tensor
@@ -23,16 +23,24 @@ from charloom.files import atomic_path, exclusive, file_digest, read_json, write
 from charloom.model import CharModel
 from charloom.params import ModelParams
 from charloom.vocab import Vocabulary
+from charloom.windows import Topic
 
 FORMAT, VERSION = "charloom-model", 1
 CHECKPOINT_VERSION = 2
 MAX_HEADER_BYTES = 1 << 20  # of a safetensors file
 Layout = dict[str, tuple[torch.Size, torch.dtype]]
 KEY = re.compile(r"[0-9A-Za-z-]{1,64}")
+UNCONDITIONED = {"conditioning": "none", "class_dropout": 0.1}  # what older files do not state
+TOPICS = TypeAdapter(list[Topic])
 
 
-def save_model(folder: Path, model: CharModel, vocabulary: Vocabulary, train_key: str) -> str:
-    """Write model.safetensors, and model.json that says what it is; gives the SHA-256 of the weights' file."""
+def save_model(
+    folder: Path, model: CharModel, vocabulary: Vocabulary, train_key: str, topics: Sequence[Topic] = ()
+) -> str:
+    """Write model.safetensors, and model.json that says what it is; gives the SHA-256 of the weights' file.
+
+    `topics` are the classes of a conditioned model's training articles.
+    """
     weights = folder / "model.safetensors"
     with atomic_path(weights) as temporary:
         # not save_file, whose errors are not the operating system's: this names a full disk
@@ -47,6 +55,7 @@ def save_model(folder: Path, model: CharModel, vocabulary: Vocabulary, train_key
             "model_digest": digest,
             "train_key": train_key,
             "vocabulary": vocabulary.to_json(),
+            "classes": [topic.model_dump() for topic in topics],
         },
     )
     return digest
@@ -59,18 +68,22 @@ class SavedModel(NamedTuple):
     vocabulary: Vocabulary
     train_key: str
     digest: str  # SHA-256 of model.safetensors
+    topics: Sequence[Topic] = ()  # the classes of a conditioned model
 
 
 def load_model(folder: Path, device: torch.device | str = "cpu") -> SavedModel:
     """The model that `save_model` wrote; raises InputError where the folder does not hold one."""
     about = read_json(folder / "model.json", kind=FORMAT, version=VERSION)
     try:
-        params = ModelParams.model_validate(about.get("model"))
+        params = ModelParams.model_validate(UNCONDITIONED | about["model"])
         vocabulary = Vocabulary.from_json(about["vocabulary"], str(folder / "model.json"))
-    except (ValidationError, KeyError, AttributeError):
+        topics = TOPICS.validate_python(about.get("classes", []))
+    except (ValidationError, KeyError, AttributeError, TypeError):
         raise InputError(f"{folder / 'model.json'}: not a model's description") from None
     with torch.device("meta"):  # shapes only: no memory is taken for sizes that a hostile file claims
-        model = CharModel(len(vocabulary), params)
+        model = CharModel(len(vocabulary), params, len(topics))
+    if model.conditioned != bool(topics):
+        raise InputError(f"{folder / 'model.json'}: a conditioned model has classes, and no other")
     weights = folder / "model.safetensors"
     tensors = _load_tensors(weights, sum(tensor.nbytes for tensor in model.state_dict().values()))
     if layout_of(tensors) != layout_of(model.state_dict()) or file_digest(weights) != about.get("model_digest"):
@@ -81,7 +94,7 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> SavedModel:
     if not (isinstance(key, str) and KEY.fullmatch(key)):  # it goes into MLflow's queries
         raise InputError(f"{folder / 'model.json'}: its train_key is none")
     model.load_state_dict(tensors, assign=True)
-    return SavedModel(model.to(device).eval(), vocabulary, key, about["model_digest"])
+    return SavedModel(model.to(device).eval(), vocabulary, key, about["model_digest"], topics)
 
 
 @dataclass(frozen=True)

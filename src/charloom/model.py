@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -19,17 +20,25 @@ class CharModel(nn.Module):
     """A recurrent network that reads symbols and gives logits for the one that follows each.
 
     Ids are one-hot vectors at its input, as in the tutorial; `dropout` acts between layers and before the output.
+    A conditioned one is told the class of what it reads, from 0, or `no_class`, by a second 1 in the same vector and by
+    the state that it begins in, which is learned: the generative model of Yogatama et al. (2017), near enough.
     """
 
-    def __init__(self, symbols: int, params: ModelParams) -> None:
+    def __init__(self, symbols: int, params: ModelParams, classes: int = 0) -> None:
         super().__init__()
         self.symbols = symbols
         self.params = params
+        self.conditioned = params.conditioning == "class"
+        self.no_class = classes
         cell: type[nn.RNN | nn.LSTM | nn.GRU] = getattr(nn, params.cell)
         between = params.dropout if params.layers > 1 else 0.0  # torch warns where there is no between
-        self.rnn = cell(symbols, params.hidden_size, params.layers, dropout=between)
+        told = classes + 1 if self.conditioned else 0
+        self.rnn = cell(symbols + told, params.hidden_size, params.layers, dropout=between)
         self.dropout = nn.Dropout(params.dropout)
         self.head = nn.Linear(params.hidden_size, symbols)
+        if self.conditioned:
+            states = 2 if params.cell == "LSTM" else 1
+            self.initial = nn.Parameter(torch.empty(states, params.layers, told, params.hidden_size))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -37,7 +46,8 @@ class CharModel(nn.Module):
 
         A one-hot vector has a single 1, so that one weight is all that a gate sees of a symbol: at the scale that
         torch gives it, symbols are told apart too late. After 1.2 million characters at hidden size 128 and the best
-        step size for each, it was 3.06 bits per character at torch's scale and 2.47 at INPUT_STD.
+        step size for each, it was 3.06 bits per character at torch's scale and 2.47 at INPUT_STD. Classes begin without
+        effect: a class is there at every step, and its weights at that scale would hold gates open or shut for good.
         """
         hidden = self.params.hidden_size
         for name, weights in self.rnn.named_parameters():
@@ -50,19 +60,31 @@ class CharModel(nn.Module):
                 nn.init.zeros_(weights)
                 if self.params.cell == "LSTM" and name.startswith("bias_ih"):
                     nn.init.ones_(weights[hidden : 2 * hidden])  # torch's gates: input, forget, cell, output
+        if self.conditioned:
+            nn.init.zeros_(self.rnn.weight_ih_l0[:, self.symbols :])
+            nn.init.zeros_(self.initial)
 
     def size(self) -> int:
         """The number of parameters."""
         return sum(weights.numel() for weights in self.parameters())
 
-    def forward(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+    def forward(self, ids: Tensor, state: State | None = None, classes: Tensor | None = None) -> tuple[Tensor, State]:
         """Logits (time, batch, symbols) for ids (time, batch), and the state after them.
 
-        `state` is what an earlier call gave, so that text can be streamed; None is the zero state.
+        `state` is what an earlier call gave, so that text can be streamed; None is the state that text begins in, zero
+        or learned. `classes`, (time, batch) or (batch), are for a conditioned model alone; None is no class.
         """
-        one_hot = F.one_hot(ids, self.symbols).to(self.head.weight.dtype)
-        output, state = self.rnn(one_hot, state)
+        inputs = F.one_hot(ids, self.rnn.input_size)
+        if self.conditioned:
+            told = torch.full_like(ids, self.no_class) if classes is None else classes.expand_as(ids)
+            inputs = inputs + F.one_hot(self.symbols + told, self.rnn.input_size)
+            state = self.initial_state(told[0]) if state is None else state
+        output, state = self.rnn(inputs.to(self.head.weight.dtype), state)
         return self.head(self.dropout(output)), state
+
+    def initial_state(self, classes: Tensor) -> State | None:
+        """The state in which a conditioned model begins text of these classes (batch)."""
+        return join(list(self.initial[:, :, classes]))
 
 
 def parts(state: State | None) -> list[Tensor]:

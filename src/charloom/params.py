@@ -76,6 +76,8 @@ class ModelParams(Section):
     hidden_size: Annotated[int, Field(ge=1, le=65536)]
     layers: Annotated[int, Field(ge=1, le=64)]
     dropout: Fraction
+    conditioning: Literal["none", "class"]
+    class_dropout: Annotated[float, Field(gt=0, lt=1)]
 
 
 class TrainParams(Section):

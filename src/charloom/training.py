@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import clip_grad_norm_
 
-from charloom.batches import KINDS
+from charloom.batches import KINDS, Labels
 from charloom.checkpoint import Checkpoint, Checkpoints, Layout, layout_of
 from charloom.device import set_precision
 from charloom.errors import InputError, RunError
@@ -63,6 +63,12 @@ class Training:
         self.params = params
         self.valid = valid
         self.batches = KINDS[params.batching](train, params.batch_size, params.seed, device)
+        self.topics = train.topics if model.conditioned else []
+        self._labels = (
+            Labels(train, model.no_class, model.params.class_dropout, params.seed, device)
+            if model.conditioned
+            else None
+        )
         self.steps = max(1, round(params.epochs * self.batches.steps_per_epoch))
         self.optimizer = adam(self.model, params.learning_rate)
         self.step = 0
@@ -82,13 +88,14 @@ class Training:
         """Read one batch and learn from it; on a GPU nothing here waits for it."""
         epoch, step = divmod(self.step, self.batches.steps_per_epoch)
         symbols = self.batches.at(epoch, step, self._columns)
-        self.state = self._state_before(symbols[0]) if step and self.batches.carries_state else None
+        classes = self._classes(epoch, step)
+        self.state = self._state_before(symbols, classes) if step and self.batches.carries_state else None
         if self.model.params.dropout:
             torch.manual_seed(self._step_seed())
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate()
         with self._precision:
-            logits, state = self._averaging(symbols[:-1], self.state)
+            logits, state = self._averaging(symbols[:-1], self.state, classes)
             loss = F.cross_entropy(logits.flatten(0, 1), symbols[1:].flatten())
         self.optimizer.zero_grad()
         loss.backward()
@@ -210,13 +217,23 @@ class Training:
         self._fetched += fetched
         self._pending.clear()
 
-    def _state_before(self, symbols: Tensor) -> State | None:
-        """The state carried along the lanes, zero where a window begins an article: so are articles scored and drawn.
+    def _classes(self, epoch: int, step: int) -> Tensor | None:
+        """What a conditioned model is told of a batch: classes (length, columns)."""
+        if self._labels is None:
+            return None
+        return self._labels.at(epoch)[self.batches.articles_at(epoch, step, self._columns)]
+
+    def _state_before(self, symbols: Tensor, classes: Tensor | None) -> State | None:
+        """The state carried along the lanes; where a window begins an article, the one in which it is scored and drawn.
 
         Without it an article's first characters are read from a state that training hardly ever sees.
         """
-        goes_on = (symbols != self._eos)[:, None]
-        return join([part * goes_on for part in parts(self.state)])
+        begins = (symbols[0] == self._eos)[:, None]
+        carried = [part * ~begins for part in parts(self.state)]
+        if classes is None:
+            return join(carried)
+        initial = parts(self.model.initial_state(classes[0]))
+        return join([part + first * begins for part, first in zip(carried, initial, strict=True)])
 
     def _layouts(self) -> list[Layout]:
         """The tensors that a checkpoint of this training may have; in bf16 the state may be of that type."""

@@ -18,6 +18,7 @@ from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel, Field
 
 from charloom.corpus import Article, read_articles
 from charloom.errors import InputError
@@ -27,12 +28,20 @@ from charloom.vocab import Codes, Vocabulary, chunked
 
 FORMAT, VERSION = "charloom-windows", 1
 ARRAYS = ("codes", "offsets", "classes", "starts")
+FACTS = ("length", "stride", "scope", "unknown", "class_names")
 CHUNK_STARTS = 1 << 20
 NPY_HEADER = re.compile(
     rb"\x93NUMPY\x01\x00v\x00\{'descr': '[|<]u[1248]', 'fortran_order': False, 'shape': \(\d{1,19},\), \} *\n"
 )
 
 Positions = npt.NDArray[np.unsignedinteger]
+
+
+class Topic(BaseModel, strict=True, extra="forbid", frozen=True):
+    """A class: its name, and how many articles of a split are of it."""
+
+    name: str
+    articles: int = Field(ge=0)
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,7 @@ class Windows:
     stride: int
     scope: str
     unknown: int
+    class_names: Sequence[str]
 
     @classmethod
     def load(cls, folder: Path, symbols: int | None = None) -> Windows:
@@ -55,7 +65,7 @@ class Windows:
         """
         about = read_json(folder / "windows.json", kind=FORMAT, version=VERSION)
         arrays: dict[str, Any] = {name: _load_array(folder / f"{name}.npy") for name in ARRAYS}
-        facts: dict[str, Any] = {name: about.get(name) for name in ("length", "stride", "scope", "unknown")}
+        facts: dict[str, Any] = {name: about.get(name) for name in FACTS}
         windows = cls(**arrays, **facts)
         if not windows._consistent(about):
             raise InputError(f"{folder}: its arrays do not fit together; make them again with `dvc repro`")
@@ -82,6 +92,12 @@ class Windows:
         ends = self.offsets.astype(np.int64)
         return ends[1:] - ends[:-1]
 
+    @property
+    def topics(self) -> list[Topic]:
+        """Its classes that have a name."""
+        counts = np.bincount(self.classes, minlength=len(self.class_names))
+        return [Topic(name=name, articles=int(count)) for name, count in zip(self.class_names, counts, strict=True)]
+
     def gather(self, indices: npt.ArrayLike) -> Codes:
         """Windows as an array (len(indices), length + 1)."""
         symbols = self.length + 1
@@ -101,16 +117,32 @@ class Windows:
             return False
         if self.length < 1 or self.stride < 1 or self.scope not in ("article", "stream"):
             return False
-        if self.codes.itemsize > 4 or self.classes.dtype != np.uint16:
+        if self.codes.itemsize > 4 or self.classes.dtype != np.uint16 or not self._named():
             return False
         ends = len(self.offsets) == self.articles + 1 and int(self.offsets[0]) == 1
         rising = bool((self.offsets[1:] > self.offsets[:-1]).all())
         inside = len(self.starts) == 0 or int(self.starts.max()) <= len(self.codes) - self.length - 1
         return ends and rising and inside and int(self.offsets[-1]) == len(self.codes)
 
+    def _named(self) -> bool:
+        """Whether the names are names, and each class has one where any has."""
+        names = self.class_names
+        return (
+            isinstance(names, list)
+            and all(isinstance(name, str) for name in names)
+            and (not names or not self.articles or int(self.classes.max()) < len(names))
+        )
+
 
 def make_windows(
-    raw: Path, folder: Path, vocabulary: Vocabulary, params: WindowsParams, *, valid_fraction: float, seed: int
+    raw: Path,
+    folder: Path,
+    vocabulary: Vocabulary,
+    params: WindowsParams,
+    *,
+    valid_fraction: float,
+    seed: int,
+    class_names: Sequence[str] = (),
 ) -> dict[str, int]:
     """Encode train.csv and test.csv of `raw` into `folder`/{train,valid,test}; memory use does not grow with them.
 
@@ -129,7 +161,8 @@ def make_windows(
         "valid": (article for article, out in zip(read_articles(train), held_out, strict=True) if out),
         "test": read_articles(test),
     }.items():
-        counts = write_windows(folder / name, articles, vocabulary, params, np.min_scalar_type(max(bound, 2**16)))
+        positions = np.min_scalar_type(max(bound, 2**16))
+        counts = write_windows(folder / name, articles, vocabulary, params, positions, class_names)
         metrics |= {f"{name}_{unit}": count for unit, count in counts.items()}
     if not metrics["train_windows"]:
         raise InputError(
@@ -140,7 +173,12 @@ def make_windows(
 
 
 def write_windows(
-    folder: Path, articles: Iterable[Article], vocabulary: Vocabulary, params: WindowsParams, positions: np.dtype[Any]
+    folder: Path,
+    articles: Iterable[Article],
+    vocabulary: Vocabulary,
+    params: WindowsParams,
+    positions: np.dtype[Any],
+    class_names: Sequence[str] = (),
 ) -> dict[str, int]:
     """Write one split, a chunk of articles at a time; `positions` is a type that holds every offset."""
     labels: list[int] = []
@@ -174,7 +212,8 @@ def write_windows(
                 starts.append(chunk)
         count["windows"] = starts.size
     about = {"length": params.length, "stride": params.stride, "scope": params.scope, **count}
-    write_json(folder / "windows.json", {"format": FORMAT, "version": VERSION, **about})
+    named = {"class_names": list(class_names)}
+    write_json(folder / "windows.json", {"format": FORMAT, "version": VERSION, **about, **named})
     return count
 
 

@@ -56,7 +56,8 @@ def vocabulary_target(folder: Path, encoded: Encoded) -> Target:
 
 
 def model_target(folder: Path, encoded: Encoded) -> Target:
-    save_model(folder, small_model(len(encoded.vocabulary), hidden_size=512), encoded.vocabulary, "key")
+    model = small_model(len(encoded.vocabulary), hidden_size=512, classes=4)
+    save_model(folder, model, encoded.vocabulary, "key", encoded.train.topics)
     weights, about = folder / "model.safetensors", folder / "model.json"
 
     def forge(chance: Chance) -> None:
@@ -128,7 +129,7 @@ def use_vocabulary(vocabulary: Vocabulary) -> None:
 def use_model(folder: Path) -> None:
     saved = load_model(folder)
     ids = torch.tensor([[0], [len(saved.vocabulary) - 1]])
-    saved.model(ids)
+    saved.model(ids, classes=torch.tensor([len(saved.topics)]))
     use_vocabulary(saved.vocabulary)
 
 

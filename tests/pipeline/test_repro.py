@@ -25,6 +25,7 @@ DOWNSTREAM = {
 }
 VARIANTS: dict[str, dict[str, object]] = {
     "RNN": {"model.cell": "RNN"},
+    "told the class": {"model.conditioning": "class"},
     "GRU of two layers with dropout": {"model.cell": "GRU", "model.layers": 2, "model.dropout": 0.3},
     "the tutorial's windows, rare characters unknown": {
         "vocab.min_count": 5,
