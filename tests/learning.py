@@ -65,6 +65,16 @@ def save_small_model(folder: Path, windows: Path) -> Path:
     return folder
 
 
+def save_conditioned_model(folder: Path, windows: Path) -> Path:
+    """The same of a model that is told of classes, whose effects are drawn at random."""
+    encoded = encode_sample(windows)
+    model = small_model(len(encoded.vocabulary), classes=len(AG_NEWS_CLASSES))
+    torch.nn.init.normal_(model.initial)
+    torch.nn.init.normal_(model.rnn.weight_ih_l0[:, len(encoded.vocabulary) :])
+    save_model(folder, model, encoded.vocabulary, "t" * 64, encoded.train.topics)
+    return folder
+
+
 def small_training(encoded: Encoded, model: dict[str, Any] | None = None, **changes: Any) -> Training:
     network = small_model(len(encoded.vocabulary), **(model or {}))
     return Training(network, encoded.train, encoded.valid, train_params(**changes), Group())

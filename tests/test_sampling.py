@@ -184,3 +184,14 @@ def test_a_value_out_of_range_is_named_with_what_is_allowed(wrong: dict[str, Any
     with pytest.raises(InputError) as raised:
         Sampling(**wrong)
     assert str(raised.value).startswith(f"{name.replace('_', '-')} = {value}: must be ")
+
+
+def test_each_text_is_written_under_its_class(vocabulary: Vocabulary) -> None:
+    model = small_model(len(vocabulary), classes=2)
+    torch.nn.init.normal_(model.initial, std=3.0)
+    how = Sampling(length=30)
+    together = sample(model, vocabulary, [""] * 3, how, classes=[0, 1, 2])
+    for index in range(3):
+        assert sample(model, vocabulary, [""], how, first=index, classes=[index]) == together[index : index + 1]
+    assert sample(model, vocabulary, [""], how, first=2) == together[2:]
+    assert sample(model, vocabulary, [""], how, first=1) != together[1:2]

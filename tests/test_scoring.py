@@ -35,6 +35,17 @@ def texts(encoded: Encoded) -> list[Codes]:
     return [*articles, np.concatenate([eos, *(text[1:] for text in articles[:6])]), np.tile(eos, 2), articles[0][:2]]
 
 
+def test_each_text_is_read_under_its_class(encoded: Encoded, texts: list[Codes]) -> None:
+    model = small_model(len(encoded.vocabulary), classes=2)
+    torch.nn.init.normal_(model.initial)
+    together = surprisals(model, texts, CPU, classes=itertools.cycle([0, 1, 2]))
+    for index, found in enumerate(itertools.islice(together, 6)):
+        (alone,) = surprisals(model, texts[index : index + 1], CPU, classes=[index % 3])
+        assert found.bits == pytest.approx(alone.bits, rel=1e-5)
+    under_none, untold = (list(surprisals(model, texts[:3], CPU, classes=told)) for told in ([2] * 3, None))
+    assert all(np.array_equal(a.bits, b.bits) for a, b in zip(under_none, untold, strict=True))
+
+
 def bits_symbol_by_symbol(model: CharModel, symbols: list[int]) -> list[float]:
     """The surprisal of a text in float64, one step at a time."""
     state: State | None = None

@@ -70,6 +70,15 @@ class SavedModel(NamedTuple):
     digest: str  # SHA-256 of model.safetensors
     topics: Sequence[Topic] = ()  # the classes of a conditioned model
 
+    def class_named(self, name: str) -> int:
+        """The class of that name; raises InputError where the model was told of none."""
+        names = [topic.name for topic in self.topics]
+        if not names:
+            raise InputError(f"class {name!r}: the model knows no classes; train one with model.conditioning: class")
+        if name not in names:
+            raise InputError(f"class {name!r}: must be one of {', '.join(names)}")
+        return names.index(name)
+
 
 def load_model(folder: Path, device: torch.device | str = "cpu") -> SavedModel:
     """The model that `save_model` wrote; raises InputError where the folder does not hold one."""

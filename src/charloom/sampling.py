@@ -47,28 +47,42 @@ class Sampling:
 
 
 def sample(
-    model: CharModel, vocabulary: Vocabulary, prompts: Sequence[str], how: Sampling, first: int = 0
+    model: CharModel,
+    vocabulary: Vocabulary,
+    prompts: Sequence[str],
+    how: Sampling,
+    first: int = 0,
+    classes: Sequence[int] | None = None,
 ) -> list[str]:
-    """Draw a text for each prompt: what follows the prompt, after `<eos>`, from the zero state.
+    """Draw a text for each prompt: what follows the prompt, after `<eos>`, from the state that text begins in.
 
-    An `<eos>` is a newline, `<unk>` is never drawn. On one machine and thread count, text i depends on the model, its
-    prompt, `how` and first + i alone: drawn one by one or together, the texts are the same.
+    An `<eos>` is a newline, `<unk>` is never drawn. A conditioned model writes text i under `classes[i]`, or under no
+    class. On one machine and thread count, text i depends on the model, its prompt and class, `how` and first + i
+    alone: drawn one by one or together, the texts are the same.
     """
     texts: list[list[str]] = [[] for _ in prompts]
-    for step in stream(model, vocabulary, prompts, how, first):
+    for step in stream(model, vocabulary, prompts, how, first, classes):
         for index, character in step:
             texts[index].append(character)
     return ["".join(text) for text in texts]
 
 
 def stream(
-    model: CharModel, vocabulary: Vocabulary, prompts: Sequence[str], how: Sampling, first: int = 0
+    model: CharModel,
+    vocabulary: Vocabulary,
+    prompts: Sequence[str],
+    how: Sampling,
+    first: int = 0,
+    classes: Sequence[int] | None = None,
 ) -> Iterator[list[tuple[int, str]]]:
     """Draw what `sample` draws, and give it as it comes: (index, character), then (index, "") at a text's end."""
     numbers = range(first, first + len(prompts))
     for begin in range(first - first % TILE, numbers.stop, TILE):
         tile = {number: prompts[number - first] for number in range(begin, begin + TILE) if number in numbers}
-        for step in _draw_tile(model, vocabulary, tile, how):
+        told = [model.no_class] * TILE
+        for number in tile if classes is not None else ():
+            told[number % TILE] = classes[number - first]
+        for step in _draw_tile(model, vocabulary, tile, how, told):
             yield [(number - first, character) for number, character in step]
 
 
@@ -81,20 +95,29 @@ def sample_at_temperatures(model: CharModel, vocabulary: Vocabulary, params: Eva
     return samples
 
 
+def sample_by_class(model: CharModel, vocabulary: Vocabulary, params: EvaluateParams) -> list[list[str]]:
+    """Samples under each class that a model is told of, at the first temperature, of the same random numbers."""
+    how = Sampling(params.sample_length, params.temperatures[0], seed=params.seed)
+    prompts = [""] * params.samples
+    return [
+        sample(model, vocabulary, prompts, how, classes=[index] * params.samples) for index in range(model.no_class)
+    ]
+
+
 @torch.inference_mode()
 def _draw_tile(
-    model: CharModel, vocabulary: Vocabulary, prompts: Mapping[int, str], how: Sampling
+    model: CharModel, vocabulary: Vocabulary, prompts: Mapping[int, str], how: Sampling, classes: Sequence[int]
 ) -> Iterator[list[tuple[int, str]]]:
-    """The texts of samples whose numbers lie in one tile, by number."""
+    """The texts of samples whose numbers lie in one tile, by number; `classes` are those of its columns."""
     model.eval()
     device = model.head.weight.device
     characters = [vocabulary.decode([symbol]) for symbol in range(vocabulary.unk)]
     given = {number: encode(vocabulary, prompt).tolist() for number, prompt in prompts.items()}
     draws = _draws(how.seed, min(prompts) - min(prompts) % TILE)
-    symbols = [vocabulary.eos] * TILE
+    symbols, told = [vocabulary.eos] * TILE, torch.tensor(classes, device=device)
     state: State | None = None
     for step in count():
-        logits, state = model(torch.tensor([symbols], device=device), state)
+        logits, state = model(torch.tensor([symbols], device=device), state, told)
         busy = [number % TILE for number in given]
         known = logits[0, busy, : vocabulary.unk].cpu().double()  # <unk> is the last id; not all devices have float64
         came: list[tuple[int, str]] = []

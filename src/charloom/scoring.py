@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice, repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -96,23 +97,28 @@ class Surprisal:
 
 
 def score_articles(model: CharModel, split: Windows, device: torch.device) -> Scores:
-    """Score every article of a split whole, from the zero state and its opening `<eos>`, each symbol once."""
+    """Score every article of a split whole, under no class, from its opening `<eos>` on, each symbol once."""
     articles = (split.article(index) for index in range(split.articles))
     nats = [each.bits.sum() * math.log(2) for each in surprisals(model, articles, device)]
     return Scores(np.array(nats), split.lengths - 1)
 
 
-def surprisals(model: CharModel, texts: Iterable[Codes], device: torch.device, top: int = 0) -> Iterator[Surprisal]:
-    """Score texts, each from the zero state; a text is its ids behind an `<eos>`, which is read and not scored.
+def surprisals(
+    model: CharModel, texts: Iterable[Codes], device: torch.device, top: int = 0, classes: Iterable[int] | None = None
+) -> Iterator[Surprisal]:
+    """Score texts, each from its beginning; a text is its ids behind an `<eos>`, which is read and not scored.
 
-    Gives them in the texts' order, with the `top` likeliest symbols at each place. Memory does not grow with the
-    number of texts.
+    Gives them in the texts' order, with the `top` likeliest symbols at each place. A conditioned model reads each under
+    the next of `classes`, or all under no class. Memory does not grow with the number of texts.
     """
+    told = repeat(model.no_class) if classes is None else iter(classes)
     for held in chunked(texts):
+        of_held = list(islice(told, len(held)))
         found: dict[int, Surprisal] = {}
         for batch in batches_by_length([len(text) for text in held]):
             symbols = _padded([held[index] for index in batch]).to(device)
-            scored, _ = _read(model, symbols, None, top)
+            under = torch.tensor([of_held[index] for index in batch], device=device)
+            scored, _ = _read(model, symbols, None, top, under)
             found |= {index: scored.of(column, len(held[index]) - 1) for column, index in enumerate(batch)}
         yield from (found[index] for index in range(len(held)))
 
@@ -159,7 +165,9 @@ class _Batch(NamedTuple):
 
 
 @torch.inference_mode()
-def _read(model: CharModel, symbols: Tensor, state: State | None, top: int) -> tuple[_Batch, State | None]:
+def _read(
+    model: CharModel, symbols: Tensor, state: State | None, top: int, classes: Tensor | None = None
+) -> tuple[_Batch, State | None]:
     """What symbols (time + 1, texts) cost behind the first row, and the state after all but the last."""
     training = model.training
     model.eval()
@@ -169,7 +177,7 @@ def _read(model: CharModel, symbols: Tensor, state: State | None, top: int) -> t
     expected = torch.empty((*targets.shape, top), dtype=torch.int64, device=symbols.device)
     for begin in range(0, len(targets), CHUNK_STEPS):
         chunk = slice(begin, begin + CHUNK_STEPS)
-        logits, state = model(inputs[chunk], state)
+        logits, state = model(inputs[chunk], state, classes)
         log_probabilities = torch.log_softmax(logits.float(), -1)
         log_p[chunk] = log_probabilities.gather(-1, targets[chunk, :, None])[..., 0]
         if top:

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import IO
 
+import numpy as np
+
 from charloom.errors import InputError
 from charloom.vocab import Codes, Vocabulary, code_points
 
@@ -20,6 +22,11 @@ def encode(vocabulary: Vocabulary, text: str) -> Codes:
     if "\n" not in vocabulary.characters:
         ids[code_points(text) == ord("\n")] = vocabulary.eos
     return ids
+
+
+def framed(vocabulary: Vocabulary, text: str) -> Codes:
+    """The ids of a text as it is scored: between two `<eos>`, a newline inside as any character."""
+    return np.pad(vocabulary.encode(text), 1, constant_values=vocabulary.eos)
 
 
 def unknown(vocabulary: Vocabulary, text: str) -> Counter[str]:

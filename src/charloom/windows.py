@@ -94,7 +94,9 @@ class Windows:
 
     @property
     def topics(self) -> list[Topic]:
-        """Its classes that have a name."""
+        """Its classes; raises InputError where two have the same name."""
+        if len(set(self.class_names)) < len(self.class_names):
+            raise InputError(f"two classes have the same name: {', '.join(sorted(self.class_names))}; mend classes.txt")
         counts = np.bincount(self.classes, minlength=len(self.class_names))
         return [Topic(name=name, articles=int(count)) for name, count in zip(self.class_names, counts, strict=True)]
 

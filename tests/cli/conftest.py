@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from charloom.cli import main
-from tests.learning import save_small_model
+from tests.learning import save_conditioned_model, save_small_model
 
 
 class Ended(NamedTuple):
@@ -26,6 +26,12 @@ Charloom = Callable[..., Ended]
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained model with the embedded sample's vocabulary."""
     return save_small_model(tmp_path_factory.mktemp("model"), tmp_path_factory.mktemp("windows"))
+
+
+@pytest.fixture(scope="session")
+def conditioned_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that is told of AG_NEWS' classes."""
+    return save_conditioned_model(tmp_path_factory.mktemp("model"), tmp_path_factory.mktemp("windows"))
 
 
 @pytest.fixture

@@ -126,3 +126,22 @@ def test_a_pipe_closed_early_is_no_traceback(model_folder: Path) -> None:
         assert process.stderr
         assert process.stderr.read() == b""
     assert process.returncode == 1
+
+
+def test_a_class_is_asked_for_by_name(charloom: Charloom, conditioned_folder: Path) -> None:
+    def texts(*arguments: object) -> list[str]:
+        lines = charloom("sample", "--json", "--length", 40, *arguments, model=conditioned_folder).out.splitlines()
+        return [json.loads(line)["text"] for line in lines]
+
+    assert texts("--class", "Sports", "-n", 2) == texts("--class", "Sports", "-n", 2)
+    assert texts("--class", "Sports", "-n", 2)[1:] == texts("--class", "Sports", "--first", 1)
+    assert len({*texts("--class", "Sports"), *texts("--class", "World"), *texts()}) == 3
+
+
+def test_a_class_that_the_model_lacks_is_an_error_that_says_which_there_are(
+    charloom: Charloom, conditioned_folder: Path
+) -> None:
+    ended = charloom("sample", "--class", "sport", model=conditioned_folder)
+    assert (ended.code, ended.out) == (2, "")
+    assert "class 'sport': must be one of World, Sports, Business, Sci/Tech" in ended.err
+    assert "the model knows no classes" in charloom("sample", "--class", "Sports").err

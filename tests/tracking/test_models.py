@@ -20,9 +20,9 @@ import pytest
 
 from charloom.checkpoint import load_model
 from charloom.sampling import Sampling, sample
-from charloom.tracking.models import log_model
+from charloom.tracking.models import log_model, save
 from charloom.tracking.store import Store
-from tests.learning import save_small_model
+from tests.learning import save_conditioned_model, save_small_model
 from tests.tracking.tracked import PARAMS, Tracked
 
 if TYPE_CHECKING:
@@ -141,7 +141,8 @@ def test_the_signature_says_prompts_in_texts_out_and_samplings_parameters(files:
     from mlflow.models import Model
 
     about = Model.load(str(files))
-    assert about.signature.inputs.input_names() == ["prompt"]
+    assert about.signature.inputs.input_names() == ["prompt", "class"]
+    assert about.signature.inputs.required_input_names() == ["prompt"]
     assert about.signature.outputs.input_names() == ["text"]
     stated = {spec.name: spec.default for spec in about.signature.params.params}
     assert stated == {field.name: field.default for field in fields(Sampling)}
@@ -149,6 +150,21 @@ def test_the_signature_says_prompts_in_texts_out_and_samplings_parameters(files:
     assert isinstance(example, pandas.DataFrame)
     assert list(example) == ["prompt"]
     assert set(params) <= set(stated)
+
+
+def test_a_conditioned_model_is_asked_for_a_class_by_name(tmp_path: Path) -> None:
+    from mlflow import MlflowException, pyfunc
+    from mlflow.models import Model
+
+    folder = save_conditioned_model(tmp_path / "conditioned", tmp_path / "windows")
+    save(tmp_path / "logged", folder, Model())
+    logged, saved = pyfunc.load_model(str(tmp_path / "logged")), load_model(folder)
+    prompts, names = ["Oil ", "Oil ", "Oil "], ["World", "Sports", None]
+    expected = sample(saved.model, saved.vocabulary, prompts, Sampling(length=30), classes=[0, 1, 4])
+    asked = pandas.DataFrame({"prompt": prompts, "class": names})
+    assert logged.predict(asked, params={"length": 30})["text"].tolist() == expected
+    with pytest.raises(MlflowException, match="class 'Weather': must be one of World, Sports, Business, Sci/Tech"):
+        logged.predict(pandas.DataFrame({"prompt": ["Oil "], "class": ["Weather"]}))
 
 
 def test_a_model_is_logged_once(logged: tuple[Store, str], model_folder: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 
@@ -37,6 +37,7 @@ Events = Iterator[tuple[int, str]]  # (text, character), and (text, "") where it
 @click.option(
     "--first", type=click.IntRange(0), default=0, show_default=True, help="Number of the first text; --seed 1 has many."
 )
+@click.option("--class", "topic", help="Write articles of this class: for a model with model.conditioning: class.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line and text, its characters as they are.")
 def sample(
     folder: Path,
@@ -50,6 +51,7 @@ def sample(
     until_eos: bool,
     seed: int,
     first: int,
+    topic: str | None,
     as_json: bool,
 ) -> None:
     """Write text with a model, character by character.
@@ -68,9 +70,11 @@ def sample(
     if temperature == 0 and samples > 1:
         warn("greedy texts are all the same: writing one")
         samples = 1
-    events = in_order(stream(saved.model, saved.vocabulary, [prompt] * samples, how, first))
+    classes = None if topic is None else [saved.class_named(topic)] * samples
+    events = in_order(stream(saved.model, saved.vocabulary, [prompt] * samples, how, first, classes))
     if as_json:
-        write_json(events, prompt, seed, first)
+        about = {"seed": seed} if topic is None else {"seed": seed, "class": topic}
+        write_json(events, prompt, about, first)
     else:
         write_text(events, prompt, "" if until_eos else "\n")
 
@@ -99,12 +103,12 @@ def write_text(events: Events, prompt: str, between: str) -> None:
             sys.stdout.flush()
 
 
-def write_json(events: Events, prompt: str, seed: int, first: int) -> None:
-    """A line of JSON a text."""
+def write_json(events: Events, prompt: str, about: Mapping[str, object], first: int) -> None:
+    """A line of JSON a text; `about` is what all have in common."""
     text: list[str] = []
     for index, character in events:
         text.append(character)
         if not character:
-            stated = {"seed": seed, "number": first + index, "prompt": prompt, "text": "".join(text)}
+            stated = {**about, "number": first + index, "prompt": prompt, "text": "".join(text)}
             print(json.dumps(stated, ensure_ascii=False))
             text.clear()

@@ -13,18 +13,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 import click
 import numpy as np
 
+from charloom.cli.files import BEGINNING, layout_of, read_texts, text_file
 from charloom.cli.model import model_options, open_model, warn
-from charloom.corpus import read_articles
 from charloom.errors import InputError
 from charloom.terminal import harmless
-from charloom.texts import cut_lines, encode, name_unknown, read_pieces, without_last_newline
+from charloom.texts import encode, framed, name_unknown, read_pieces, without_last_newline
 from charloom.vocab import EOS, Codes, Vocabulary
 
 if TYPE_CHECKING:
     from charloom.checkpoint import SavedModel
     from charloom.scoring import Cost, Surprisal
 
-BEGINNING = 44  # characters of a text that a row shows
 EACH = f"{'bpc':>8} {'perplexity':>11} {'characters':>11}  text"
 SURPRISAL = "text\tposition\tsymbol\tbits"
 
@@ -40,7 +39,7 @@ class Part(NamedTuple):
 
 @click.command()
 @model_options
-@click.argument("file", metavar="FILE|-", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@text_file
 @click.option(
     "--format",
     "layout",
@@ -64,7 +63,7 @@ def score(folder: Path, device: str, file: str, layout: str | None, each: bool, 
     sums = Sums(saved.vocabulary)
     if (each or surprisal) and not as_json:
         print(EACH if each else SURPRISAL)
-    for part in read_parts(saved, file, layout or ("csv" if file.endswith(".csv") else "lines")):
+    for part in read_parts(saved, file, layout_of(file, layout)):
         if surprisal:
             print_symbols(part, sums, as_json=as_json)
         sums.add(part)
@@ -81,30 +80,22 @@ def score(folder: Path, device: str, file: str, layout: str | None, each: bool, 
 
 def read_parts(saved: SavedModel, file: str, layout: str) -> Iterator[Part]:
     """The texts of a file, scored; in layout whole, the parts of the one text."""
-    if layout == "csv":
-        if file == "-":
-            raise InputError("--format csv reads a file, not the standard input")
-        yield from score_texts(saved, (article.text for article in read_articles(Path(file))))
+    if layout != "whole":
+        yield from score_texts(saved, read_texts(file, layout))
         return
     with click.open_file(file, "rb") as stream:
-        pieces = read_pieces(stream, file)
-        if layout == "whole":
-            yield from score_parts(saved, without_last_newline(pieces))
-        else:
-            yield from score_texts(saved, cut_lines(pieces))
+        yield from score_parts(saved, without_last_newline(read_pieces(stream, file)))
 
 
 def score_texts(saved: SavedModel, texts: Iterator[str]) -> Iterator[Part]:
     """Texts, each scored by itself."""
     from charloom.scoring import surprisals
 
-    def framed(text: str) -> Codes:
-        return np.pad(saved.vocabulary.encode(text), 1, constant_values=saved.vocabulary.eos)
-
     texts, to_score = tee(texts)
-    scored = surprisals(saved.model, map(framed, to_score), saved.model.head.weight.device)
+    encoded = (framed(saved.vocabulary, text) for text in to_score)
+    scored = surprisals(saved.model, encoded, saved.model.head.weight.device)
     for text, found in zip(texts, scored, strict=True):
-        yield Part(text, framed(text)[1:], found, ends=True)
+        yield Part(text, framed(saved.vocabulary, text)[1:], found, ends=True)
 
 
 def score_parts(saved: SavedModel, pieces: Iterator[str]) -> Iterator[Part]:

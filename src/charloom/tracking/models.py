@@ -64,11 +64,10 @@ def save(target: Path, folder: Path, about: Model) -> None:
 
 
 def signature() -> ModelSignature:
-    """A column of prompts in, one of texts out; the parameters are Sampling's, with its defaults."""
+    """A column of prompts in, and the class of each where one is wanted; texts out. The parameters are Sampling's."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
     params = [ParamSpec(field.name, KINDS[str(field.type).split()[0]], field.default) for field in fields(Sampling)]
-    return ModelSignature(
-        Schema([ColSpec("string", "prompt")]), Schema([ColSpec("string", "text")]), ParamSchema(params)
-    )
+    columns = [ColSpec("string", "prompt"), ColSpec("string", "class", required=False)]
+    return ModelSignature(Schema(columns), Schema([ColSpec("string", "text")]), ParamSchema(params))

@@ -29,13 +29,23 @@ class Writer(PythonModel):
     def predict(
         self, context: PythonModelContext, model_input: pandas.DataFrame, params: dict[str, Any] | None = None
     ) -> pandas.DataFrame:
-        """What follows each `prompt`, as `text`; `params` are those of charloom.sampling.Sampling."""
+        """What follows each `prompt`, as `text`, under each `class` where there are some.
+
+        `params` are those of charloom.sampling.Sampling.
+        """
+        prompts = model_input["prompt"].tolist()
         try:
             how = Sampling(**(params or {}))
+            classes = self._classes(model_input["class"]) if "class" in model_input else None
         except InputError as error:
             raise MlflowException.invalid_parameter_value(str(error)) from None
-        prompts = model_input["prompt"].tolist()
-        return pandas.DataFrame({"text": sample(self.saved.model, self.saved.vocabulary, prompts, how)})
+        texts = sample(self.saved.model, self.saved.vocabulary, prompts, how, classes=classes)
+        return pandas.DataFrame({"text": texts})
+
+    def _classes(self, names: pandas.Series) -> list[int]:
+        """The classes of these names; what is null is no class."""
+        no_class = self.saved.model.no_class
+        return [no_class if pandas.isna(name) else self.saved.class_named(name) for name in names]
 
 
 set_model(Writer())

@@ -1,0 +1,68 @@
+"""`charloom classify`: Bayes' rule over the classes that a model is told of."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from charloom.checkpoint import load_model
+from charloom.scoring import surprisals
+from charloom.sources import AG_NEWS_CLASSES, SAMPLE
+from charloom.texts import framed
+from tests.cli.conftest import Charloom
+
+LINES = ["Stocks rose on Monday.", "  Oil fell; no comment was given", "x"]
+TEXT = "\n".join(["", LINES[0], "", *LINES[1:], ""]).encode()
+
+
+def test_probabilities_are_those_of_bayes(charloom: Charloom, conditioned_folder: Path) -> None:
+    ended = charloom("classify", "-", "--json", stdin=TEXT, model=conditioned_folder)
+    rows = [json.loads(line) for line in ended.out.splitlines()]
+    assert [row["beginning"] for row in rows] == LINES
+    saved = load_model(conditioned_folder)
+    total = sum(topic.articles + 1 for topic in saved.topics)
+    for row in rows:
+        joint = []
+        for index, topic in enumerate(saved.topics):
+            text = [framed(saved.vocabulary, row["beginning"])]
+            (found,) = surprisals(saved.model, text, torch.device("cpu"), classes=[index])
+            joint.append((topic.articles + 1) / total * 2.0 ** -float(found.bits.sum()))
+        expected = {name: share / sum(joint) for name, share in zip(AG_NEWS_CLASSES, joint, strict=True)}
+        assert row["probabilities"] == pytest.approx(expected, abs=1e-4)
+        assert row["class"] == max(expected, key=expected.__getitem__)
+
+
+def test_the_table_has_a_column_a_class(charloom: Charloom, conditioned_folder: Path) -> None:
+    heading, *rows = charloom("classify", "-", stdin=TEXT, model=conditioned_folder).out.splitlines()
+    assert heading.split() == [*AG_NEWS_CLASSES, "text"]
+    assert len(rows) == 3
+    for line, row in zip(LINES, rows, strict=True):
+        *shares, beginning = row.split(maxsplit=4)
+        assert sum(map(float, shares)) == pytest.approx(1, abs=1e-3)
+        assert beginning == line.strip()
+
+
+def test_a_csv_file_is_articles(charloom: Charloom, conditioned_folder: Path) -> None:
+    ended = charloom("classify", SAMPLE / "test.csv", "--json", model=conditioned_folder)
+    assert ended.err == ""
+    assert len(ended.out.splitlines()) == len((SAMPLE / "test.csv").read_text(encoding="utf-8").splitlines())
+
+
+def test_unknown_characters_are_named(charloom: Charloom, conditioned_folder: Path) -> None:
+    ended = charloom("classify", "-", stdin="日本".encode(), model=conditioned_folder)
+    assert ended.err == "warning: -: the vocabulary lacks some characters, read as <unk>: '日' (1), '本' (1)\n"
+
+
+def test_what_cannot_be_classified_is_said_in_one_line(charloom: Charloom, conditioned_folder: Path) -> None:
+    for ended, says in (
+        (charloom("classify", "-", stdin=TEXT), "the model knows no classes; train one with model.conditioning: class"),
+        (charloom("classify", "-", stdin=b"\n", model=conditioned_folder), "-: no text to classify"),
+        (charloom("classify", "-", "--format", "csv", model=conditioned_folder), "csv reads a file"),
+    ):
+        assert ended.code == 2
+        assert ended.out == ""
+        assert says in ended.err
+        assert len(ended.err.splitlines()) == 1

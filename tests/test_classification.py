@@ -1,0 +1,66 @@
+"""A conditioned model as a classifier: exact where it can be computed by hand, and right where classes are plain."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charloom.checkpoint import Checkpoints
+from charloom.classification import log_posteriors, log_priors, nats_by_class
+from charloom.corpus import Article
+from charloom.params import WindowsParams
+from charloom.training import run_training
+from charloom.vocab import Vocabulary
+from charloom.windows import Topic, Windows, write_windows
+from tests.learning import Encoded, small_training
+
+CPU = torch.device("cpu")
+TEXTS = {1: "to be or not to be, that is the question", 2: "TO BE OR NOT TO BE, THAT IS THE QUESTION"}
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Encoded:
+    """Two classes, one in small letters and one in capitals: the first character tells."""
+    folder, vocabulary = tmp_path_factory.mktemp("plain"), Vocabulary.build(TEXTS.values())
+    params = WindowsParams(length=20, stride=20, scope="stream")
+    articles = [Article(1 + number % 3 // 2, TEXTS[1 + number % 3 // 2][number % 7 :]) for number in range(60)]
+    write_windows(folder, articles, vocabulary, params, np.dtype(np.uint32), ["small", "capital"])
+    split = Windows.load(folder)
+    return Encoded(vocabulary, split, split, split)
+
+
+@pytest.mark.parametrize("batching", ["lanes", "shuffled"])
+def test_classes_that_are_plain_are_told_apart(plain: Encoded, tmp_path: Path, batching: str) -> None:
+    training = small_training(plain, {"classes": 2}, batching=batching, epochs=8.0, learning_rate=0.02)
+    run_training(training, Checkpoints(tmp_path), [], lambda: False)
+    articles = (plain.test.article(index) for index in range(plain.test.articles))
+    costs = list(nats_by_class(training.model.eval(), articles, CPU))
+    assert [cost.shape for cost in costs] == [(2, length) for length in plain.test.lengths]
+    posteriors = log_posteriors(np.array([cost.sum(1) for cost in costs]), log_priors(plain.train.topics))
+    assert posteriors.argmax(1).tolist() == plain.test.classes.tolist()
+    at_once = log_posteriors(np.array([cost[:, 0] for cost in costs]), log_priors(plain.train.topics))
+    assert at_once.argmax(1).tolist() == plain.test.classes.tolist()
+
+
+def test_priors_are_shares_of_the_articles_with_one_more_of_each() -> None:
+    topics = [Topic(name="a", articles=6), Topic(name="b", articles=0)]
+    assert np.exp(log_priors(topics)).tolist() == pytest.approx([7 / 8, 1 / 8])
+
+
+@given(st.lists(st.floats(0, 5000), min_size=2, max_size=5), st.floats(0.1, 100))
+def test_posteriors_are_probabilities_whatever_texts_cost(nats: list[float], temperature: float) -> None:
+    priors = np.log(np.full(len(nats), 1 / len(nats)))
+    found = np.exp(log_posteriors(np.array([nats]), priors, temperature))
+    assert found.sum() == pytest.approx(1)
+    assert found[0, np.argmin(nats)] == found.max()
+
+
+def test_a_posterior_is_prior_times_likelihood() -> None:
+    found = np.exp(log_posteriors(np.array([[math.log(2), math.log(8)]]), np.log([0.2, 0.8])))
+    assert found[0].tolist() == pytest.approx([0.1 / 0.2, 0.1 / 0.2])
