@@ -29,10 +29,11 @@ def evaluate(params: Params) -> None:
     make_deterministic(params.evaluate.seed)
     saved = load_model(Path("models/charloom"), device)
     history = read_history(Path("plots/history.csv"))
-    test = Windows.load(windows / "test", len(saved.vocabulary))
+    valid, test = (Windows.load(windows / split, len(saved.vocabulary)) for split in ("valid", "test"))
 
     findings = evaluate_model(
         saved,
+        valid,
         test,
         params.evaluate,
         device,
@@ -43,7 +44,7 @@ def evaluate(params: Params) -> None:
     )
     write_json(Path("metrics/evaluate.json"), findings.metrics())
     write_tables(Path("plots"), findings)
-    write_samples(reports / "samples.txt", findings.samples)
+    write_samples(reports / "samples.txt", findings.samples, findings.samples_by_class)
     draw_pictures(reports, findings)
     write_page(reports / "report.html", findings)
 

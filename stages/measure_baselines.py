@@ -1,8 +1,10 @@
-"""Measure what simpler models make of the test split: n-grams and two compressors."""
+"""Measure what simpler models make of the test split: n-grams, two compressors, and classifiers beside a classifier."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from charloom.baselines import measure_baselines
+from charloom.classifiers import measure_classifiers
 from charloom.corpus import read_source
 from charloom.files import write_json
 from charloom.params import Params
@@ -14,15 +16,13 @@ from charloom.windows import Windows
 def baselines(params: Params) -> None:
     windows = Path("data/windows")
     vocabulary = Vocabulary.load(Path("data/vocab.json"))
-    measured = measure_baselines(
-        Windows.load(windows / "train", len(vocabulary)),
-        Windows.load(windows / "test", len(vocabulary)),
-        vocabulary,
-        read_source(Path("data/raw"))["classes"],
-        params.baselines,
-    )
+    train, test = (Windows.load(windows / split, len(vocabulary)) for split in ("train", "test"))
+    names = read_source(Path("data/raw"))["classes"]
+    measured = measure_baselines(train, test, vocabulary, names, params.baselines)
+    if params.model.conditioning == "class":
+        measured = replace(measured, accuracy=measure_classifiers(train, test, vocabulary))
     measured.save(Path("data/baselines.json"))
-    write_json(Path("metrics/baselines.json"), measured.bpc)
+    write_json(Path("metrics/baselines.json"), measured.metrics())
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charloom.checkpoint import Checkpoints
-from charloom.classification import log_posteriors, log_priors, nats_by_class
+from charloom.calibration import fit_temperature
+from charloom.checkpoint import Checkpoints, load_model
+from charloom.classification import classify_split, log_posteriors, log_priors, nats_by_class
 from charloom.corpus import Article
 from charloom.params import WindowsParams
+from charloom.sources import AG_NEWS_CLASSES
 from charloom.training import run_training
-from charloom.vocab import Vocabulary
+from charloom.vocab import Codes, Vocabulary
 from charloom.windows import Topic, Windows, write_windows
-from tests.learning import Encoded, small_training
+from tests.learning import Encoded, save_conditioned_model, small_training
 
 CPU = torch.device("cpu")
 TEXTS = {1: "to be or not to be, that is the question", 2: "TO BE OR NOT TO BE, THAT IS THE QUESTION"}
@@ -39,8 +42,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Encoded:
 def test_classes_that_are_plain_are_told_apart(plain: Encoded, tmp_path: Path, batching: str) -> None:
     training = small_training(plain, {"classes": 2}, batching=batching, epochs=8.0, learning_rate=0.02)
     run_training(training, Checkpoints(tmp_path), [], lambda: False)
-    articles = (plain.test.article(index) for index in range(plain.test.articles))
-    costs = list(nats_by_class(training.model.eval(), articles, CPU))
+    costs = list(nats_by_class(training.model.eval(), articles_of(plain.test), CPU))
     assert [cost.shape for cost in costs] == [(2, length) for length in plain.test.lengths]
     posteriors = log_posteriors(np.array([cost.sum(1) for cost in costs]), log_priors(plain.train.topics))
     assert posteriors.argmax(1).tolist() == plain.test.classes.tolist()
@@ -48,15 +50,44 @@ def test_classes_that_are_plain_are_told_apart(plain: Encoded, tmp_path: Path, b
     assert at_once.argmax(1).tolist() == plain.test.classes.tolist()
 
 
+def test_a_classification_is_what_its_costs_say(tmp_path: Path) -> None:
+    saved = load_model(save_conditioned_model(tmp_path / "model", tmp_path / "windows"))
+    valid, test = (Windows.load(tmp_path / "windows" / split) for split in ("valid", "test"))
+    found = classify_split(saved, valid, test, CPU)
+    priors = log_priors(saved.topics)
+    costs = [list(nats_by_class(saved.model, articles_of(split), CPU)) for split in (valid, test)]
+    whole = np.array([cost.sum(1) for cost in costs[1]])
+    posteriors = np.exp(priors - whole) / np.exp(priors - whole).sum(1, keepdims=True)
+    assert found.names == list(AG_NEWS_CLASSES)
+    assert found.predicted.tolist() == posteriors.argmax(1).tolist()
+    assert found.accuracy == (posteriors.argmax(1) == test.classes).mean()
+    assert list(found.accuracy_after) == ["10", "20", "40", "80", "160", "all"]
+    early = np.array([cost[:, :20].sum(1) for cost in costs[1]])
+    assert found.accuracy_after["20"] == ((priors - early).argmax(1) == test.classes).mean()
+    assert found.confusion.sum(1).tolist() == np.bincount(test.classes).tolist()
+    assert found.confusion.trace() == round(found.accuracy * test.articles)
+    of_actual = whole[np.arange(test.articles), test.classes]
+    assert found.bpc_true_class == pytest.approx(of_actual.sum() / math.log(2) / test.characters)
+    mixed = -np.log((np.exp(priors - whole + whole.min(1, keepdims=True))).sum(1)) + whole.min(1)
+    assert found.bpc_mixed == pytest.approx(mixed.sum() / math.log(2) / test.characters)
+    scores = priors - np.array([cost.sum(1) for cost in costs[0]])
+    assert found.temperature == pytest.approx(fit_temperature(scores, valid.classes))
+    assert found.calibrated_log_loss < found.log_loss
+
+
+def articles_of(split: Windows) -> Iterator[Codes]:
+    return (split.article(index) for index in range(split.articles))
+
+
 def test_priors_are_shares_of_the_articles_with_one_more_of_each() -> None:
     topics = [Topic(name="a", articles=6), Topic(name="b", articles=0)]
     assert np.exp(log_priors(topics)).tolist() == pytest.approx([7 / 8, 1 / 8])
 
 
-@given(st.lists(st.floats(0, 5000), min_size=2, max_size=5), st.floats(0.1, 100))
-def test_posteriors_are_probabilities_whatever_texts_cost(nats: list[float], temperature: float) -> None:
+@given(st.lists(st.floats(0, 5000), min_size=2, max_size=5))
+def test_posteriors_are_probabilities_whatever_texts_cost(nats: list[float]) -> None:
     priors = np.log(np.full(len(nats), 1 / len(nats)))
-    found = np.exp(log_posteriors(np.array([nats]), priors, temperature))
+    found = np.exp(log_posteriors(np.array([nats]), priors))
     assert found.sum() == pytest.approx(1)
     assert found[0, np.argmin(nats)] == found.max()
 

@@ -38,6 +38,7 @@ def evaluated(saved: SavedModel, encoded: Encoded, **changes: object) -> Finding
     params = PARAMS.evaluate.model_dump() | {"samples": 2, "sample_length": 20, "temperatures": [1.0]} | changes
     return evaluate_model(
         saved,
+        encoded.valid,
         encoded.test,
         EvaluateParams(**params),
         CPU,

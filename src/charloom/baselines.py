@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import lzma
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyppmd
@@ -30,17 +31,27 @@ class Baselines:
     bpc: dict[str, float]
     ngram: str  # the name of the longest n-gram
     breakdown: Breakdown
+    accuracy: dict[str, float] = field(default_factory=dict)  # of classifiers, where the model is one
 
     def save(self, path: Path) -> None:
         """Write baselines.json."""
-        value = {"bpc": self.bpc, "ngram": self.ngram, "breakdown": self.breakdown._asdict()}
+        value = {
+            "bpc": self.bpc,
+            "ngram": self.ngram,
+            "breakdown": self.breakdown._asdict(),
+            "accuracy": self.accuracy,
+        }
         write_json(path, {"format": FORMAT, "version": VERSION, **value})
 
     @classmethod
     def load(cls, path: Path) -> Baselines:
         """Read what `save` wrote; raises InputError where it is missing or of another version."""
         value = read_json(path, kind=FORMAT, version=VERSION)
-        return cls(value["bpc"], value["ngram"], Breakdown.from_json(value["breakdown"]))
+        return cls(value["bpc"], value["ngram"], Breakdown.from_json(value["breakdown"]), value["accuracy"])
+
+    def metrics(self) -> dict[str, Any]:
+        """The numbers of metrics/baselines.json."""
+        return self.bpc | ({"accuracy": self.accuracy} if self.accuracy else {})
 
 
 def measure_baselines(

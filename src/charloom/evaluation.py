@@ -15,10 +15,11 @@ import torch
 from charloom.baselines import Baselines
 from charloom.breakdown import Breakdown, article_bits, break_down
 from charloom.checkpoint import SavedModel
+from charloom.classification import Classification, classify_split
 from charloom.errors import InputError
 from charloom.history import Record
 from charloom.params import EvaluateParams
-from charloom.sampling import sample_at_temperatures
+from charloom.sampling import sample_at_temperatures, sample_by_class
 from charloom.scoring import Scores, Surprisal, surprisals
 from charloom.vocab import Codes, Vocabulary
 from charloom.windows import Windows
@@ -54,7 +55,9 @@ class Findings:
     unknown: int
     breakdown: Breakdown
     samples: Mapping[float, Sequence[str]]
+    samples_by_class: Mapping[str, Sequence[str]]  # of a conditioned model
     readings: Sequence[Reading]
+    classification: Classification | None  # of a conditioned model
 
     @property
     def model(self) -> str:
@@ -63,14 +66,23 @@ class Findings:
         layers = f"{model['layers']} layer" + "s" * (model["layers"] > 1)
         return f"{model['cell']}, {layers} of {model['hidden_size']} units"
 
+    @property
+    def accuracies(self) -> dict[str, float]:
+        """The accuracy of all that told the classes of the test split apart, by name."""
+        if self.classification is None:
+            return {}
+        return {"this model": self.classification.accuracy, **self.baselines.accuracy}
+
     def metrics(self) -> dict[str, Any]:
         """The numbers of metrics/evaluate.json."""
         classes = {part.name: part.bits for part in self.breakdown.by_class}
-        return self.scores.summary() | {"unknown_characters": self.unknown, "bpc_by_class": classes}
+        told = self.classification.summary() if self.classification else {}
+        return self.scores.summary() | {"unknown_characters": self.unknown, "bpc_by_class": classes} | told
 
 
 def evaluate_model(
     saved: SavedModel,
+    valid: Windows,
     test: Windows,
     params: EvaluateParams,
     device: torch.device,
@@ -80,7 +92,7 @@ def evaluate_model(
     history: Sequence[Record],
     baselines: Baselines,
 ) -> Findings:
-    """Score the test split, let the model write, and read some of the articles closely.
+    """Score the test split, let the model write, read some of the articles closely, and tell classes apart.
 
     `source` is what source.json says, `stated` the parameters to show. Raises InputError where a prediction is not
     finite.
@@ -103,7 +115,9 @@ def evaluate_model(
         unknown=test.unknown,
         breakdown=break_down(test, bits, source["classes"], saved.vocabulary),
         samples=sample_at_temperatures(saved.model, saved.vocabulary, params),
+        samples_by_class=sample_by_class(saved.model, saved.vocabulary, params, [topic.name for topic in saved.topics]),
         readings=read_closely(saved, test, costs, source["classes"], params.articles, device),
+        classification=classify_split(saved, valid, test, device) if saved.topics else None,
     )
 
 

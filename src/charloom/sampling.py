@@ -95,13 +95,16 @@ def sample_at_temperatures(model: CharModel, vocabulary: Vocabulary, params: Eva
     return samples
 
 
-def sample_by_class(model: CharModel, vocabulary: Vocabulary, params: EvaluateParams) -> list[list[str]]:
-    """Samples under each class that a model is told of, at the first temperature, of the same random numbers."""
+def sample_by_class(
+    model: CharModel, vocabulary: Vocabulary, params: EvaluateParams, names: Sequence[str]
+) -> dict[str, list[str]]:
+    """Samples under each class of these names, at the first temperature, all of the same random numbers."""
     how = Sampling(params.sample_length, params.temperatures[0], seed=params.seed)
     prompts = [""] * params.samples
-    return [
-        sample(model, vocabulary, prompts, how, classes=[index] * params.samples) for index in range(model.no_class)
-    ]
+    return {
+        name: sample(model, vocabulary, prompts, how, classes=[index] * params.samples)
+        for index, name in enumerate(names)
+    }
 
 
 @torch.inference_mode()

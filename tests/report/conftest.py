@@ -10,6 +10,7 @@ import torch
 
 from charloom.baselines import measure_baselines
 from charloom.checkpoint import SavedModel
+from charloom.classification import Classification
 from charloom.corpus import Article
 from charloom.evaluation import Findings, evaluate_model
 from charloom.history import Record
@@ -48,6 +49,7 @@ def findings(tmp_path_factory: pytest.TempPathFactory, params: Params) -> Findin
     saved = SavedModel(small_model(len(vocabulary)).eval(), vocabulary, "t" * 64, "d" * 64)
     found = evaluate_model(
         saved,
+        train,
         test,
         params.evaluate,
         torch.device("cpu"),
@@ -57,6 +59,28 @@ def findings(tmp_path_factory: pytest.TempPathFactory, params: Params) -> Findin
         baselines=measure_baselines(train, test, vocabulary, CLASSES, BaselinesParams(ngram_order=4, ppmd_order=4)),
     )
     return replace(found, samples={**found.samples, 0.6: HOSTILE[:3], 0.7: HOSTILE[3:]})
+
+
+@pytest.fixture(scope="session")
+def told_findings(findings: Findings) -> Findings:
+    """The same of a model that tells classes apart, hostile names among them."""
+    actual = np.arange(40) % len(CLASSES)
+    told = Classification(
+        names=CLASSES,
+        actual=actual,
+        predicted=np.where(np.arange(40) < 10, 0, actual),
+        accuracy_after={"10": 0.5, "20": 0.6, "40": 0.7, "80": 0.75, "160": 0.8, "all": 0.875},
+        log_loss=1.25,
+        calibration_error=0.125,
+        temperature=4.5,
+        calibrated_log_loss=0.75,
+        calibrated_error=0.03125,
+        bpc_true_class=1.75,
+        bpc_mixed=1.8125,
+    )
+    baselines = replace(findings.baselines, accuracy={"naive Bayes": 0.8125, "regression": 0.9, "words": 0.6})
+    samples = dict.fromkeys(CLASSES, HOSTILE[:2])
+    return replace(findings, classification=told, baselines=baselines, samples_by_class=samples)
 
 
 def history(records: int) -> list[Record]:

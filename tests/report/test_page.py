@@ -104,5 +104,20 @@ def test_a_history_of_one_record_and_one_of_many_are_drawn(findings: Findings, t
     assert len(written(tmp_path, replace(findings, history=many)).html) < 300_000
 
 
+def test_a_classifier_has_a_section_and_its_samples_stand_by_class(
+    page: Page, told_findings: Findings, tmp_path: Path
+) -> None:
+    told = written(tmp_path, told_findings)
+    for words in ("Which class it is", "1.250 nats", "0.750 with one temperature of", "4.50", "12.5 %", "3.1 %"):
+        assert words in told.text
+        assert words not in page.text
+    for name, accuracy in told_findings.baselines.accuracy.items():
+        assert name in told.text
+        assert f"{accuracy:.3f}" in told.text
+    assert told.html.count('class="columns"') == 2
+    assert "b" not in told.elements
+    assert r"\x1b[31mred" in told.text
+
+
 def test_without_articles_there_is_no_section_for_them(findings: Findings, tmp_path: Path) -> None:
     assert "What surprises it" not in written(tmp_path, replace(findings, readings=[])).text

@@ -48,7 +48,7 @@ def test_the_picture_names_no_program_and_no_time(tmp_path: Path) -> None:
         assert set(image.info) == {"dpi"}
 
 
-NAMES = ("history", "baselines", "by_class", "by_position", "by_kind")
+NAMES = ("history", "baselines", "by_class", "by_position", "by_kind", "accuracy", "confusion")
 
 
 def test_every_chart_is_a_picture(tmp_path: Path, findings: Findings) -> None:
@@ -58,6 +58,17 @@ def test_every_chart_is_a_picture(tmp_path: Path, findings: Findings) -> None:
         with Image.open(path) as image:
             assert image.size == (960, 540)
             assert len(image.convert("RGB").getcolors(1 << 20) or []) > 20
+
+
+def test_a_classifier_has_its_own_and_they_show_what_it_tells_apart(
+    tmp_path: Path, findings: Findings, told_findings: Findings
+) -> None:
+    for name, found in (("told", told_findings), ("untold", findings)):
+        draw_pictures(tmp_path / name, found)
+    for name in ("accuracy.png", "confusion.png"):
+        told, untold = ((tmp_path / folder / name).read_bytes() for folder in ("told", "untold"))
+        assert told != untold
+    assert (tmp_path / "told/history.png").read_bytes() == (tmp_path / "untold/history.png").read_bytes()
 
 
 def test_a_name_is_not_taken_for_a_formula(tmp_path: Path) -> None:

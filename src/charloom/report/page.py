@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ def write_page(path: Path, findings: Findings) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.filters |= {"harmless": harmless, "heading": heading, "data": _data}
+    templates.filters |= {"harmless": harmless, "data": _data}
     script = (Path(__file__).parent / "templates" / "script.js").read_text(encoding="utf-8")
     page = templates.get_template("page.html").render(
         findings=findings,
@@ -43,7 +43,11 @@ def write_page(path: Path, findings: Findings) -> None:
         positions=position_chart(findings),
         classes=part_bars(findings.breakdown.by_class, findings.baselines.breakdown.by_class),
         kinds=part_bars(findings.breakdown.by_kind, findings.baselines.breakdown.by_kind),
-        columns={temperature: _shown(texts) for temperature, texts in findings.samples.items()},
+        columns={heading(temperature): _shown(texts) for temperature, texts in findings.samples.items()},
+        by_class={name: _shown(texts) for name, texts in findings.samples_by_class.items()},
+        told=findings.classification,
+        accuracies=accuracy_bars(findings.accuracies),
+        as_read=[Bar(read, value, 100 * value, ours=read == "all") for read, value in accuracy_after(findings).items()],
         readings=[(reading, cells(reading, findings.vocabulary)) for reading in findings.readings],
         symbols=[*map(visible, findings.vocabulary.characters), EOS, UNK],
         heat=HEAT,
@@ -61,6 +65,19 @@ def baseline_bars(findings: Findings) -> list[Bar]:
         Bar(name, value, 100 * value / longest, note=_note(name), ours=name == "this model")
         for name, value in sorted(bpc.items(), key=lambda item: item[1])
     ]
+
+
+def accuracy_bars(accuracies: Mapping[str, float]) -> list[Bar]:
+    """Everything that told classes apart, the best first."""
+    return [
+        Bar(name, value, 100 * value, ours=name == "this model")
+        for name, value in sorted(accuracies.items(), key=lambda item: -item[1])
+    ]
+
+
+def accuracy_after(findings: Findings) -> Mapping[str, float]:
+    """The accuracy by the characters read, of a model that tells classes apart."""
+    return findings.classification.accuracy_after if findings.classification else {}
 
 
 def _note(name: str) -> str:

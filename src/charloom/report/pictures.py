@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from charloom.breakdown import Part
+from charloom.classification import Classification
 from charloom.evaluation import Findings
 from charloom.history import Record
 from charloom.report.canvas import OTHER, OURS, OURS_PALE, TEST, drawing, dress
@@ -16,9 +19,11 @@ from charloom.terminal import harmless
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+UNCONDITIONED = "This model is not told of classes (model.conditioning: none)."
+
 
 def draw_pictures(folder: Path, findings: Findings) -> None:
-    """Draw history.png, baselines.png, by_class.png, by_position.png and by_kind.png."""
+    """Draw history.png, baselines.png, by_class.png, by_position.png, by_kind.png, accuracy.png and confusion.png."""
     score, baselines = findings.scores.bits_per_character, findings.baselines
     ours, ngram = findings.breakdown, baselines.breakdown
     draw_history(folder / "history.png", findings.history, score)
@@ -26,6 +31,8 @@ def draw_pictures(folder: Path, findings: Findings) -> None:
     draw_positions(folder / "by_position.png", ours.by_position, ngram.by_position, baselines.ngram)
     draw_parts(folder / "by_class.png", "Bits per character by class", ours.by_class, ngram.by_class, baselines.ngram)
     draw_parts(folder / "by_kind.png", "Bits by kind of symbol", ours.by_kind, ngram.by_kind, baselines.ngram)
+    draw_accuracy(folder / "accuracy.png", findings.classification, baselines.accuracy)
+    draw_confusion(folder / "confusion.png", findings.classification)
 
 
 def draw_history(path: Path, history: Sequence[Record], test_bpc: float) -> None:
@@ -81,10 +88,54 @@ def draw_parts(path: Path, title: str, ours: Sequence[Part], ngram: Sequence[Par
         for each in bars:
             axes.bar_label(each, fmt="%.2f", padding=3)
         axes.margins(x=0.12)  # for the labels
-        axes.set_yticks(places, [harmless(part.name).replace("$", r"\$") for part in ours])
+        axes.set_yticks(places, [_plain(part.name) for part in ours])
         axes.invert_yaxis()
         axes.set(xlabel="bits")
         axes.legend(frameon=False)
+
+
+def draw_accuracy(path: Path, told: Classification | None, others: Mapping[str, float]) -> None:
+    """The share of articles told right over the characters read, and other classifiers' after all of them as lines."""
+    with _picture(path, "Classes told apart") as axes:
+        if told is None:
+            _say(axes, UNCONDITIONED)
+            return
+        read, accuracies = zip(*told.accuracy_after.items(), strict=True)
+        axes.plot(read, accuracies, color=OURS, marker="o", label="this model")
+        for (name, accuracy), style in zip(others.items(), ("-", "--", ":"), strict=True):
+            axes.axhline(accuracy, color=OTHER, linestyle=style, linewidth=1, label=f"{name} {accuracy:.3f}")
+        axes.set(xlabel="characters read", ylabel="accuracy")
+        axes.legend(frameon=False)
+
+
+def draw_confusion(path: Path, told: Classification | None) -> None:
+    """How many articles of each class were taken for each."""
+    with _picture(path, "Articles by their class and the one that they were taken for") as axes:
+        axes.grid(visible=False)
+        if told is None:
+            _say(axes, UNCONDITIONED)
+            return
+        counts = told.confusion
+        shares = counts / counts.sum(1, keepdims=True).clip(1)
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+        names = [_plain(name) for name in told.names]
+        axes.set(xlabel="taken for", ylabel="class")
+        axes.set_xticks(range(len(names)), names)
+        axes.set_yticks(range(len(names)), names)
+        for (row, column), share in np.ndenumerate(shares):
+            colour = "white" if share > 0.5 else "black"
+            axes.text(column, row, f"{counts[row, column]:,}", color=colour, ha="center", va="center")
+
+
+def _say(axes: Axes, words: str) -> None:
+    """Words in the place of a chart."""
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, words, ha="center", va="center", transform=axes.transAxes)
+
+
+def _plain(name: str) -> str:
+    """A name as matplotlib shows it as it is."""
+    return harmless(name).replace("$", r"\$")
 
 
 @contextmanager
