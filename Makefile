@@ -54,7 +54,7 @@ fuzz: install ## 10,000 mutations of the files that charloom reads
 	$(RUN) CHARLOOM_MUTATIONS=2000 pytest -s tests/faults/test_hostile_files.py
 
 bench: install ## what BENCHMARKS.md quotes, a quarter of an hour on a quiet machine
-	set -e; for each in windows training busy sampling scoring; do $(RUN) python benchmarks/$$each.py; done
+	set -e; for each in windows training busy sampling scoring classify; do $(RUN) python benchmarks/$$each.py; done
 
 audit: ## known vulnerabilities of the pinned packages; asks the package index, and fails where it does not answer
 	$(PYTHON) -m venv build/audit

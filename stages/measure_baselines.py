@@ -20,7 +20,8 @@ def baselines(params: Params) -> None:
     names = read_source(Path("data/raw"))["classes"]
     measured = measure_baselines(train, test, vocabulary, names, params.baselines)
     if params.model.conditioning == "class":
-        measured = replace(measured, accuracy=measure_classifiers(train, test, vocabulary))
+        labelled = train.labelled(params.data.labelled_fraction, params.data.seed)
+        measured = replace(measured, accuracy=measure_classifiers(labelled, test, vocabulary))
     measured.save(Path("data/baselines.json"))
     write_json(Path("metrics/baselines.json"), measured.metrics())
 

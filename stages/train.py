@@ -31,7 +31,8 @@ def train(params: Params) -> None:
         vocabulary = Vocabulary.load(VOCABULARY)
         train_split, valid_split = (Windows.load(WINDOWS / split, len(vocabulary)) for split in ("train", "valid"))
         model = CharModel(len(vocabulary), params.model, len(train_split.class_names))
-        training = Training(model, train_split, valid_split, params.train, group)
+        labelled = train_split.labelled(params.data.labelled_fraction, params.data.seed)
+        training = Training(model, labelled, valid_split, params.train, group)
         key = train_key(params, WINDOWS, VOCABULARY)
         checkpoints = Checkpoints(main_checkout() / STATE / "checkpoints" / key)
         if group.leads:

@@ -1,5 +1,5 @@
 from collections import Counter
-from itertools import groupby
+from itertools import groupby, pairwise
 from operator import itemgetter
 from pathlib import Path
 
@@ -101,6 +101,16 @@ def test_a_shuffled_window_knows_the_article_of_each_target(tmp_path: Path, scop
     read = [by_article(*column) for column in columns]
     assert all(bytes(symbols) in bytes(split.article(index)[1:]) for column in read for index, symbols in column)
     assert any(len(column) > 1 for column in read) == (scope == "stream")
+
+
+def test_articles_without_a_label_are_read_under_no_class(split: Windows) -> None:
+    few, more = (split.labelled(fraction, 1) for fraction in (0.1, 0.5))
+    assert sum(topic.articles for topic in few.topics) == round(0.1 * split.articles)
+    labels = [Labels(part, 4, 1e-9, 1, CPU).at(0) for part in (few, more, split.labelled(1.0, 1))]
+    assert labels[2].tolist() == split.classes.tolist()
+    for less, more_of in pairwise(labels):
+        assert torch.equal(less[less != 4], more_of[less != 4])
+    assert int((labels[0] != 4).sum()) == round(0.1 * split.articles)
 
 
 def test_labels_are_a_function_of_seed_epoch_and_article_alone(split: Windows) -> None:

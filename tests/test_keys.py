@@ -61,6 +61,7 @@ def test_the_same_files_elsewhere_have_the_same_keys(folder: Path, tmp_path: Pat
         ("baselines", {"ngram_order": 3}, {"evaluate"}),
         ("tracking", {"experiment": "other"}, set()),
         ("data", {"mirror": "/elsewhere"}, set()),
+        ("data", {"labelled_fraction": 0.5}, {"train"}),
     ],
 )
 def test_a_key_depends_on_the_params_of_its_stage_alone(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+import numpy as np
+
 from charloom.errors import InputError
 from charloom.vocab import Vocabulary
-from charloom.windows import Windows
+from charloom.windows import UNLABELLED, Windows
 
 LONGEST = 5  # characters of an n-gram
 RARE = 2  # articles in which a feature of the regressions must stand
@@ -13,14 +17,22 @@ PENALTY = 10.0  # of the regressions, its inverse: at 1 they underfit
 
 
 def measure_classifiers(train: Windows, test: Windows, vocabulary: Vocabulary) -> dict[str, float]:
-    """The accuracy on the test split of each; raises InputError where the training articles are all of one class."""
+    """The accuracy on the test split of each, trained on the labelled articles.
+
+    Raises InputError where those are all of one class.
+    """
     from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
     from sklearn.linear_model import LogisticRegression
     from sklearn.naive_bayes import MultinomialNB
     from sklearn.pipeline import make_pipeline
 
-    if len(set(train.classes.tolist())) < 2:
-        raise InputError("the training articles are all of one class: there is nothing to tell apart")
+    labelled = np.flatnonzero(train.classes != UNLABELLED)
+    classes = train.classes[labelled]
+    if len(np.unique(classes)) < 2:
+        raise InputError(
+            "the labelled training articles are all of one class; raise data.labelled_fraction, or train with"
+            " model.conditioning: none"
+        )
 
     def regression() -> LogisticRegression:
         return make_pipeline(TfidfTransformer(sublinear_tf=True), LogisticRegression(C=PENALTY, max_iter=1000))
@@ -31,13 +43,13 @@ def measure_classifiers(train: Windows, test: Windows, vocabulary: Vocabulary) -
         "logistic regression, characters": (CountVectorizer(**characters, min_df=RARE), regression()),
         "logistic regression, words": (CountVectorizer(min_df=RARE), regression()),
     }
-    texts = [_texts(split, vocabulary) for split in (train, test)]
+    known, asked = _texts(train, labelled, vocabulary), _texts(test, range(test.articles), vocabulary)
     accuracy = {}
     for name, (features, classifier) in ways.items():
-        classifier.fit(features.fit_transform(texts[0]), train.classes)
-        accuracy[name] = float(classifier.score(features.transform(texts[1]), test.classes))
+        classifier.fit(features.fit_transform(known), classes)
+        accuracy[name] = float(classifier.score(features.transform(asked), test.classes))
     return accuracy
 
 
-def _texts(split: Windows, vocabulary: Vocabulary) -> list[str]:
-    return [vocabulary.decode(split.article(index)[1:-1]) for index in range(split.articles)]
+def _texts(split: Windows, articles: Iterable[int], vocabulary: Vocabulary) -> list[str]:
+    return [vocabulary.decode(split.article(index)[1:-1]) for index in articles]

@@ -15,6 +15,7 @@ def train_key(params: Params, windows: Path, vocabulary: Path) -> str:
         {
             "model": params.model.model_dump(),
             "train": params.train.model_dump(),
+            "labelled": [params.data.labelled_fraction, params.data.seed],
             "train split": split_digest(windows / "train"),
             "valid split": split_digest(windows / "valid"),
             "vocabulary": file_digest(vocabulary),

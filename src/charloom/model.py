@@ -61,7 +61,7 @@ class CharModel(nn.Module):
                 if self.params.cell == "LSTM" and name.startswith("bias_ih"):
                     nn.init.ones_(weights[hidden : 2 * hidden])  # torch's gates: input, forget, cell, output
         if self.conditioned:
-            nn.init.zeros_(self.rnn.weight_ih_l0[:, self.symbols :])
+            nn.init.zeros_(self.rnn.get_parameter("weight_ih_l0")[:, self.symbols :])
             nn.init.zeros_(self.initial)
 
     def size(self) -> int:

@@ -47,6 +47,7 @@ class DataParams(Section):
     timeout: Annotated[float, Field(gt=0, le=3600)]
     valid_fraction: Annotated[float, Field(gt=0, lt=1)]
     seed: Seed
+    labelled_fraction: Annotated[float, Field(gt=0, le=1)]
 
     @model_validator(mode="after")
     def _columns_are_of_one_sort(self) -> DataParams:

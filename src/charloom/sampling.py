@@ -77,11 +77,12 @@ def stream(
 ) -> Iterator[list[tuple[int, str]]]:
     """Draw what `sample` draws, and give it as it comes: (index, character), then (index, "") at a text's end."""
     numbers = range(first, first + len(prompts))
+    each = [model.no_class] * len(prompts) if classes is None else classes
     for begin in range(first - first % TILE, numbers.stop, TILE):
         tile = {number: prompts[number - first] for number in range(begin, begin + TILE) if number in numbers}
         told = [model.no_class] * TILE
-        for number in tile if classes is not None else ():
-            told[number % TILE] = classes[number - first]
+        for number in tile:
+            told[number % TILE] = each[number - first]
         for step in _draw_tile(model, vocabulary, tile, how, told):
             yield [(number - first, character) for number, character in step]
 

@@ -12,7 +12,7 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, Field
 
-from charloom.corpus import Article, read_articles
+from charloom.corpus import MAX_CLASS, Article, read_articles
 from charloom.errors import InputError
 from charloom.files import atomic_path, read_json, write_json
 from charloom.params import WindowsParams
@@ -29,6 +29,7 @@ from charloom.vocab import Codes, Vocabulary, chunked
 FORMAT, VERSION = "charloom-windows", 1
 ARRAYS = ("codes", "offsets", "classes", "starts")
 FACTS = ("length", "stride", "scope", "unknown", "class_names")
+UNLABELLED = MAX_CLASS  # in the place of a class: they are counted from 0
 CHUNK_STARTS = 1 << 20
 NPY_HEADER = re.compile(
     rb"\x93NUMPY\x01\x00v\x00\{'descr': '[|<]u[1248]', 'fortran_order': False, 'shape': \(\d{1,19},\), \} *\n"
@@ -97,8 +98,13 @@ class Windows:
         """Its classes; raises InputError where two have the same name."""
         if len(set(self.class_names)) < len(self.class_names):
             raise InputError(f"two classes have the same name: {', '.join(sorted(self.class_names))}; mend classes.txt")
-        counts = np.bincount(self.classes, minlength=len(self.class_names))
+        counts = np.bincount(self.classes[self.classes != UNLABELLED], minlength=len(self.class_names))
         return [Topic(name=name, articles=int(count)) for name, count in zip(self.class_names, counts, strict=True)]
+
+    def labelled(self, fraction: float, seed: int) -> Windows:
+        """The split with the classes of a seeded share of its articles, at least one; a smaller share is part of it."""
+        known = _choose(self.articles, fraction, seed)
+        return replace(self, classes=np.where(known, self.classes, UNLABELLED).astype(np.uint16))
 
     def gather(self, indices: npt.ArrayLike) -> Codes:
         """Windows as an array (len(indices), length + 1)."""

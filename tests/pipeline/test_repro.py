@@ -171,22 +171,6 @@ def test_variants_of_the_parameters_train(finished: Workspace, tmp_path: Path, n
     assert trained["best_valid_bpc"] != tiny["best_valid_bpc"]
 
 
-def test_a_model_that_is_told_the_class_is_measured_as_a_classifier(finished: Workspace, tmp_path: Path) -> None:
-    workspace = finished.copy(tmp_path / "told")
-    workspace.set(UNTRACKED | {"model.conditioning": "class"})
-    assert workspace.repro().stages == ["baselines", "train", "evaluate"]
-    measured = json.loads((workspace.folder / "metrics/evaluate.json").read_text())
-    assert 0 < measured["accuracy"] == measured["accuracy_after"]["all"] <= 1
-    assert measured["bpc_mixed"] > 0 < measured["bpc_true_class"]
-    with (workspace.folder / "plots/classifiers.csv").open() as file:
-        assert next(csv.DictReader(file))["predictor"] == "this model"
-    assert "=== class Sports ===" in (workspace.folder / "reports/samples.txt").read_text(encoding="utf-8")
-    ended = workspace.run("charloom", "classify", "data/raw/test.csv", "--json")
-    rows = [json.loads(line) for line in ended.lines("{")]
-    with (workspace.folder / "plots/confusion.csv").open() as file:
-        assert [row["class"] for row in rows] == [row["predicted"] for row in csv.DictReader(file)]
-
-
 def test_a_training_stopped_and_gone_on_with_is_one_run_with_a_whole_curve(
     finished: Workspace, tmp_path: Path, store: str
 ) -> None:

@@ -11,7 +11,8 @@ import click
 
 from charloom.errors import exit_with
 
-COMMANDS = ("data", "sample", "score", "classify", "publish", "runs", "verify")  # charloom.cli.NAME holds a click command NAME
+# charloom.cli.NAME holds a click command NAME
+COMMANDS = ("data", "sample", "score", "classify", "publish", "runs", "verify")
 
 
 class _Lazy(click.Group):

@@ -36,6 +36,8 @@ def write_page(path: Path, findings: Findings) -> None:
     )
     templates.filters |= {"harmless": harmless, "data": _data}
     script = (Path(__file__).parent / "templates" / "script.js").read_text(encoding="utf-8")
+    told = findings.classification
+    accuracies = dict(sorted(findings.accuracies.items(), key=lambda item: -item[1]))
     page = templates.get_template("page.html").render(
         findings=findings,
         baselines=baseline_bars(findings),
@@ -45,9 +47,9 @@ def write_page(path: Path, findings: Findings) -> None:
         kinds=part_bars(findings.breakdown.by_kind, findings.baselines.breakdown.by_kind),
         columns={heading(temperature): _shown(texts) for temperature, texts in findings.samples.items()},
         by_class={name: _shown(texts) for name, texts in findings.samples_by_class.items()},
-        told=findings.classification,
-        accuracies=accuracy_bars(findings.accuracies),
-        as_read=[Bar(read, value, 100 * value, ours=read == "all") for read, value in accuracy_after(findings).items()],
+        told=told,
+        accuracies=accuracy_bars(accuracies, ours="this model"),
+        as_read=accuracy_bars(told.accuracy_after if told else {}, ours="all"),
         readings=[(reading, cells(reading, findings.vocabulary)) for reading in findings.readings],
         symbols=[*map(visible, findings.vocabulary.characters), EOS, UNK],
         heat=HEAT,
@@ -67,17 +69,9 @@ def baseline_bars(findings: Findings) -> list[Bar]:
     ]
 
 
-def accuracy_bars(accuracies: Mapping[str, float]) -> list[Bar]:
-    """Everything that told classes apart, the best first."""
-    return [
-        Bar(name, value, 100 * value, ours=name == "this model")
-        for name, value in sorted(accuracies.items(), key=lambda item: -item[1])
-    ]
-
-
-def accuracy_after(findings: Findings) -> Mapping[str, float]:
-    """The accuracy by the characters read, of a model that tells classes apart."""
-    return findings.classification.accuracy_after if findings.classification else {}
+def accuracy_bars(accuracies: Mapping[str, float], ours: str) -> list[Bar]:
+    """Shares of articles told right, as they are, the one named `ours` in the model's colour."""
+    return [Bar(name, value, 100 * value, ours=name == ours) for name, value in accuracies.items()]
 
 
 def _note(name: str) -> str:

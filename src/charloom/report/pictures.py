@@ -108,6 +108,18 @@ def draw_accuracy(path: Path, told: Classification | None, others: Mapping[str, 
         axes.legend(frameon=False)
 
 
+def draw_shares(path: Path, title: str, shares: Sequence[float], lines: Mapping[str, Sequence[float]]) -> None:
+    """Accuracies over the share of the articles that are labelled, by name, the model's first."""
+    with _picture(path, title) as axes:
+        for (name, values), colour, style in zip(
+            lines.items(), (OURS, *[OTHER] * 3), ("-", "-", "--", ":"), strict=True
+        ):
+            axes.plot(shares, values, color=colour, linestyle=style, marker="o", markersize=4, label=name)
+        axes.set(xscale="log", xlabel="share of the training articles that are labelled", ylabel="accuracy")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.legend(frameon=False)
+
+
 def draw_confusion(path: Path, told: Classification | None) -> None:
     """How many articles of each class were taken for each."""
     with _picture(path, "Articles by their class and the one that they were taken for") as axes:

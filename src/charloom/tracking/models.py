@@ -69,5 +69,5 @@ def signature() -> ModelSignature:
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
     params = [ParamSpec(field.name, KINDS[str(field.type).split()[0]], field.default) for field in fields(Sampling)]
-    columns = [ColSpec("string", "prompt"), ColSpec("string", "class", required=False)]
-    return ModelSignature(Schema(columns), Schema([ColSpec("string", "text")]), ParamSchema(params))
+    asked = Schema([ColSpec("string", "prompt"), ColSpec("string", "class", required=False)])
+    return ModelSignature(asked, Schema([ColSpec("string", "text")]), ParamSchema(params))

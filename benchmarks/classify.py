@@ -1,0 +1,49 @@
+"""Articles a second: all classes of each in one batch, against plain scoring, at hidden size 256.
+
+A reading is an article read once: to classify one takes as many as there are classes, to score it one.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+
+import torch
+
+from charloom.classification import nats_by_class
+from charloom.device import set_threads
+from charloom.model import CharModel
+from charloom.scoring import surprisals
+from charloom.sources import AG_NEWS_CLASSES
+from charloom.vocab import Codes
+from common import PAIRS, compare, encoded_text, machine, one_layer, rate_of
+
+HIDDEN, ARTICLES, CLASSES = 256, 512, len(AG_NEWS_CLASSES)
+CPU = torch.device("cpu")
+
+
+def main() -> None:
+    set_threads("auto")
+    with encoded_text() as text:
+        told = one_layer(HIDDEN).model_copy(update={"conditioning": "class"})
+        plain = CharModel(len(text.vocabulary), one_layer(HIDDEN))
+        conditioned = CharModel(len(text.vocabulary), told, CLASSES)
+
+        def articles() -> Iterator[Codes]:
+            return (text.test.article(index) for index in range(min(ARTICLES, text.test.articles)))
+
+        def classify() -> int:
+            return CLASSES * sum(1 for _ in nats_by_class(conditioned, articles(), CPU))
+
+        def score() -> int:
+            return sum(1 for _ in surprisals(plain, articles(), CPU))
+
+        rates = compare(lambda: rate_of(classify, 1.0), lambda: rate_of(score, 1.0))
+        print(f"{machine()}; {text.name}, {PAIRS} pairs\n")
+        print("| | all classes at once | plain scoring | ratio |\n|---|---|---|---|")
+        print(rates.row(f"LSTM, {HIDDEN} units, {CLASSES} classes", "readings/s"))
+        print(f"\n{statistics.median(rates.ours) / CLASSES:,.0f} articles classified a second")
+
+
+if __name__ == "__main__":
+    main()
