@@ -1,18 +1,25 @@
 # Each target sets up all that it needs: `make demo` and `make test` work on a fresh clone.
 PYTHON ?= python3
 VENV := .venv
+CONSTRAINTS := constraints.txt
+EXTRAS :=
 BIN := $(VENV)/bin
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
+# the other install, beside torchtext's last release: its variables for another make
+TORCHTEXT := VENV=.venv-torchtext CONSTRAINTS=constraints-torchtext.txt 'EXTRAS=[torchtext]'
 
-.PHONY: install demo screenshots repro ui test lint types unit soak fuzz bench audit clean
+.PHONY: install install-torchtext demo screenshots repro ui test test-torchtext lint types unit soak fuzz bench audit clean
 
 install: $(VENV)/.installed ## a virtual environment with the pinned packages
 
+install-torchtext: ## the other one, with torchtext: 6 GB on the disk, half of that to download
+	$(MAKE) $(TORCHTEXT) install
+
 # pip 25.1 is the first that reads dependency groups
-$(VENV)/.installed: pyproject.toml constraints.txt
+$(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.$(EXTRAS)' --group dev
 	touch $@
 
 demo: install ## the whole pipeline on the embedded sample, in demo/
@@ -36,6 +43,9 @@ ui: install ## MLflow's pages, on this machine only
 
 test: lint types unit ## all that a change must pass
 
+test-torchtext: install install-torchtext ## the same tests beside torchtext, and those that read what the other install wrote
+	CHARLOOM_OTHER_PYTHON="$(CURDIR)/$(BIN)/python" $(MAKE) $(TORCHTEXT) unit
+
 lint: install
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
@@ -45,7 +55,7 @@ types: install
 
 # a file to a process, in their order: the slow ones first
 unit: install
-	$(RUN) pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(RUN) pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 soak: install ## the long versions of the fault tests
 	$(RUN) CHARLOOM_KILLS=20 CHARLOOM_PIPELINE_KILLS=60 CHARLOOM_RUNS=500 CHARLOOM_SOAK=1 pytest -s tests/faults
@@ -62,4 +72,4 @@ audit: ## known vulnerabilities of the pinned packages; asks the package index, 
 	build/audit/bin/pip-audit --strict --disable-pip --no-deps --requirement constraints.txt
 
 clean: ## remove the environment and the demo; results and caches of the pipeline stay
-	rm -rf $(VENV) demo build
+	rm -rf $(VENV) .venv-torchtext demo build

@@ -7,10 +7,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
 import pytest
+
+import charloom  # noqa: F401 - before any test imports torch: it says how long torch's threads spin
 
 CHECKOUT = Path(__file__).parent.parent
 
@@ -85,3 +88,10 @@ def ag_news_26k() -> Path:
     if not folder.is_dir():
         pytest.skip(f"{folder} is not there")
     return folder
+
+
+@pytest.fixture(scope="session")
+def torchtext() -> None:
+    """What needs torchtext, which the other install has (make test-torchtext)."""
+    if find_spec("torchtext") is None:
+        pytest.skip("torchtext is not in this install")

@@ -15,7 +15,7 @@ SOURCE = CHECKOUT / "src" / "charloom"
 
 # A module imports from its own layer, without a circle, and from those above it in this list.
 LAYERS = (
-    {"errors", "files", "terminal"},
+    {"errors", "extras", "files", "terminal"},
     {"params", "history"},
     {"dvclock"},
     {"corpus", "download", "formats", "intake", "locations", "sources"},

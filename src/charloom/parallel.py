@@ -124,6 +124,7 @@ def launch(script: str, processes: int) -> None:
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",  # a free port
         max_restarts=0,
+        monitor_interval=0.1,  # seconds; torch 2.3 looks every 30, and by then all have failed
     )
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # until set_threads: torchrun would set it too, with a warning
     logging.disable(logging.ERROR)  # torchrun's own, over several screens; what failed is said below

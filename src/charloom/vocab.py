@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from charloom.errors import InputError
+from charloom.extras import load_torchtext
 from charloom.files import read_json, write_json
 
 EOS, UNK = "<eos>", "<unk>"
@@ -118,6 +119,32 @@ class Vocabulary:
     def load(cls, path: Path) -> Vocabulary:
         """Read vocab.json; raises InputError where it is missing or damaged."""
         return cls.from_json(read_json(path, kind=FORMAT, version=VERSION), str(path))
+
+    def to_torchtext(self) -> Any:
+        """A torchtext.vocab.Vocab with the same ids; a character that it lacks is its `<unk>`, as here.
+
+        Raises InputError where torchtext is not installed.
+        """
+        counter = dict(zip(self.characters, self.counts, strict=True))
+        vocab = load_torchtext().vocab.vocab(counter, min_freq=0, specials=[EOS, UNK], special_first=False)
+        vocab.set_default_index(self.unk)
+        return vocab
+
+    @classmethod
+    def from_torchtext(cls, vocab: Any, counter: Mapping[str, int]) -> Vocabulary:
+        """The vocabulary with the ids of a torchtext.vocab.Vocab, which keeps no counts: `counter` made it.
+
+        Raises InputError where its tokens are not characters, with or without `<eos>` and `<unk>` behind them: they
+        could not keep their ids.
+        """
+        tokens = vocab.get_itos()
+        characters = tokens[:-2] if tokens[-2:] == [EOS, UNK] else tokens
+        if longer := [token for token in characters if len(token) != 1]:
+            raise InputError(
+                f"torchtext's vocabulary has the token {longer[0]!r}; only characters can keep their ids, and behind"
+                f" them {EOS}, {UNK}"
+            )
+        return cls(tuple(characters), tuple(counter.get(character, 0) for character in characters))
 
 
 def count_characters(texts: Iterable[str]) -> tuple[npt.NDArray[np.int64], list[int]]:
