@@ -18,7 +18,7 @@ LAYERS = (
     {"errors", "extras", "files", "terminal"},
     {"params", "history"},
     {"dvclock"},
-    {"corpus", "download", "formats", "intake", "locations", "sources"},
+    {"catalogue", "corpus", "download", "formats", "intake", "locations", "sources"},
     {"vocab", "windows", "texts", "summary", "stage", "breakdown", "ngrams", "baselines", "calibration", "classifiers"},
     {"model", "device", "batches", "keys", "parallel"},
     {"training", "checkpoint", "scoring", "sampling", "classification"},

@@ -114,7 +114,8 @@ def _find(source: str, root: Path) -> list[File]:
         raise InputError(f"{stated}: {error}") from None
     if not paths:
         where = _name(system, path)
-        raise InputError(f"{stated}: must be ag_news, sample, a file, folder, glob or URL; there is nothing at {where}")
+        known = "ag_news, sample, torchtext:NAME, a file, folder, glob or URL"
+        raise InputError(f"{stated}: must be {known}; there is nothing at {where}")
     files = [File(system, each, kind, _split(each[len(base) :])) for each in sorted(paths) if (kind := Kind.of(each))]
     if not files:
         ends = ", ".join(READERS)

@@ -1,4 +1,4 @@
-"""Where a corpus comes from: AG_NEWS, the embedded sample, or files of a user's own."""
+"""Where a corpus comes from: AG_NEWS, the embedded sample, torchtext's catalogue, or files of a user's own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from charloom.catalogue import open_catalogue
 from charloom.corpus import COLUMNS, FORMAT, SPLITS, VERSION, read_articles
 from charloom.download import RemoteFile, cache_folder, fetch
 from charloom.errors import InputError
@@ -25,6 +26,7 @@ AG_NEWS = {
 }
 SAMPLE = Path(__file__).parent / "data" / "sample"
 AG_NEWS_COLUMNS = 1, [2, 3]  # data.class_column and data.text_columns
+CATALOGUE = "torchtext:"
 AG_NEWS_CLASSES = ("World", "Sports", "Business", "Sci/Tech")
 
 
@@ -39,7 +41,7 @@ def obtain(params: Params, folder: Path, *, root: Path, mirror: str | None) -> d
     source, rules = params.data.source, _rules(params)
     laid_out = _laid_out(params, root, mirror)
     if laid_out is None:
-        names, counts = take_in(open_files(source, root, _layout(params)), folder, rules)
+        names, counts = take_in(_open(params, root), folder, rules)
     else:
         paths = {split: path for split, (_, path) in laid_out.items()}
         names, counts = _inspect(source, root, paths, params.data.errors)
@@ -57,6 +59,13 @@ def obtain(params: Params, folder: Path, *, root: Path, mirror: str | None) -> d
     )
     sizes = {f"{split}_{unit}": described[split][unit] for split in SPLITS for unit in ("articles", "bytes")}
     return {**sizes, "duplicates": counts["duplicates"], "empty": counts["empty"]}
+
+
+def _open(params: Params, root: Path) -> Source:
+    source = params.data.source
+    if source.startswith(CATALOGUE):
+        return open_catalogue(source.removeprefix(CATALOGUE), params.data.timeout)
+    return open_files(source, root, _layout(params))
 
 
 def _rules(params: Params) -> Rules:
