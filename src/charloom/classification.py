@@ -94,13 +94,15 @@ def classify_split(saved: SavedModel, valid: Windows, test: Windows, device: tor
     priors, actual = log_priors(saved.topics), test.classes
     valid_scores = priors - _costs(saved.model, valid, device)[-1]
     costs = _costs(saved.model, test, device)
+    after_each = [log_posteriors(cost, priors) for cost in costs]
     after = {
-        str(read): float((log_posteriors(cost, priors).argmax(1) == actual).mean())
-        for read, cost in zip((*READ, "all"), costs, strict=True)
+        str(read): float((posteriors.argmax(1) == actual).mean())
+        for read, posteriors in zip((*READ, "all"), after_each, strict=True)
     }
-    whole = costs[-1]
+    whole, posteriors = costs[-1], after_each[-1]
+    scores = priors - whole
     temperature = fit_temperature(valid_scores, valid.classes)
-    posteriors, calibrated = log_softmax(priors - whole), log_softmax((priors - whole) / temperature)
+    calibrated = log_softmax(scores / temperature)
     bits = np.log(2) * test.characters
     return Classification(
         names=[topic.name for topic in saved.topics],
@@ -113,7 +115,7 @@ def classify_split(saved: SavedModel, valid: Windows, test: Windows, device: tor
         calibrated_log_loss=log_loss(calibrated, actual),
         calibrated_error=calibration_error(calibrated, actual),
         bpc_true_class=float(np.take_along_axis(whole, actual[:, None].astype(np.int64), 1).sum() / bits),
-        bpc_mixed=float(-np.logaddexp.reduce(priors - whole, axis=1).sum() / bits),
+        bpc_mixed=float(-np.logaddexp.reduce(scores, axis=1).sum() / bits),
     )
 
 

@@ -1,4 +1,4 @@
-"""What the subcommands that read texts share: the texts of a file, and the words for what a model lacks."""
+"""What the subcommands that read texts share: the file, how it is read, and its texts."""
 
 from __future__ import annotations
 
