@@ -70,11 +70,15 @@ class SavedModel(NamedTuple):
     digest: str  # SHA-256 of model.safetensors
     topics: Sequence[Topic] = ()  # the classes of a conditioned model
 
+    def class_names(self) -> list[str]:
+        """The names of its classes; raises InputError where the model was told of none."""
+        if not self.topics:
+            raise InputError("the model knows no classes; train one with model.conditioning: class")
+        return [topic.name for topic in self.topics]
+
     def class_named(self, name: str) -> int:
-        """The class of that name; raises InputError where the model was told of none."""
-        names = [topic.name for topic in self.topics]
-        if not names:
-            raise InputError(f"class {name!r}: the model knows no classes; train one with model.conditioning: class")
+        """The class of that name; raises InputError where the model was told of no such class."""
+        names = self.class_names()
         if name not in names:
             raise InputError(f"class {name!r}: must be one of {', '.join(names)}")
         return names.index(name)

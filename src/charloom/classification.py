@@ -105,7 +105,7 @@ def classify_split(saved: SavedModel, valid: Windows, test: Windows, device: tor
     calibrated = log_softmax(scores / temperature)
     bits = np.log(2) * test.characters
     return Classification(
-        names=[topic.name for topic in saved.topics],
+        names=saved.class_names(),
         actual=actual,
         predicted=posteriors.argmax(1),
         accuracy_after=after,

@@ -44,7 +44,7 @@ def test_a_prompt_stands_before_each_text(charloom: Charloom) -> None:
 def test_characters_of_a_prompt_that_the_vocabulary_lacks_are_named(charloom: Charloom) -> None:
     ended = charloom("sample", "--length", 5, "--prompt", "日 é日")
     assert ended.code == 0
-    assert ended.err == "warning: the vocabulary lacks characters of the prompt, read as <unk>: '日' (2), 'é' (1)\n"
+    assert ended.err == "warning: --prompt: the vocabulary lacks some characters, read as <unk>: '日' (2), 'é' (1)\n"
     assert ended.out.startswith("日 é日")
 
 

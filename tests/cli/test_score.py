@@ -106,7 +106,7 @@ def test_a_csv_file_is_read_as_articles(charloom: Charloom) -> None:
 def test_unknown_characters_are_counted_and_named(charloom: Charloom) -> None:
     ended = charloom("score", "-", stdin="né \x1b[31m日日 ok".encode())
     assert "(4 unknown)" in ended.out or "(5 unknown)" in ended.out
-    assert ended.err.startswith("warning: -: the vocabulary lacks some characters, scored as <unk>: '日' (2), 'é' (1)")
+    assert ended.err.startswith("warning: -: the vocabulary lacks some characters, read as <unk>: '日' (2), 'é' (1)")
     assert "\x1b" not in ended.out + ended.err
 
 

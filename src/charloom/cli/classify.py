@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from itertools import tee
 from pathlib import Path
 
 import click
 import numpy as np
 
-from charloom.cli.files import BEGINNING, layout_of, read_texts, text_file
-from charloom.cli.model import model_options, open_model, warn
+from charloom.cli.files import BEGINNING, layout_of, read_texts, text_file, with_costs
+from charloom.cli.model import model_options, open_model, warn_of_unknown
 from charloom.errors import InputError
 from charloom.terminal import harmless
-from charloom.texts import framed, name_unknown, unknown
+from charloom.texts import unknown
 
 NARROWEST = 8  # characters of a column
 
@@ -36,18 +35,14 @@ def classify(folder: Path, device: str, file: str, layout: str | None, as_json: 
     The model must have been trained with model.conditioning: class. It scores a text under each class, and the classes
     are as likely beforehand as they were among the articles that it was trained on.
     """
-    saved = open_model(folder, device)
-    if not saved.topics:
-        raise InputError(f"{folder}: the model knows no classes; train one with model.conditioning: class")
-    from charloom.classification import log_posteriors, log_priors, nats_by_class
+    from charloom.classification import log_posteriors, log_priors, nats_by_class  # torch: seconds
 
-    names, priors = [topic.name for topic in saved.topics], log_priors(saved.topics)
-    texts, to_score = tee(read_texts(file, layout_of(file, layout)))
-    encoded = (framed(saved.vocabulary, text) for text in to_score)
-    costs = nats_by_class(saved.model, encoded, saved.model.head.weight.device)
+    saved = open_model(folder, device)
+    names, priors = saved.class_names(), log_priors(saved.topics)
+    costs = with_costs(saved, read_texts(file, layout_of(file, layout)), nats_by_class)
     lacking: Counter[str] = Counter()
     number = 0
-    for number, (text, nats) in enumerate(zip(texts, costs, strict=True), start=1):
+    for number, (text, nats) in enumerate(costs, start=1):
         if number == 1 and not as_json:
             print(*(f"{harmless(name):>{NARROWEST}}" for name in names), " text")
         probabilities = np.exp(log_posteriors(nats.sum(1), priors)).round(6).tolist()
@@ -55,8 +50,7 @@ def classify(folder: Path, device: str, file: str, layout: str | None, as_json: 
         lacking += unknown(saved.vocabulary, text)
     if not number:
         raise InputError(f"{file}: no text to classify")
-    if lacking:
-        warn(f"{file}: the vocabulary lacks some characters, read as <unk>: {name_unknown(lacking)}")
+    warn_of_unknown(lacking, file)
 
 
 def print_row(number: int, text: str, probabilities: dict[str, float], *, as_json: bool) -> None:

@@ -1,19 +1,28 @@
-"""What the subcommands that read texts share: the file, how it is read, and its texts."""
+"""What the subcommands that read texts share: the file, how it is read, its texts, and what they cost."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import tee
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from charloom.corpus import read_articles
 from charloom.errors import InputError
-from charloom.texts import cut_lines, read_pieces
+from charloom.texts import cut_lines, framed, read_pieces
+from charloom.vocab import Codes
+
+if TYPE_CHECKING:
+    import torch
+
+    from charloom.checkpoint import SavedModel
+    from charloom.model import CharModel
 
 BEGINNING = 44  # characters of a text that a row shows
 Command = TypeVar("Command", bound=Callable[..., Any])
+Found = TypeVar("Found")
 
 
 def text_file(command: Command) -> Command:
@@ -37,3 +46,14 @@ def read_texts(file: str, layout: str) -> Iterator[str]:
         return
     with click.open_file(file, "rb") as stream:
         yield from cut_lines(read_pieces(stream, file))
+
+
+def with_costs(
+    saved: SavedModel,
+    texts: Iterator[str],
+    read: Callable[[CharModel, Iterable[Codes], torch.device], Iterator[Found]],
+) -> Iterator[tuple[str, Found]]:
+    """Each text beside what it costs the model, as `read` finds it."""
+    texts, to_read = tee(texts)
+    encoded = (framed(saved.vocabulary, text) for text in to_read)
+    return zip(texts, read(saved.model, encoded, saved.model.head.weight.device), strict=True)

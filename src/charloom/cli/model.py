@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from charloom.errors import InputError, say
+from charloom.texts import name_unknown
 
 if TYPE_CHECKING:
     from charloom.checkpoint import SavedModel
@@ -49,3 +51,9 @@ def open_model(folder: Path, device: str) -> SavedModel:
 def warn(message: str) -> None:
     """Say on stderr what a user should know."""
     say(f"warning: {message}", sys.stderr)
+
+
+def warn_of_unknown(characters: Counter[str], where: str) -> None:
+    """Name the characters of a text that the vocabulary lacks, if there are any."""
+    if characters:
+        warn(f"{where}: the vocabulary lacks some characters, read as <unk>: {name_unknown(characters)}")

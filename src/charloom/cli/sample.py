@@ -11,9 +11,9 @@ from pathlib import Path
 
 import click
 
-from charloom.cli.model import model_options, open_model, warn
+from charloom.cli.model import model_options, open_model, warn, warn_of_unknown
 from charloom.terminal import harmless
-from charloom.texts import name_unknown, unknown
+from charloom.texts import unknown
 
 LENGTH, ARTICLE_LENGTH = 400, 10_000
 
@@ -65,8 +65,7 @@ def sample(
         length = ARTICLE_LENGTH if until_eos else LENGTH
     how = Sampling(length, temperature, top_k, top_p, until_eos, seed)
     saved = open_model(folder, device)
-    if lacking := unknown(saved.vocabulary, prompt):
-        warn(f"the vocabulary lacks characters of the prompt, read as <unk>: {name_unknown(lacking)}")
+    warn_of_unknown(unknown(saved.vocabulary, prompt), "--prompt")
     if temperature == 0 and samples > 1:
         warn("greedy texts are all the same: writing one")
         samples = 1

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 import click
 import numpy as np
 
-from charloom.cli.files import BEGINNING, layout_of, read_texts, text_file
-from charloom.cli.model import model_options, open_model, warn
+from charloom.cli.files import BEGINNING, layout_of, read_texts, text_file, with_costs
+from charloom.cli.model import model_options, open_model, warn_of_unknown
 from charloom.errors import InputError
 from charloom.terminal import harmless
-from charloom.texts import encode, framed, name_unknown, read_pieces, without_last_newline
+from charloom.texts import encode, framed, read_pieces, without_last_newline
 from charloom.vocab import EOS, Codes, Vocabulary
 
 if TYPE_CHECKING:
@@ -73,8 +73,7 @@ def score(folder: Path, device: str, file: str, layout: str | None, each: bool, 
             sums.end_text()
     if not sums.texts:
         raise InputError(f"{file}: no text to score")
-    if sums.unknown:
-        warn(f"{file}: the vocabulary lacks some characters, scored as <unk>: {name_unknown(sums.unknown)}")
+    warn_of_unknown(sums.unknown, file)
     print_total(sums, as_json=as_json, to=sys.stderr if surprisal else sys.stdout)
 
 
@@ -91,10 +90,7 @@ def score_texts(saved: SavedModel, texts: Iterator[str]) -> Iterator[Part]:
     """Texts, each scored by itself."""
     from charloom.scoring import surprisals
 
-    texts, to_score = tee(texts)
-    encoded = (framed(saved.vocabulary, text) for text in to_score)
-    scored = surprisals(saved.model, encoded, saved.model.head.weight.device)
-    for text, found in zip(texts, scored, strict=True):
+    for text, found in with_costs(saved, texts, surprisals):
         yield Part(text, framed(saved.vocabulary, text)[1:], found, ends=True)
 
 
