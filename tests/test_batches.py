@@ -68,7 +68,8 @@ def test_lanes_read_no_symbol_twice(split: Windows) -> None:
 def test_a_step_is_a_function_of_seed_epoch_and_step_alone(split: Windows) -> None:
     for kind in (Lanes, Shuffled):
         wandered = kind(split, 4, 1, CPU)
-        for epoch, step in ((0, 3), (2, 1), (1, 0)):
+        last = wandered.steps_per_epoch - 1
+        for epoch, step in ((0, last), (2, 1), (1, 0), (1, last)):
             wandered.at(epoch, step)
         assert torch.equal(wandered.at(1, 2), kind(split, 4, 1, CPU).at(1, 2))
         assert not torch.equal(wandered.at(1, 2), kind(split, 4, 2, CPU).at(1, 2))
@@ -76,10 +77,9 @@ def test_a_step_is_a_function_of_seed_epoch_and_step_alone(split: Windows) -> No
 
 def test_columns_divide_a_batch(split: Windows) -> None:
     for kind in (Lanes, Shuffled):
-        batches = kind(split, 4, 1, CPU)
-        for read in (batches.at, batches.articles_at):
-            halves = [read(0, 5, slice(0, 2)), read(0, 5, slice(2, 4))]
-            assert torch.equal(torch.cat(halves, 1), read(0, 5))
+        whole, left, right = (kind(split, 4, 1, CPU, columns) for columns in (slice(None), slice(0, 2), slice(2, 4)))
+        assert torch.equal(torch.cat([left.at(0, 5), right.at(0, 5)], 1), whole.at(0, 5))
+        assert torch.equal(torch.cat([left.articles_at(0, 5), right.articles_at(0, 5)], 1), whole.articles_at(0, 5))
 
 
 def test_a_lane_knows_the_article_of_each_target(split: Windows) -> None:

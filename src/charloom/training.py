@@ -62,7 +62,8 @@ class Training:
         self.model = model.to(device)
         self.params = params
         self.valid = valid
-        self.batches = KINDS[params.batching](train, params.batch_size, params.seed, device)
+        columns = group.share(params.batch_size)
+        self.batches = KINDS[params.batching](train, params.batch_size, params.seed, device, columns)
         self.topics = train.topics if model.conditioned else []
         self._labels = (
             Labels(train, model.no_class, model.params.class_dropout, params.seed, device)
@@ -77,7 +78,7 @@ class Training:
         self.best_bpc = math.inf
         self.best = self._weights()
         self._eos = int(train.codes[0])
-        self._columns = self.group.share(params.batch_size)
+        self._columns = columns
         self._precision = set_precision(params.precision, device)
         self._averaging = self.group.wrap(self.model)
         self._pending: list[Tensor] = []  # loss and gradient norm of steps not yet in a record
@@ -87,7 +88,7 @@ class Training:
     def train_step(self) -> None:
         """Read one batch and learn from it; on a GPU nothing here waits for it."""
         epoch, step = divmod(self.step, self.batches.steps_per_epoch)
-        symbols = self.batches.at(epoch, step, self._columns)
+        symbols = self.batches.at(epoch, step)
         classes = self._classes(epoch, step)
         self.state = self._state_before(symbols, classes) if step and self.batches.carries_state else None
         if self.model.params.dropout:
@@ -221,7 +222,7 @@ class Training:
         """What a conditioned model is told of a batch: classes (length, columns)."""
         if self._labels is None:
             return None
-        return self._labels.at(epoch)[self.batches.articles_at(epoch, step, self._columns)]
+        return self._labels.at(epoch)[self.batches.articles_at(epoch, step)]
 
     def _state_before(self, symbols: Tensor, classes: Tensor | None) -> State | None:
         """The state carried along the lanes; where a window begins an article, the one in which it is scored and drawn.
