@@ -11,7 +11,9 @@ from charloom.vocab import Vocabulary
 
 def build_vocab(params: Params) -> None:
     texts = (article.text for article in read_articles(Path("data/raw/train.csv")))
-    vocabulary = Vocabulary.build(texts, min_count=params.vocab.min_count, max_size=params.vocab.max_size)
+    vocabulary = Vocabulary.build(
+        texts, min_count=params.vocab.min_count, max_size=params.vocab.max_size, normalize=params.data.normalize
+    )
     vocabulary.save(Path("data/vocab.json"))
     counts = {"symbols": len(vocabulary), "characters_seen": sum(vocabulary.counts)}
     write_json(Path("metrics/vocab.json"), counts)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from charloom.corpus import SPLITS, Article, read_articles
 from charloom.errors import InputError
 from charloom.intake import Labelled, Rules, Source, falls_to_test, take_in
+from charloom.params import Normalization
 
 AS_IT_IS = Rules("none", deduplicate=False, test_fraction=0.5, seed=1)
 WORDS = [f"article {number}" for number in range(200)]
@@ -125,7 +126,7 @@ def test_copies_of_test_in_train_are_counted_and_dropped_where_asked(tmp_path: P
         ("NFKC", ["\u00e9", "fi", "\u00c5"]),
     ],
 )
-def test_text_is_normalized(tmp_path: Path, form: str, expected: list[str]) -> None:
+def test_text_is_normalized(tmp_path: Path, form: Normalization, expected: list[str]) -> None:
     found = texts(tmp_path, Rules(form, False, 0.5, 1), train=["e\u0301", "\ufb01", "\u212b"], test=["x"])
     assert found["train"] == expected
 

@@ -135,6 +135,17 @@ def test_a_text_follows_its_prompt(vocabulary: Vocabulary) -> None:
     assert sample(model, vocabulary, prompts, Sampling(length=3, temperature=0)) == ["ccc", "\n\n\n", "yyy", "\n\n\n"]
 
 
+def test_a_prompt_is_read_as_the_corpus_was_normalized() -> None:
+    prompts, how = ["caf\u00e9", "cafe\u0301"], Sampling(length=20, seed=3)
+
+    def texts(vocabulary: Vocabulary) -> list[str]:
+        return [sample(small_model(len(vocabulary)), vocabulary, [prompt], how)[0] for prompt in prompts]
+
+    as_it_comes, composed = (Vocabulary.build(["caf\u00e9\u0301"], normalize=form) for form in ("none", "NFC"))
+    assert len(set(texts(composed))) == 1
+    assert len(set(texts(as_it_comes))) == 2
+
+
 def test_until_eos_ends_each_text_with_its_article(vocabulary: Vocabulary) -> None:
     model = constant_model(vocabulary, {"a": 0.0})
     model.head.bias.data[vocabulary.eos] = -2.0

@@ -1,13 +1,23 @@
 from __future__ import annotations
 
 import io
+import unicodedata
+from typing import Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from charloom.errors import InputError
-from charloom.texts import cut_lines, encode, name_unknown, read_pieces, unknown, without_last_newline
+from charloom.texts import (
+    cut_lines,
+    encode,
+    name_unknown,
+    normalized_pieces,
+    read_pieces,
+    unknown,
+    without_last_newline,
+)
 from charloom.vocab import Vocabulary
 
 VOCABULARY = Vocabulary.build(["abc"])
@@ -52,6 +62,15 @@ def test_the_first_byte_that_is_not_utf_8_is_named(
 @given(st.lists(st.text("ab \n", max_size=5)))
 def test_lines_are_those_of_the_whole_text_without_blank_ones(pieces: list[str]) -> None:
     assert list(cut_lines(pieces)) == [line for line in "".join(pieces).split("\n") if line.strip()]
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFKC"])
+@given(st.lists(st.text("\ne\u0301\u0327\u00e9\u1100\u1161\u11a8\ufb01\u00a8", max_size=4)))
+def test_pieces_are_normalized_as_the_whole_text(form: Literal["NFC", "NFKC"], pieces: list[str]) -> None:
+    normalized = list(normalized_pieces(Vocabulary.build(["ab"], normalize=form), pieces))
+    assert "".join(normalized) == unicodedata.normalize(form, "".join(pieces))
+    assert "" not in normalized
+    assert list(normalized_pieces(VOCABULARY, pieces)) == pieces
 
 
 @given(st.lists(st.text("a\n", max_size=3)))

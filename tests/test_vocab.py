@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from charloom.corpus import read_articles
 from charloom.errors import InputError
+from charloom.params import Normalization
 from charloom.vocab import EOS, UNK, Vocabulary, chunked, code_points
 
 TEXTS = st.lists(st.text(max_size=30), max_size=6).filter(lambda texts: len(set("".join(texts))) > 1)
@@ -144,6 +145,20 @@ def test_a_saved_vocabulary_is_loaded_as_it_was(tmp_path: Path) -> None:
     assert saved["specials"] == [EOS, UNK]
 
 
+@pytest.mark.parametrize(
+    ("form", "expected"), [("none", "e\u0301\ufb01"), ("NFC", "\u00e9\ufb01"), ("NFKC", "\u00e9fi")]
+)
+def test_text_is_normalized_as_the_training_split_was(tmp_path: Path, form: Normalization, expected: str) -> None:
+    Vocabulary.build(["ab"], normalize=form).save(tmp_path / "vocab.json")
+    assert Vocabulary.load(tmp_path / "vocab.json").normalized("e\u0301\ufb01") == expected
+
+
+def test_an_older_file_that_does_not_say_leaves_text_as_it_is() -> None:
+    value = Vocabulary.build(["ab"], normalize="NFC").to_json()
+    del value["normalize"]
+    assert Vocabulary.from_json(value, "vocab.json") == Vocabulary.build(["ab"])
+
+
 Damage = Callable[[dict[str, Any]], object]
 
 DAMAGES: list[Damage] = [
@@ -165,6 +180,9 @@ DAMAGES: list[Damage] = [
     lambda value: value["characters"].append(None),
     lambda value: value.pop("specials"),
     lambda value: value.update(specials=[UNK, EOS]),
+    lambda value: value.update(normalize="NFD"),
+    lambda value: value.update(normalize=None),
+    lambda value: value.update(normalize=["NFC"]),
     lambda value: value.update(version=2),
     lambda value: value.update(format="charloom-windows"),
     lambda value: value.clear(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 from charloom.errors import InputError
 from charloom.files import read_json
+from charloom.params import Normalization
 
 SPLITS = ("train", "test")
 FORMAT, VERSION = "charloom-source", 1
@@ -87,6 +89,11 @@ def check_text(text: str, place: str) -> None:
         raise InputError(f"{place}: holds a NUL character, which no text has")
     if not text.isascii() and _SURROGATE.search(text):
         raise InputError(f"{place}: holds a lone surrogate, half of a character")
+
+
+def normalized(text: str, form: Normalization) -> str:
+    """A text in a normalization form of Unicode, or as it is."""
+    return text if form == "none" else unicodedata.normalize(form, text)
 
 
 def _header_hint(line: int) -> str:

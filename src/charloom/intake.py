@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -13,9 +12,10 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from charloom.corpus import MAX_CLASS, SPLITS, read_articles
+from charloom.corpus import MAX_CLASS, SPLITS, normalized, read_articles
 from charloom.errors import InputError
 from charloom.files import atomic_path
+from charloom.params import Normalization
 
 ONE_CLASS = "all"  # the class of every article of a corpus that has none
 
@@ -38,7 +38,7 @@ class Source:
 class Rules:
     """What is done to the articles: data.normalize, data.deduplicate, data.test_fraction and data.seed."""
 
-    normalize: str
+    normalize: Normalization
     deduplicate: bool
     test_fraction: float
     seed: int
@@ -112,7 +112,7 @@ def _prepared(source: Source, rules: Rules) -> Iterator[tuple[str, str | None, s
     """The split, the class and the normalized text of each article, test's before train's."""
     for name in ("test", "train", "all"):
         for label, raw in source.splits.get(name, ()):
-            text = raw if rules.normalize == "none" else unicodedata.normalize(rules.normalize, raw)  # type: ignore[arg-type]
+            text = normalized(raw, rules.normalize)
             if name == "all":
                 yield "test" if falls_to_test(text, rules.test_fraction, rules.seed) else "train", label, text
             else:

@@ -25,6 +25,7 @@ Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Column = Annotated[int, Field(ge=1, le=65536)] | Annotated[str, Field(min_length=1)]
 Device = Literal["auto", "cpu", "cuda", "mps"]
+Normalization = Literal["none", "NFC", "NFKC"]
 DECIDE_NOTHING: dict[str, Any] = {"data": {"mirror", "timeout"}, "tracking": True}  # as `exclude` takes it
 
 
@@ -40,7 +41,7 @@ class DataParams(Section):
     class_column: Column | None
     article_end: Literal["blank_line", "line"]
     errors: Literal["strict", "replace"]
-    normalize: Literal["none", "NFC", "NFKC"]
+    normalize: Normalization
     deduplicate: bool
     test_fraction: Annotated[float, Field(gt=0, lt=1)]
     mirror: Annotated[str, Field(min_length=1)] | None

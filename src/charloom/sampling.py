@@ -116,7 +116,7 @@ def _draw_tile(
     model.eval()
     device = model.head.weight.device
     characters = [vocabulary.decode([symbol]) for symbol in range(vocabulary.unk)]
-    given = {number: encode(vocabulary, prompt).tolist() for number, prompt in prompts.items()}
+    given = {number: encode(vocabulary, vocabulary.normalized(text)).tolist() for number, text in prompts.items()}
     draws = _draws(how.seed, min(prompts) - min(prompts) % TILE)
     symbols, told = [vocabulary.eos] * TILE, torch.tensor(classes, device=device)
     state: State | None = None

@@ -80,6 +80,22 @@ def cut_lines(pieces: Iterable[str]) -> Iterator[str]:
         yield whole
 
 
+def normalized_pieces(vocabulary: Vocabulary, pieces: Iterable[str]) -> Iterator[str]:
+    """The normalized text of a text that comes in pieces, cut behind a newline, which composes with no character."""
+    if vocabulary.normalize == "none":
+        yield from pieces
+        return
+    rest: list[str] = []
+    for piece in pieces:
+        ended, newline, last = piece.rpartition("\n")
+        if newline:
+            yield vocabulary.normalized("".join([*rest, ended, newline]))
+            rest.clear()
+        rest.append(last)
+    if whole := "".join(rest):
+        yield vocabulary.normalized(whole)
+
+
 def without_last_newline(pieces: Iterable[str]) -> Iterator[str]:
     """The pieces of a text less the newline that ends its last line."""
     held = ""

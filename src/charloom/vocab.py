@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from charloom.corpus import normalized
 from charloom.errors import InputError
 from charloom.extras import load_torchtext
 from charloom.files import read_json, write_json
+from charloom.params import Normalization
 
 EOS, UNK = "<eos>", "<unk>"
 FORMAT, VERSION = "charloom-vocab", 1
@@ -31,11 +33,13 @@ def code_points(text: str) -> npt.NDArray[np.uint32]:
 class Vocabulary:
     """Characters in first-seen order have the ids 0, 1, …; `<eos>` and `<unk>` come last.
 
-    `counts` has one number a character: how often it stands in the training split.
+    `counts` has one number a character: how often it stands in the training split. `normalize` is how that was
+    normalized (data.normalize); text from elsewhere passes through `normalized` before it is encoded.
     """
 
     characters: tuple[str, ...]
     counts: tuple[int, ...]
+    normalize: Normalization = "none"
     _ids: Codes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -62,10 +66,17 @@ class Vocabulary:
         return self._ids.dtype
 
     @classmethod
-    def build(cls, texts: Iterable[str], *, min_count: int = 1, max_size: int | None = None) -> Vocabulary:
-        """Count the characters of `texts`; those seen fewer than `min_count` times are left to `<unk>`.
+    def build(
+        cls,
+        texts: Iterable[str],
+        *,
+        min_count: int = 1,
+        max_size: int | None = None,
+        normalize: Normalization = "none",
+    ) -> Vocabulary:
+        """Count the characters of `texts`, normalized already; those seen fewer than `min_count` times become `<unk>`.
 
-        So are all but the `max_size` commonest; of equally common ones the first seen stay.
+        So do all but the `max_size` commonest; of equally common ones the first seen stay.
         Raises InputError where fewer than two characters are left: there is nothing to predict.
         """
         counts, order = count_characters(texts)
@@ -78,7 +89,11 @@ class Vocabulary:
                 f"the training split has {len(kept)} different characters that occur at least vocab.min_count ="
                 f" {min_count} times; a model needs two or more"
             )
-        return cls(tuple(map(chr, kept)), tuple(int(counts[point]) for point in kept))
+        return cls(tuple(map(chr, kept)), tuple(int(counts[point]) for point in kept), normalize)
+
+    def normalized(self, text: str) -> str:
+        """A text in the form that the training split has."""
+        return normalized(text, self.normalize)
 
     def encode(self, text: str) -> Codes:
         """The ids of a text's characters, `<unk>` where the vocabulary lacks one."""
@@ -94,6 +109,7 @@ class Vocabulary:
         return {
             "format": FORMAT,
             "version": VERSION,
+            "normalize": self.normalize,
             "characters": [list(pair) for pair in zip(self.characters, self.counts, strict=True)],
             "specials": [EOS, UNK],
         }
@@ -109,7 +125,10 @@ class Vocabulary:
         characters = tuple(character for character, _ in pairs)
         if len(set(characters)) < len(characters):
             raise InputError(f"{where}: a character stands twice")
-        return cls(characters, tuple(count for _, count in pairs))
+        normalize = value.get("normalize", "none")  # older files do not say, and their models read text as it came
+        if normalize not in get_args(Normalization):
+            raise InputError(f"{where}: normalize must be one of {', '.join(get_args(Normalization))}")
+        return cls(characters, tuple(count for _, count in pairs), normalize)
 
     def save(self, path: Path) -> None:
         """Write vocab.json."""

@@ -9,8 +9,11 @@ from typing import NamedTuple
 
 import pytest
 
+from charloom.checkpoint import save_model
 from charloom.cli import main
-from tests.learning import save_conditioned_model, save_small_model
+from charloom.vocab import Vocabulary
+from charloom.windows import Topic
+from tests.learning import save_conditioned_model, save_small_model, small_model
 
 
 class Ended(NamedTuple):
@@ -32,6 +35,15 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def conditioned_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that is told of AG_NEWS' classes."""
     return save_conditioned_model(tmp_path_factory.mktemp("model"), tmp_path_factory.mktemp("windows"))
+
+
+@pytest.fixture(scope="session")
+def composed_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of text in NFC, with é and no accent alone, that is told of two classes."""
+    folder, vocabulary = tmp_path_factory.mktemp("model"), Vocabulary.build(["caf\u00e9 "], normalize="NFC")
+    topics = [Topic(name=name, articles=1) for name in ("a", "b")]
+    save_model(folder, small_model(len(vocabulary), classes=2), vocabulary, "t" * 64, topics)
+    return folder
 
 
 @pytest.fixture

@@ -51,6 +51,14 @@ def test_a_csv_file_is_articles(charloom: Charloom, conditioned_folder: Path) ->
     assert len(ended.out.splitlines()) == len((SAMPLE / "test.csv").read_text(encoding="utf-8").splitlines())
 
 
+def test_text_is_normalized_as_the_models_corpus_was(charloom: Charloom, composed_folder: Path) -> None:
+    ended, apart = (
+        charloom("classify", "-", stdin=text.encode(), model=composed_folder) for text in ("caf\u00e9", "cafe\u0301")
+    )
+    assert ended == apart
+    assert ended.err == ""
+
+
 def test_unknown_characters_are_named(charloom: Charloom, conditioned_folder: Path) -> None:
     ended = charloom("classify", "-", stdin="日本".encode(), model=conditioned_folder)
     assert ended.err == "warning: -: the vocabulary lacks some characters, read as <unk>: '日' (1), '本' (1)\n"

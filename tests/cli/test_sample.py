@@ -48,6 +48,16 @@ def test_characters_of_a_prompt_that_the_vocabulary_lacks_are_named(charloom: Ch
     assert ended.out.startswith("日 é日")
 
 
+def test_a_prompt_is_normalized_as_the_models_corpus_was(charloom: Charloom, composed_folder: Path) -> None:
+    ended, apart = (
+        charloom("sample", "--length", 5, "--prompt", prompt, model=composed_folder)
+        for prompt in ("caf\u00e9", "cafe\u0301")
+    )
+    assert ended == apart
+    assert ended.err == ""
+    assert ended.out.startswith("caf\u00e9")
+
+
 def test_no_terminal_sequence_comes_out(charloom: Charloom) -> None:
     ended = charloom("sample", "--length", 5, "--prompt", "\x1b[2J\x9b")
     assert ended.out.startswith(r"\x1b[2J\x9b")

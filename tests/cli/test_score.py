@@ -110,6 +110,22 @@ def test_unknown_characters_are_counted_and_named(charloom: Charloom) -> None:
     assert "\x1b" not in ended.out + ended.err
 
 
+@pytest.mark.parametrize("layout", ["lines", "whole", "csv"])
+def test_text_is_normalized_as_the_models_corpus_was(
+    charloom: Charloom, composed_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str
+) -> None:
+    monkeypatch.setattr("charloom.texts.PIECE_BYTES", 4)  # between the e and its accent
+    composed, apart = tmp_path / "composed", tmp_path / "apart"
+    for path, text in ((composed, "caf\u00e9 \u00e9"), (apart, "cafe\u0301 e\u0301")):
+        path.write_text(f'"1","{text}"\n' if layout == "csv" else f"{text}\n", encoding="utf-8")
+    for table in ("--each", "--surprisal"):
+        arguments = "--format", layout, table, "--json"
+        one, other = (charloom("score", path, *arguments, model=composed_folder) for path in (composed, apart))
+        assert one == other
+    (*_, total) = objects(charloom("score", apart, "--format", layout, "--json", model=composed_folder))
+    assert (total["characters"], total["unknown_characters"]) == (6, 0)
+
+
 @pytest.mark.parametrize("table", ["--each", "--surprisal"])
 def test_no_table_holds_a_terminal_sequence(charloom: Charloom, table: str) -> None:
     ended = charloom("score", "-", table, stdin="a\x1b]0;owned\x07\x9bb".encode())

@@ -122,7 +122,7 @@ TARGETS: dict[str, Callable[[Path, Encoded], Target]] = {
 
 
 def use_vocabulary(vocabulary: Vocabulary) -> None:
-    assert vocabulary.decode(vocabulary.encode("a word")) is not None
+    assert vocabulary.decode(vocabulary.encode(vocabulary.normalized("a word"))) is not None
     assert len(vocabulary.decode(range(len(vocabulary)))) >= len(vocabulary) - 2
 
 

@@ -156,6 +156,8 @@ def test_a_text_file_without_classes_goes_all_the_way(finished: Workspace, tmp_p
         assert [row["class"] for row in csv.DictReader(table)] == ["all"]
     assert json.loads((workspace.folder / "metrics" / "vocab.json").read_text())["symbols"] == 42
     assert "caf\u00e9" in (workspace.folder / "data" / "raw" / "train.csv").read_text(encoding="utf-8")
+    model = json.loads((workspace.folder / "models" / "charloom" / "model.json").read_text(encoding="utf-8"))
+    assert model["vocabulary"]["normalize"] == "NFC"
 
 
 @pytest.mark.parametrize("name", VARIANTS)

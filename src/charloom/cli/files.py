@@ -53,7 +53,7 @@ def with_costs(
     texts: Iterator[str],
     read: Callable[[CharModel, Iterable[Codes], torch.device], Iterator[Found]],
 ) -> Iterator[tuple[str, Found]]:
-    """Each text beside what it costs the model, as `read` finds it."""
-    texts, to_read = tee(texts)
+    """Each text, normalized, beside what it costs the model, as `read` finds it."""
+    texts, to_read = tee(map(saved.vocabulary.normalized, texts))
     encoded = (framed(saved.vocabulary, text) for text in to_read)
     return zip(texts, read(saved.model, encoded, saved.model.head.weight.device), strict=True)

@@ -65,6 +65,7 @@ def sample(
         length = ARTICLE_LENGTH if until_eos else LENGTH
     how = Sampling(length, temperature, top_k, top_p, until_eos, seed)
     saved = open_model(folder, device)
+    prompt = saved.vocabulary.normalized(prompt)
     warn_of_unknown(unknown(saved.vocabulary, prompt), "--prompt")
     if temperature == 0 and samples > 1:
         warn("greedy texts are all the same: writing one")

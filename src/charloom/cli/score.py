@@ -17,7 +17,7 @@ from charloom.cli.files import BEGINNING, layout_of, read_texts, text_file, with
 from charloom.cli.model import model_options, open_model, warn_of_unknown
 from charloom.errors import InputError
 from charloom.terminal import harmless
-from charloom.texts import encode, framed, read_pieces, without_last_newline
+from charloom.texts import encode, framed, normalized_pieces, read_pieces, without_last_newline
 from charloom.vocab import EOS, Codes, Vocabulary
 
 if TYPE_CHECKING:
@@ -53,8 +53,9 @@ class Part(NamedTuple):
 def score(folder: Path, device: str, file: str, layout: str | None, each: bool, surprisal: bool, as_json: bool) -> None:
     """Bits per character and perplexity of the text in FILE (UTF-8; - is the standard input) under a model.
 
-    A text is scored from its beginning to its <eos>, which costs bits too and counts as no character. Characters that
-    the vocabulary lacks are scored as <unk> and named. A file of any size is read bit by bit: memory holds a million
+    A text is scored from its beginning to its <eos>, which costs bits too and counts as no character. Where the model's
+    corpus was normalized (data.normalize) the text is too, and its characters are counted after that. Those that the
+    vocabulary lacks are scored as <unk> and named. A file of any size is read bit by bit: memory holds a million
     characters, or the longest line.
     """
     if each and surprisal:
@@ -99,7 +100,7 @@ def score_parts(saved: SavedModel, pieces: Iterator[str]) -> Iterator[Part]:
     from charloom.scoring import surprisals_of_parts
 
     eos = np.array([saved.vocabulary.eos], saved.vocabulary.dtype)
-    pieces, to_score = tee(pieces)
+    pieces, to_score = tee(normalized_pieces(saved.vocabulary, pieces))
     encoded = (encode(saved.vocabulary, piece) for piece in to_score)
     scored = surprisals_of_parts(saved.model, chain([eos], encoded, [eos]), saved.model.head.weight.device)
     next(scored)  # of the <eos> that the text begins behind
