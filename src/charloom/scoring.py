@@ -124,14 +124,18 @@ def surprisals(
 
 
 def surprisals_of_parts(
-    model: CharModel, parts: Iterable[Codes], device: torch.device, top: int = 0
+    model: CharModel, parts: Iterable[Codes], device: torch.device, top: int = 0, topic: int | None = None
 ) -> Iterator[Surprisal]:
-    """Score one text that comes in parts, the first behind an `<eos>`, the state carried from each to the next."""
+    """Score one text that comes in parts, the first behind an `<eos>`, the state carried from each to the next.
+
+    A conditioned model reads it under the class `topic`, or under no class.
+    """
     state: State | None = None
+    told = torch.tensor([model.no_class if topic is None else topic], device=device)
     before = np.empty(0, dtype=np.int64)
     for part in parts:
         symbols = np.concatenate([before, part.astype(np.int64)])
-        scored, state = _read(model, torch.from_numpy(symbols)[:, None].to(device), state, top)
+        scored, state = _read(model, torch.from_numpy(symbols)[:, None].to(device), state, top, told)
         yield scored.of(0, len(symbols) - 1)
         before = symbols[-1:]
 
@@ -166,7 +170,7 @@ class _Batch(NamedTuple):
 
 @torch.inference_mode()
 def _read(
-    model: CharModel, symbols: Tensor, state: State | None, top: int, classes: Tensor | None = None
+    model: CharModel, symbols: Tensor, state: State | None, top: int, classes: Tensor
 ) -> tuple[_Batch, State | None]:
     """What symbols (time + 1, texts) cost behind the first row, and the state after all but the last."""
     training = model.training

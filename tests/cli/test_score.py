@@ -25,11 +25,11 @@ def objects(ended: Ended) -> list[dict[str, Any]]:
     return [json.loads(line) for line in ended.out.splitlines()]
 
 
-def bits(folder: Path, *texts: str) -> list[list[float]]:
+def bits(folder: Path, *texts: str, classes: list[int] | None = None) -> list[list[float]]:
     """What each symbol of these texts costs."""
     saved = load_model(folder)
     framed = (np.pad(saved.vocabulary.encode(text), 1, constant_values=saved.vocabulary.eos) for text in texts)
-    return [found.bits.tolist() for found in surprisals(saved.model, framed, torch.device("cpu"))]
+    return [found.bits.tolist() for found in surprisals(saved.model, framed, torch.device("cpu"), classes=classes)]
 
 
 def test_a_line_is_a_text_and_blank_ones_are_none(charloom: Charloom, model_folder: Path) -> None:
@@ -145,6 +145,25 @@ def test_bytes_that_are_not_text_are_an_error(charloom: Charloom) -> None:
     ended = charloom("score", "-", stdin=b"good\nb\xffad")
     assert ended.code == 2
     assert ended.err == "error: -: byte 6 (0xff) is not UTF-8; convert the text to UTF-8\n"
+
+
+@pytest.mark.parametrize("layout", ["lines", "whole"])
+def test_text_is_scored_under_a_class(
+    charloom: Charloom, conditioned_folder: Path, monkeypatch: pytest.MonkeyPatch, layout: str
+) -> None:
+    monkeypatch.setattr("charloom.texts.PIECE_BYTES", 7)
+    for name, index in (("World", 0), ("Sports", 1)):
+        arguments = "score", "-", "--format", layout, "--class", name, "--surprisal", "--json"
+        rows = objects(charloom(*arguments, stdin=LINES[0].encode(), model=conditioned_folder))
+        (costs,) = bits(conditioned_folder, LINES[0], classes=[index])
+        assert [cost for row in rows for cost in row["bits"]] == pytest.approx(costs, rel=1e-4)
+
+
+def test_a_class_that_the_model_lacks_is_an_error(charloom: Charloom, conditioned_folder: Path) -> None:
+    ended = charloom("score", "-", "--class", "sport", stdin=TEXT, model=conditioned_folder)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err == "error: class 'sport': must be one of World, Sports, Business, Sci/Tech\n"
+    assert "the model knows no classes" in charloom("score", "-", "--class", "Sports", stdin=TEXT).err
 
 
 def test_two_tables_at_once_are_refused(charloom: Charloom) -> None:

@@ -6,7 +6,8 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from itertools import chain, tee
+from functools import partial
+from itertools import chain, repeat, tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
@@ -49,8 +50,18 @@ class Part(NamedTuple):
 )
 @click.option("--each", is_flag=True, help="A row a text too.")
 @click.option("--surprisal", is_flag=True, help="A row a character instead, and the sums on the standard error.")
+@click.option("--class", "topic", help="Score under this class: for a model with model.conditioning: class.")
 @click.option("--json", "as_json", is_flag=True, help="Rows as JSON objects, one a line.")
-def score(folder: Path, device: str, file: str, layout: str | None, each: bool, surprisal: bool, as_json: bool) -> None:
+def score(
+    folder: Path,
+    device: str,
+    file: str,
+    layout: str | None,
+    each: bool,
+    surprisal: bool,
+    topic: str | None,
+    as_json: bool,
+) -> None:
     """Bits per character and perplexity of the text in FILE (UTF-8; - is the standard input) under a model.
 
     A text is scored from its beginning to its <eos>, which costs bits too and counts as no character. Where the model's
@@ -61,10 +72,11 @@ def score(folder: Path, device: str, file: str, layout: str | None, each: bool, 
     if each and surprisal:
         raise click.UsageError("--each and --surprisal are two tables: ask for one of them.")
     saved = open_model(folder, device)
+    told = saved.model.no_class if topic is None else saved.class_named(topic)
     sums = Sums(saved.vocabulary)
     if (each or surprisal) and not as_json:
         print(EACH if each else SURPRISAL)
-    for part in read_parts(saved, file, layout_of(file, layout)):
+    for part in read_parts(saved, file, layout_of(file, layout), told):
         if surprisal:
             print_symbols(part, sums, as_json=as_json)
         sums.add(part)
@@ -78,31 +90,32 @@ def score(folder: Path, device: str, file: str, layout: str | None, each: bool, 
     print_total(sums, as_json=as_json, to=sys.stderr if surprisal else sys.stdout)
 
 
-def read_parts(saved: SavedModel, file: str, layout: str) -> Iterator[Part]:
-    """The texts of a file, scored; in layout whole, the parts of the one text."""
+def read_parts(saved: SavedModel, file: str, layout: str, topic: int) -> Iterator[Part]:
+    """The texts of a file, scored under a class or none; in layout whole, the parts of the one text."""
     if layout != "whole":
-        yield from score_texts(saved, read_texts(file, layout))
+        yield from score_texts(saved, read_texts(file, layout), topic)
         return
     with click.open_file(file, "rb") as stream:
-        yield from score_parts(saved, without_last_newline(read_pieces(stream, file)))
+        yield from score_parts(saved, without_last_newline(read_pieces(stream, file)), topic)
 
 
-def score_texts(saved: SavedModel, texts: Iterator[str]) -> Iterator[Part]:
+def score_texts(saved: SavedModel, texts: Iterator[str], topic: int) -> Iterator[Part]:
     """Texts, each scored by itself."""
     from charloom.scoring import surprisals
 
-    for text, found in with_costs(saved, texts, surprisals):
+    for text, found in with_costs(saved, texts, partial(surprisals, classes=repeat(topic))):
         yield Part(text, framed(saved.vocabulary, text)[1:], found, ends=True)
 
 
-def score_parts(saved: SavedModel, pieces: Iterator[str]) -> Iterator[Part]:
+def score_parts(saved: SavedModel, pieces: Iterator[str], topic: int) -> Iterator[Part]:
     """One text that comes in pieces."""
     from charloom.scoring import surprisals_of_parts
 
     eos = np.array([saved.vocabulary.eos], saved.vocabulary.dtype)
     pieces, to_score = tee(normalized_pieces(saved.vocabulary, pieces))
     encoded = (encode(saved.vocabulary, piece) for piece in to_score)
-    scored = surprisals_of_parts(saved.model, chain([eos], encoded, [eos]), saved.model.head.weight.device)
+    text, device = chain([eos], encoded, [eos]), saved.model.head.weight.device
+    scored = surprisals_of_parts(saved.model, text, device, topic=topic)
     next(scored)  # of the <eos> that the text begins behind
     for piece in pieces:
         yield Part(piece, encode(saved.vocabulary, piece), next(scored), ends=False)
