@@ -27,6 +27,7 @@ from tutorial import HIDDEN, Tutorial, long_enough
 
 PAIRS = 9
 SIZES = (64, 256, 512)
+BATCHES = (16, 64)  # beside the tutorial: params.yaml's, and the one at which a model of its size is fastest
 
 
 def main() -> None:
@@ -39,7 +40,8 @@ def main() -> None:
         for hidden in SIZES:
             print(against_bare_loop(text, hidden, Checkpoints(Path(folder) / str(hidden)), peak), flush=True)
         print("\n| | charloom | tutorial | ratio |\n|---|---|---|---|")
-        print(against_tutorial(text, Checkpoints(Path(folder) / "tutorial")))
+        for batch_size in BATCHES:
+            print(against_tutorial(text, batch_size, Checkpoints(Path(folder) / f"tutorial{batch_size}")), flush=True)
         print()
         for hidden in SIZES:
             print(validation_share(text, hidden))
@@ -54,12 +56,12 @@ def against_bare_loop(text: Text, hidden: int, checkpoints: Checkpoints, peak: f
     return f"{rates.row(str(hidden), 'characters/s')} {share:.2f} |"
 
 
-def against_tutorial(text: Text, checkpoints: Checkpoints) -> str:
+def against_tutorial(text: Text, batch_size: int, checkpoints: Checkpoints) -> str:
     tutorial = Tutorial(text.vocabulary.characters)
     articles = cycle(a.text for a in read_articles(text.raw / "train.csv") if long_enough(a.text))
-    training = make_training(text, HIDDEN)
+    training = make_training(text, HIDDEN, batch_size=batch_size)
     return step_by_step(training, checkpoints, lambda: tutorials_step(tutorial, articles)).row(
-        f"new text read, hidden size {HIDDEN}", "characters/s"
+        f"new text read, hidden size {HIDDEN}, batch {batch_size}", "characters/s"
     )
 
 
@@ -99,10 +101,10 @@ def validation_share(text: Text, hidden: int) -> str:
     return f"validation at hidden size {hidden}: {(time.perf_counter() - began) / steps_s:.1%} of the steps' time"
 
 
-def make_training(text: Text, hidden: int) -> Training:
-    """A training as params.yaml has it, at another hidden size."""
+def make_training(text: Text, hidden: int, **changes: object) -> Training:
+    """A training as params.yaml has it, at another hidden size and with `changes` to its params.train."""
     model = text.params.model.model_copy(update={"hidden_size": hidden})
-    params = text.params.train.model_copy(update={"epochs": 1000.0, "device": "cpu"})
+    params = text.params.train.model_copy(update={"epochs": 1000.0, "device": "cpu", **changes})
     return Training(CharModel(len(text.vocabulary), model), text.train, text.valid, params, Group())
 
 

@@ -13,10 +13,11 @@ from charloom.corpus import Article, read_articles
 from charloom.params import WindowsParams
 from charloom.vocab import Vocabulary
 from charloom.windows import Windows, write_windows
-from common import PAIRS, compare, encoded_text, machine, rate_of
+from common import compare, encoded_text, machine, rate_of
 from tutorial import NCHARS, Tutorial, long_enough
 
 BATCH = 4096  # windows read back at once
+PAIRS = 15  # of a second each: one pair in three meets something else at work here
 PARAMS = WindowsParams(length=NCHARS, stride=1, scope="article")  # the tutorial's
 
 
@@ -29,6 +30,7 @@ def main() -> None:
         rates = compare(
             lambda: rate_of(lambda: made_and_read(Path(folder), articles, vocabulary), 1.0),
             lambda: rate_of(lambda: tutorials(tutorial, endless), 1.0),
+            PAIRS,
         )
         windows = Windows.load(Path(folder))
         size = sum((Path(folder) / name).stat().st_size for name in ("codes.npy", "starts.npy", "offsets.npy"))

@@ -19,7 +19,7 @@ from charloom.tracking.store import SQLITE, Store, metric, now_ms, on_failure, r
 if TYPE_CHECKING:
     from mlflow.entities import Metric
 
-FLUSH_EVERY_S = 2.0
+FLUSH_EVERY_S = 5.0  # at 2 its thread took 1 % of a core, which small models felt
 MACHINE_EVERY_S = 10.0  # as MLflow's own sampler
 MACHINE_CURVE = "system/cpu_utilization_percentage"
 
@@ -48,7 +48,7 @@ class TrainingStream:
         self._goes_on = bool(history)
         self._queue: queue.SimpleQueue[Point | None] = queue.SimpleQueue()
         self._model_digest: str | None = None
-        self._answered_at = math.inf  # a file is waited for however long its tables take, a server is not
+        self._asked_at = math.inf  # when what the tracker is at was begun; inf: it is at nothing that has a limit
         self._before: tuple[float, int] | None = None  # when the last record came, and the characters read by then
         self._warned = threading.Lock()  # taken by the one warning
         for record in history:
@@ -70,7 +70,7 @@ class TrainingStream:
         """Send what is left, and wait for it while the tracker answers within its timeout."""
         self._queue.put(None)
         while self._thread.is_alive():
-            if time.monotonic() - self._answered_at > self._params.timeout:
+            if time.monotonic() - self._asked_at > self._params.timeout:
                 self._give_up(f"the tracker did not answer within {self._params.timeout:g} s")
                 return
             self._thread.join(0.05)
@@ -84,8 +84,8 @@ class TrainingStream:
             import mlflow  # noqa: F401 - seconds that are not the tracker's
 
             machine = Machine()
-            if not tracking_uri().startswith(SQLITE):
-                self._answered_at = time.monotonic()
+            if not tracking_uri().startswith(SQLITE):  # a file is waited for however long its tables take
+                self._asked_at = time.monotonic()
             store = Store.open(self._params)
             run_id = self._open_run(store)
             if run_id is None:
@@ -101,8 +101,9 @@ class TrainingStream:
         sampled_at = -math.inf
         going = True
         while going:
-            self._answered_at = time.monotonic()
+            self._asked_at = math.inf
             points, going = self._next_points()
+            self._asked_at = time.monotonic()
             metrics = [point.metrics() for point in points if point.record.step > sent]
             if not going or time.monotonic() - sampled_at >= MACHINE_EVERY_S:
                 sampled_at = time.monotonic()
