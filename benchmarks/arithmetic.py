@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from charloom.model import CharModel
+from charloom.optimizer import adam
 from charloom.params import ModelParams
-from charloom.training import adam
 from common import rate_of
 
 GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}

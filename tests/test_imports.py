@@ -20,7 +20,7 @@ LAYERS = (
     {"dvclock"},
     {"catalogue", "corpus", "download", "formats", "intake", "locations", "sources"},
     {"vocab", "windows", "texts", "summary", "stage", "breakdown", "ngrams", "baselines", "calibration", "classifiers"},
-    {"model", "device", "batches", "keys", "parallel"},
+    {"model", "device", "batches", "keys", "optimizer", "parallel"},
     {"training", "checkpoint", "scoring", "sampling", "classification"},
     {"evaluation", "tracking", "card", "progress"},
     {"report"},

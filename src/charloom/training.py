@@ -11,9 +11,8 @@ from typing import Any, cast
 import numpy as np
 import torch
 from pydantic import BaseModel
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
-from torch.nn.utils import clip_grad_norm_
 
 from charloom.batches import KINDS, Labels
 from charloom.checkpoint import Checkpoint, Checkpoints, Layout, layout_of
@@ -21,16 +20,11 @@ from charloom.device import set_precision
 from charloom.errors import InputError, RunError
 from charloom.history import Listener, Record
 from charloom.model import CharModel, State, join, parts
+from charloom.optimizer import adam, clip_gradients
 from charloom.parallel import Group
 from charloom.params import TrainParams
 from charloom.scoring import score_articles
 from charloom.windows import Windows
-
-
-def adam(model: nn.Module, learning_rate: float) -> torch.optim.Adam:
-    """Adam in one kernel a tensor where this torch has it (on CPUs since 2.4): plain Adam took 6 % of a small step."""
-    release = tuple(int(number) for number in torch.__version__.split(".")[:2])
-    return torch.optim.Adam(model.parameters(), learning_rate, fused=release >= (2, 4))
 
 
 class Interrupted(RunError):
@@ -72,6 +66,7 @@ class Training:
         )
         self.steps = max(1, round(params.epochs * self.batches.steps_per_epoch))
         self.optimizer = adam(self.model, params.learning_rate)
+        self._parameters = list(self.model.parameters())
         self.step = 0
         self.state: State | None = None  # of this process' columns
         self.history: list[Record] = []
@@ -100,7 +95,7 @@ class Training:
             loss = F.cross_entropy(logits.flatten(0, 1), symbols[1:].flatten())
         self.optimizer.zero_grad()
         loss.backward()
-        norm = clip_grad_norm_(self.model.parameters(), self.params.grad_clip)
+        norm = clip_gradients(self._parameters, self.params.grad_clip)
         self.optimizer.step()
         self.state = join([part.detach() for part in parts(state)])  # where back-propagation is truncated
         self._pending.append(torch.stack((loss.detach(), norm)))
@@ -229,12 +224,12 @@ class Training:
 
         Without it an article's first characters are read from a state that training hardly ever sees.
         """
-        begins = (symbols[0] == self._eos)[:, None]
-        carried = [part * ~begins for part in parts(self.state)]
+        goes_on = (symbols[0] != self._eos)[:, None]
+        carried = [part * goes_on for part in parts(self.state)]
         if classes is None:
             return join(carried)
         initial = parts(self.model.initial_state(classes[0]))
-        return join([part + first * begins for part, first in zip(carried, initial, strict=True)])
+        return join([part + first * ~goes_on for part, first in zip(carried, initial, strict=True)])
 
     def _layouts(self) -> list[Layout]:
         """The tensors that a checkpoint of this training may have; in bf16 the state may be of that type."""
