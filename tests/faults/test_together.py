@@ -62,14 +62,12 @@ def test_four_workers_of_the_queue_make_what_each_would_make_alone(undisturbed: 
         expected[f"seed-{seed}"] = alone.recorded()
 
     queue = undisturbed[0].copy(tmp_path / "queue")
-    config = queue.folder / ".dvc" / "config"
-    config.write_text(config.read_text().replace("no_scm = true", ""))
+    queue.begin_git()
     (queue.folder / ".gitignore").write_text(
         "/data/\n/models/\n/metrics/\n/plots/\n/reports/\n/.charloom/\n/src/*.egg-info/\n"
     )
     identity = ("-c", "user.name=soak", "-c", "user.email=soak@localhost")
     for command in (
-        ("git", "init", "--quiet"),
         ("git", "add", "--all"),
         ("git", *identity, "commit", "--quiet", "-m", "the tiny pipeline"),
         *(("dvc", "exp", "run", "--queue", "-n", f"seed-{seed}", "-S", f"train.seed={seed}") for seed in seeds),

@@ -19,9 +19,7 @@ COMMIT = ("git", "-c", "user.name=nobody", "-c", "user.email=nobody", "commit", 
 def repository(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """The tiny pipeline with its results committed, then evaluated with samples of another seed."""
     workspace = finished.copy(tmp_path_factory.mktemp("plots") / "repository")
-    config = workspace.folder / ".dvc" / "config"
-    config.write_text(config.read_text().replace("no_scm = true", ""))
-    succeeded(workspace.run("git", "init", "--quiet"))
+    workspace.begin_git()
     succeeded(workspace.run("git", "add", "dvc.yaml", "dvc.lock", "params.yaml"))
     succeeded(workspace.run(*COMMIT))
     workspace.set(UNTRACKED | {"baselines.ngram_order": 2})

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.workspace import STAGES, UNTRACKED, Ended, Workspace, outs, read_stages
+from tests.pipeline.workspace import CHECKOUT, STAGES, UNTRACKED, Ended, Workspace, outs, read_stages
 
 DOWNSTREAM = {
     "evaluate": ({"evaluate.seed": 2}, ["evaluate"]),
@@ -143,6 +143,20 @@ def test_a_corpus_of_ones_own_is_read_again_when_it_changes(finished: Workspace,
         csv.writer(file, quoting=csv.QUOTE_ALL).writerow((1, "Ω", "a character that the sample lacks"))
     assert workspace.repro("vocab").stages == ["download", "vocab"]
     assert "Ω" in (workspace.folder / "data" / "vocab.json").read_text(encoding="utf-8")
+
+
+def test_dvc_knows_of_a_corpus_that_it_imported(finished: Workspace, tmp_path: Path) -> None:
+    workspace, there = finished.copy(tmp_path / "imported", results=False), tmp_path / "there.txt"
+    shutil.copyfile(CHECKOUT / ".gitignore", workspace.folder / ".gitignore")
+    workspace.begin_git()
+    workspace.set({"data.source": "corpora/mine.txt"})
+    there.write_text("\n\n".join(f"article {number}" for number in range(40)))
+    imported = workspace.run("dvc", "import-url", str(there), "corpora/mine.txt")
+    assert imported.code == 0, imported.output
+    done = workspace.repro("download")
+    assert done.stages == ["download"]
+    assert "'corpora/mine.txt.dvc' didn't change" in done.output
+    assert "corpora/mine.txt.dvc" in workspace.run("git", "status", "--short", "--untracked-files").output
 
 
 def test_a_text_file_without_classes_goes_all_the_way(finished: Workspace, tmp_path: Path) -> None:

@@ -51,10 +51,8 @@ def repository(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) ->
     repository = replace(finished.copy(tmp_path_factory.mktemp("git") / "repository"), variables=IDENTITY)
     folder = repository.folder
     shutil.copyfile(CHECKOUT / ".gitignore", folder / ".gitignore")
-    config = folder / ".dvc/config"
-    config.write_text(config.read_text().replace("    no_scm = true\n", ""))
     (folder / ".dvc/.gitignore").write_text("/config.local\n/tmp\n/cache\n/site\n")
-    run(repository, "git", "init", "--quiet")
+    repository.begin_git()
     run(repository, "dvc", "remote", "add", "--default", "local", str(folder.with_name("remote")))
     run(repository, "git", "add", "--all")
     run(repository, "git", "commit", "--quiet", "--message", "results")

@@ -93,6 +93,13 @@ class Workspace:
                 shutil.copyfile(source, folder / source.name)
         return Workspace(folder, variables)
 
+    def begin_git(self) -> None:
+        """Make it a git repository, as DVC then takes it."""
+        config = self.folder / ".dvc" / "config"
+        config.write_text(config.read_text().replace("    no_scm = true\n", ""))
+        made = self.run("git", "init", "--quiet")
+        assert made.code == 0, made.output
+
     def set(self, settings: Mapping[str, object]) -> None:
         """Set parameters in params.yaml."""
         path = self.folder / "params.yaml"
