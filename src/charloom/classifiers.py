@@ -12,8 +12,11 @@ from charloom.windows import UNLABELLED, Windows
 
 LONGEST = 5  # characters of an n-gram
 RARE = 2  # articles in which a feature of the regressions must stand
-SMOOTHING = 0.01  # of naive Bayes: at scikit-learn's 1 its million n-grams drown what was counted
-PENALTY = 10.0  # of the regressions, its inverse: at 1 they underfit
+# Accuracy on 2,636 of AG_NEWS' training articles, held out from 23,728: naive Bayes 0.901 to 0.903 at 0.001 to 0.3,
+# 0.897 at scikit-learn's 1; regression of characters 0.901, 0.907 and 0.909 at 1, 3 and 10, of words 0.906, 0.906 and
+# 0.897. Trained on a tenth of those, the values tried were within 0.005 of each other.
+SMOOTHING = 0.01  # of naive Bayes
+PENALTY = 3.0  # of the regressions, its inverse
 
 
 def measure_classifiers(train: Windows, test: Windows, vocabulary: Vocabulary) -> dict[str, float]:
