@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 
@@ -74,7 +74,7 @@ def stream(
     how: Sampling,
     first: int = 0,
     classes: Sequence[int] | None = None,
-) -> Iterator[list[tuple[int, str]]]:
+) -> Generator[list[tuple[int, str]], None, None]:
     """Draw what `sample` draws, and give it as it comes: (index, character), then (index, "") at a text's end."""
     numbers = range(first, first + len(prompts))
     each = [model.no_class] * len(prompts) if classes is None else classes

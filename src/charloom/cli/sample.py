@@ -6,6 +6,7 @@ import json
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from itertools import chain
 from pathlib import Path
 
@@ -71,12 +72,13 @@ def sample(
         warn("greedy texts are all the same: writing one")
         samples = 1
     classes = None if topic is None else [saved.class_named(topic)] * samples
-    events = in_order(stream(saved.model, saved.vocabulary, [prompt] * samples, how, first, classes))
-    if as_json:
-        about = {"seed": seed} if topic is None else {"seed": seed, "class": topic}
-        write_json(events, prompt, about, first)
-    else:
-        write_text(events, prompt, "" if until_eos else "\n")
+    # closed here where the output ends early: by the interpreter's end torch lacks what its generators close with
+    with closing(stream(saved.model, saved.vocabulary, [prompt] * samples, how, first, classes)) as steps:
+        if as_json:
+            about = {"seed": seed} if topic is None else {"seed": seed, "class": topic}
+            write_json(in_order(steps), prompt, about, first)
+        else:
+            write_text(in_order(steps), prompt, "" if until_eos else "\n")
 
 
 def in_order(steps: Iterable[Iterable[tuple[int, str]]]) -> Events:
