@@ -70,6 +70,7 @@ def save_conditioned_model(folder: Path, windows: Path) -> Path:
     encoded = encode_sample(windows)
     model = small_model(len(encoded.vocabulary), classes=len(AG_NEWS_CLASSES))
     torch.nn.init.normal_(model.initial)
+    torch.nn.init.normal_(model.class_head)
     torch.nn.init.normal_(model.get_parameter("rnn.weight_ih_l0")[:, len(encoded.vocabulary) :])
     save_model(folder, model, encoded.vocabulary, "t" * 64, encoded.train.topics)
     return folder

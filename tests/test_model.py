@@ -89,22 +89,26 @@ def test_gradient_is_the_slope_of_the_loss(classes: int) -> None:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_class_is_a_second_one_at_the_input_and_a_state_to_begin_in(cell: str) -> None:
+def test_a_class_has_a_one_at_the_input_a_state_to_begin_in_and_weights_at_the_output(cell: str) -> None:
     model = small_model(7, cell=cell, layers=2, classes=3)
+    torch.nn.init.normal_(model.class_head)
     plain = small_model(7, cell=cell, layers=2)
     assert model.get_parameter("rnn.weight_ih_l0").shape[1] == 7 + 3 + 1
     assert {name for name, _ in model.named_parameters()} == {
         "initial",
+        "class_head",
         *(name for name, _ in plain.named_parameters()),
     }
     ids, classes = torch.randint(7, (5, 3)), torch.tensor([0, 2, 3])
     logits, end = model(ids, classes=classes)
     (logits[:, 1].sum() + logits[:, 2].sum()).backward()
-    weights, initial = model.get_parameter("rnn.weight_ih_l0").grad, model.initial.grad
+    weights, initial, head = model.get_parameter("rnn.weight_ih_l0").grad, model.initial.grad, model.class_head.grad
     assert weights is not None
     assert initial is not None
+    assert head is not None
     assert (weights[:, 7:].abs().sum(0) > 0).tolist() == [False, False, True, True]
     assert (initial.abs().sum((0, 3)) > 0).tolist() == [[False, False, True, True]] * 2
+    assert (head.abs().sum((1, 2)) > 0).tolist() == [False, False, True, True]
     torch.testing.assert_close(model(ids, classes=classes.expand(5, 3))[0], logits)
     _, state = model(ids[:2], classes=classes)
     torch.testing.assert_close(model(ids[2:], state, classes)[0], logits[2:])

@@ -200,6 +200,7 @@ def test_a_value_out_of_range_is_named_with_what_is_allowed(wrong: dict[str, Any
 def test_each_text_is_written_under_its_class(vocabulary: Vocabulary) -> None:
     model = small_model(len(vocabulary), classes=2)
     torch.nn.init.normal_(model.initial, std=3.0)
+    torch.nn.init.normal_(model.class_head)
     how = Sampling(length=30)
     together = sample(model, vocabulary, [""] * 3, how, classes=[0, 1, 2])
     for index in range(3):

@@ -38,6 +38,7 @@ def texts(encoded: Encoded) -> list[Codes]:
 def test_each_text_is_read_under_its_class(encoded: Encoded, texts: list[Codes]) -> None:
     model = small_model(len(encoded.vocabulary), classes=2)
     torch.nn.init.normal_(model.initial)
+    torch.nn.init.normal_(model.class_head)
     together = surprisals(model, texts, CPU, classes=itertools.cycle([0, 1, 2]))
     for index, found in enumerate(itertools.islice(together, 6)):
         (alone,) = surprisals(model, texts[index : index + 1], CPU, classes=[index % 3])

@@ -197,7 +197,7 @@ def test_a_conditioned_training_learns_every_class_and_none(encoded: Encoded, tm
     assert sum(topic.articles for topic in training.topics) == encoded.train.articles
     run(training, tmp_path)
     weights = training.model.get_parameter("rnn.weight_ih_l0")[:, len(encoded.vocabulary) :]
-    for learned in (weights.T, training.model.initial[0, 0]):
+    for learned in (weights.T, training.model.initial[0, 0], training.model.class_head):
         assert len(learned.unique(dim=0)) == 5
 
 

@@ -20,8 +20,9 @@ class CharModel(nn.Module):
     """A recurrent network that reads symbols and gives logits for the one that follows each.
 
     Ids are one-hot vectors at its input, as in the tutorial; `dropout` acts between layers and before the output.
-    A conditioned one is told the class of what it reads, from 0, or `no_class`, by a second 1 in the same vector and by
-    the state that it begins in, which is learned: the generative model of Yogatama et al. (2017), near enough.
+    A conditioned one is told the class of what it reads, from 0, or `no_class`, by a second 1 in the same vector, by
+    the state that it begins in, which is learned, and at the output by weights of the class's own, which add to those
+    that all classes share: the generative model of Yogatama et al. (2017), near enough.
     """
 
     def __init__(self, symbols: int, params: ModelParams, classes: int = 0) -> None:
@@ -39,6 +40,7 @@ class CharModel(nn.Module):
         if self.conditioned:
             states = 2 if params.cell == "LSTM" else 1
             self.initial = nn.Parameter(torch.empty(states, params.layers, told, params.hidden_size))
+            self.class_head = nn.Parameter(torch.empty(told, symbols, params.hidden_size))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -64,6 +66,7 @@ class CharModel(nn.Module):
         if self.conditioned:
             nn.init.zeros_(self.rnn.get_parameter("weight_ih_l0")[:, self.symbols :])
             nn.init.zeros_(self.initial)
+            nn.init.zeros_(self.class_head)
 
     def size(self) -> int:
         """The number of parameters."""
@@ -75,13 +78,24 @@ class CharModel(nn.Module):
         `state` is what an earlier call gave, so that text can be streamed; None is the state that text begins in, zero
         or learned. `classes`, (time, batch) or (batch), are for a conditioned model alone; None is no class.
         """
+        told = torch.full_like(ids[0], self.no_class) if classes is None else classes
         inputs = F.one_hot(ids, self.rnn.input_size)
         if self.conditioned:
-            told = torch.full_like(ids, self.no_class) if classes is None else classes.expand_as(ids)
-            inputs = inputs + F.one_hot(self.symbols + told, self.rnn.input_size)
-            state = self.initial_state(told[0]) if state is None else state
+            inputs = inputs + F.one_hot(self.symbols + told.expand_as(ids), self.rnn.input_size)
+            state = self.initial_state(told.expand_as(ids)[0]) if state is None else state
         output, state = self.rnn(inputs.to(self.head.weight.dtype), state)
-        return self.head(self.dropout(output)), state
+        output = self.dropout(output)
+        logits = self.head(output)
+        if self.conditioned:
+            logits = logits + self.class_logits(output, told)
+        return logits, state
+
+    def class_logits(self, output: Tensor, classes: Tensor) -> Tensor:
+        """What the weights of the classes themselves add to the logits: (time, batch, symbols)."""
+        if classes.dim() == 1:  # as fast as the shared ones where there are many steps
+            return torch.einsum("tbh,bsh->tbs", output, self.class_head[classes])
+        told = F.one_hot(classes, self.no_class + 1).to(output.dtype)
+        return torch.einsum("tbc,tbh,csh->tbs", told, output, self.class_head)
 
     def initial_state(self, classes: Tensor) -> State | None:
         """The state in which a conditioned model begins text of these classes (batch)."""
