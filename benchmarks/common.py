@@ -80,12 +80,21 @@ class Comparison:
     ours: list[float]
     theirs: list[float]
 
+    @property
+    def ratios(self) -> list[float]:
+        """Ours to theirs of each pair, the least first."""
+        return sorted(a / b for a, b in zip(self.ours, self.theirs, strict=True))
+
+    @property
+    def ratio(self) -> float:
+        """The median of them."""
+        return statistics.median(self.ratios)
+
     def row(self, name: str, unit: str) -> str:
         """A row of a Markdown table."""
         ours, theirs = statistics.median(self.ours), statistics.median(self.theirs)
-        ratios = sorted(a / b for a, b in zip(self.ours, self.theirs, strict=True))
-        ratio, spread = statistics.median(ratios), f"{ratios[0]:.3g} to {ratios[-1]:.3g}"
-        return f"| {name} | {ours:,.0f} {unit} | {theirs:,.0f} {unit} | **{ratio:.3g}** ({spread}) |"
+        spread = f"{self.ratios[0]:.3g} to {self.ratios[-1]:.3g}"
+        return f"| {name} | {ours:,.0f} {unit} | {theirs:,.0f} {unit} | **{self.ratio:.3g}** ({spread}) |"
 
 
 def compare(ours: Rate, theirs: Rate, pairs: int = PAIRS) -> Comparison:

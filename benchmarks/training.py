@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import cycle
 from pathlib import Path
@@ -18,6 +18,7 @@ from arithmetic import bare_loop, flops_per_character, sgemm_rate
 from charloom.checkpoint import Checkpoints
 from charloom.corpus import read_articles
 from charloom.device import set_threads
+from charloom.history import Listener
 from charloom.model import CharModel
 from charloom.parallel import Group
 from charloom.scoring import score_articles
@@ -65,7 +66,13 @@ def against_tutorial(text: Text, batch_size: int, checkpoints: Checkpoints) -> s
     )
 
 
-def step_by_step(training: Training, checkpoints: Checkpoints, other: Callable[[], int]) -> Comparison:
+def step_by_step(
+    training: Training,
+    checkpoints: Checkpoints,
+    other: Callable[[], int],
+    listeners: Sequence[Listener] = (),
+    pairs: int = PAIRS,
+) -> Comparison:
     """Characters a second of a training and of `other`, which gives the characters that a call read."""
     turns: list[tuple[float, float, int]] = []  # seconds of a step of ours, of one of theirs, characters of theirs
     steps = training.params.log_every
@@ -79,13 +86,13 @@ def step_by_step(training: Training, checkpoints: Checkpoints, other: Callable[[
         characters = other()
         turns.append((ended - began, time.perf_counter() - ended, characters))
         began = time.perf_counter()
-        return len(turns) == (PAIRS + 1) * steps
+        return len(turns) == (pairs + 1) * steps
 
     with suppress(Interrupted):
-        run_training(training, checkpoints, [], take_turns)
-    pairs = [zip(*turns[begin : begin + steps], strict=True) for begin in range(steps, len(turns), steps)]
+        run_training(training, checkpoints, listeners, take_turns)
+    each = [zip(*turns[begin : begin + steps], strict=True) for begin in range(steps, len(turns), steps)]
     read = steps * training.batches.batch_size * training.batches.length
-    sums = [(sum(ours), sum(theirs), sum(characters)) for ours, theirs, characters in pairs]
+    sums = [(sum(ours), sum(theirs), sum(characters)) for ours, theirs, characters in each]
     return Comparison([read / ours for ours, _, _ in sums], [characters / theirs for _, theirs, characters in sums])
 
 

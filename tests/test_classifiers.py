@@ -21,19 +21,19 @@ def encoded(tmp_path_factory: pytest.TempPathFactory) -> Encoded:
 
 def test_all_are_better_than_chance_and_the_same_again(encoded: Encoded) -> None:
     small = encoded.valid
-    found = measure_classifiers(small, encoded.test, encoded.vocabulary)
+    found = dict(measure_classifiers(small, encoded.test, encoded.vocabulary))
     assert list(found) == NAMES
     commonest = np.bincount(encoded.test.classes).max() / encoded.test.articles
     assert all(commonest < accuracy <= 1 for accuracy in found.values())
-    assert measure_classifiers(small, encoded.test, encoded.vocabulary) == found
+    assert dict(measure_classifiers(small, encoded.test, encoded.vocabulary)) == found
 
 
 def test_only_labelled_articles_are_learned_from(encoded: Encoded) -> None:
-    found = measure_classifiers(encoded.valid.labelled(0.5, 1), encoded.test, encoded.vocabulary)
-    assert found != measure_classifiers(encoded.valid, encoded.test, encoded.vocabulary)
+    found = dict(measure_classifiers(encoded.valid.labelled(0.5, 1), encoded.test, encoded.vocabulary))
+    assert found != dict(measure_classifiers(encoded.valid, encoded.test, encoded.vocabulary))
 
 
 def test_one_class_alone_is_nothing_to_tell_apart(encoded: Encoded) -> None:
     alone = replace(encoded.valid, classes=np.zeros_like(encoded.valid.classes))
     with pytest.raises(InputError, match="all of one class"):
-        measure_classifiers(alone, encoded.test, encoded.vocabulary)
+        dict(measure_classifiers(alone, encoded.test, encoded.vocabulary))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -19,8 +19,8 @@ SMOOTHING = 0.01  # of naive Bayes
 PENALTY = 3.0  # of the regressions, its inverse
 
 
-def measure_classifiers(train: Windows, test: Windows, vocabulary: Vocabulary) -> dict[str, float]:
-    """The accuracy on the test split of each, trained on the labelled articles.
+def measure_classifiers(train: Windows, test: Windows, vocabulary: Vocabulary) -> Iterator[tuple[str, float]]:
+    """The name of each and its accuracy on the test split, trained on the labelled articles; one after another.
 
     Raises InputError where those are all of one class.
     """
@@ -47,11 +47,9 @@ def measure_classifiers(train: Windows, test: Windows, vocabulary: Vocabulary) -
         "logistic regression, words": (CountVectorizer(min_df=RARE), regression()),
     }
     known, asked = _texts(train, labelled, vocabulary), _texts(test, range(test.articles), vocabulary)
-    accuracy = {}
     for name, (features, classifier) in ways.items():
         classifier.fit(features.fit_transform(known), classes)
-        accuracy[name] = float(classifier.score(features.transform(asked), test.classes))
-    return accuracy
+        yield name, float(classifier.score(features.transform(asked), test.classes))
 
 
 def _texts(split: Windows, articles: Iterable[int], vocabulary: Vocabulary) -> list[str]:
