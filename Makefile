@@ -53,7 +53,7 @@ lint: install
 types: install
 	$(RUN) mypy
 
-# a file to a process, in their order: the slow ones first
+# a file to a process, in the order of tests/conftest.py: the slow ones first
 unit: install
 	$(RUN) pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(TESTS)
 

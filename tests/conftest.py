@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pytest
 
 import charloom  # noqa: F401 - before any test imports torch: it says how long torch's threads spin
+from charloom.files import exclusive, write_json
 
 CHECKOUT = Path(__file__).parent.parent
+SLOW = ("faults", "pipeline", "tracking")
 
 Start = Callable[..., "subprocess.Popen[str]"]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 WriteRows = Callable[[Path, Sequence[tuple[int, str, str]]], Path]
+Once = Callable[[str, Callable[[Path], object]], tuple[Path, Any]]
 
 # a shell starts background jobs deaf to Ctrl-C, and so would be the processes that the tests interrupt
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -29,6 +34,43 @@ def line_of(stream: IO[str] | None) -> str:
     """The next line of a child process' pipe."""
     assert stream is not None
     return stream.readline()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What killed processes leave in the machine's temporary folder goes where pytest removes it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
+        patch.setattr(tempfile, "tempdir", None)
+        yield
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Fill a folder once for all processes that run these tests; gives it, and what its maker said, as JSON."""
+    base = tmp_path_factory.getbasetemp()
+    root = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def made(name: str, make: Callable[[Path], object]) -> tuple[Path, Any]:
+        folder, said = root / name, root / f"{name}.json"
+        with exclusive(root / f"{name}.lock", name):
+            if not said.exists():
+                folder.mkdir()
+                write_json(said, make(folder))
+        return folder, json.loads(said.read_text(encoding="utf-8"))
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def tables(once: Once) -> Path:
+    """A SQLite store with its tables made, which takes MLflow five seconds, and nothing in it."""
+    from mlflow import MlflowClient
+
+    def make(folder: Path) -> None:
+        MlflowClient(f"sqlite:///{folder / 'mlflow.db'}").search_experiments()
+
+    return once("tables", make)[0] / "mlflow.db"
 
 
 @pytest.fixture
@@ -95,3 +137,8 @@ def torchtext() -> None:
     """What needs torchtext, which the other install has (make test-torchtext)."""
     if find_spec("torchtext") is None:
         pytest.skip("torchtext is not in this install")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slow files first, so that no process is left with one when the others are done."""
+    items.sort(key=lambda item: item.path.parent.name not in SLOW)

@@ -15,7 +15,7 @@ from tests.pipeline.workspace import UNTRACKED, Workspace, ready_to_train
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    return ready_to_train(tmp_path_factory.mktemp("prepared"), {**UNTRACKED, "train.epochs": 1.0})
+    return ready_to_train(tmp_path_factory.mktemp("prepared"), UNTRACKED)
 
 
 def wait_for_checkpoint(workspace: Workspace) -> None:
@@ -57,7 +57,7 @@ def test_two_processes_learn_as_one(prepared: Workspace, tmp_path: Path, conditi
 
 def test_a_killed_worker_ends_the_stage_and_the_next_run_goes_on(prepared: Workspace, tmp_path: Path) -> None:
     undisturbed, killed = (prepared.copy(tmp_path / name) for name in ("undisturbed", "killed"))
-    settings = {"train.processes": 2, "train.epochs": 6.0, "train.checkpoint_every": 0.1}
+    settings = {"train.processes": 2, "train.epochs": 2.0, "train.checkpoint_every": 0.1}
     for workspace in (undisturbed, killed):
         workspace.set(settings)
     undisturbed.run_script("train")

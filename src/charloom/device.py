@@ -33,7 +33,7 @@ def available_devices() -> list[str]:
 def make_deterministic(seed: int) -> None:
     """Same seed, same kind of machine: the same bytes. Makes operations raise that cannot promise it."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with a fixed workspace
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms loads torch's compiler too: two seconds
     torch.backends.cudnn.benchmark = False  # it chooses kernels by timing them
     torch.manual_seed(seed)
 

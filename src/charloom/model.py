@@ -41,7 +41,8 @@ class CharModel(nn.Module):
             states = 2 if params.cell == "LSTM" else 1
             self.initial = nn.Parameter(torch.empty(states, params.layers, told, params.hidden_size))
             self.class_head = nn.Parameter(torch.empty(told, symbols, params.hidden_size))
-        self.reset_parameters()
+        if not self.head.weight.is_meta:  # a model's shapes alone; to draw there loads torch's compiler: two seconds
+            self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Orthogonal recurrent weights, forget gates that start open (bias 1: Jozefowicz et al. 2015), wide inputs.

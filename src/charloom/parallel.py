@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.distributed.elastic.multiprocessing.api import SignalException
+from torch.distributed.elastic.multiprocessing.api import DefaultLogsSpecs, SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from torch.nn.parallel import DistributedDataParallel
@@ -124,6 +124,7 @@ def launch(script: str, processes: int) -> None:
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",  # a free port
         max_restarts=0,
+        logs_specs=DefaultLogsSpecs(log_dir=os.devnull),  # torchrun would leave a folder of empty ones in /tmp
         monitor_interval=0.1,  # seconds; torch 2.3 looks every 30, and by then all have failed
     )
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # until set_threads: torchrun would set it too, with a warning

@@ -102,6 +102,8 @@ def test_the_search_finds_what_it_looks_for(line: str) -> None:
     assert UNPICKLES.search(PROSE.sub("", line))
 
 
-def test_every_reader_works_where_nothing_can_be_unpickled(undisturbed: tuple[Workspace, float]) -> None:
-    ended = undisturbed[0].run("env", "PYTHONPATH=src", sys.executable, "-c", NO_PICKLE)
+def test_every_reader_works_where_nothing_can_be_unpickled(
+    undisturbed: tuple[Workspace, float], tmp_path: Path
+) -> None:
+    ended = undisturbed[0].copy(tmp_path / "read").run("env", "PYTHONPATH=src", sys.executable, "-c", NO_PICKLE)
     assert (ended.code, ended.output) == (0, "read all\n")

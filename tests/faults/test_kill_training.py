@@ -5,15 +5,16 @@ import random
 import time
 from pathlib import Path
 
+from tests.conftest import line_of
 from tests.pipeline.workspace import UNTRACKED, Workspace, ready_to_train
 
-KILLS = int(os.environ.get("CHARLOOM_KILLS", "5"))  # `make soak` says 20
+KILLS = int(os.environ.get("CHARLOOM_KILLS", "3"))  # `make soak` says 20
 LONG = {
     **UNTRACKED,
     "model.hidden_size": 128,  # large and saved so often that a good part of the kills fall into a write
     "model.layers": 2,
     "model.dropout": 0.2,
-    "train.epochs": 2.0,
+    "train.epochs": 0.1 * KILLS,
     "train.log_every": 1,
     "train.checkpoint_every": 0.02,
 }
@@ -22,11 +23,16 @@ LONG = {
 def test_killed_again_and_again_it_ends_in_the_same_bytes(tmp_path: Path) -> None:
     workspace = ready_to_train(tmp_path / "killed", LONG)
     undisturbed = workspace.copy(tmp_path / "undisturbed")
-    undisturbed.run_script("train")
+    with undisturbed.start_script("train") as process:
+        line_of(process.stdout)
+        began = time.monotonic()
+        process.communicate(timeout=300)
+    assert process.returncode == 0
+    seconds = time.monotonic() - began
     moments = random.Random(1)
     positions, writes = [], 0
     for _ in range(KILLS):
-        positions.append(kill_training(workspace, after_s=moments.uniform(0, 8 / KILLS)))
+        positions.append(kill_training(workspace, after_s=moments.uniform(0, seconds / KILLS)))
         writes += bool(list(workspace.folder.glob(".charloom/checkpoints/*/.*.tmp")))
     assert all(positions), "each was killed before it was over"
     workspace.run_script("train")
@@ -38,8 +44,7 @@ def test_killed_again_and_again_it_ends_in_the_same_bytes(tmp_path: Path) -> Non
 def kill_training(workspace: Workspace, after_s: float) -> str:
     """Kill a training `after_s` after its first line; gives that line, empty where it was over by then."""
     with workspace.start_script("train") as process:
-        assert process.stdout is not None
-        line = process.stdout.readline()
+        line = line_of(process.stdout)
         time.sleep(after_s)
         over = process.poll() is not None
         process.kill()

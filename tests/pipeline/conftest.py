@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from charloom.cli import main
+from tests.conftest import Once
 from tests.pipeline.workspace import Ended, Workspace
 
-
-@pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Where the tiny pipeline is tracked."""
-    return f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}"
+Charloom = Callable[..., Ended]
 
 
 @pytest.fixture(scope="session")
-def first(tmp_path_factory: pytest.TempPathFactory, store: str) -> tuple[Workspace, Ended]:
+def first(once: Once) -> tuple[Workspace, Ended]:
     """The tiny pipeline after its first `dvc repro`, and what that said."""
-    workspace = Workspace(tmp_path_factory.mktemp("finished"), {"MLFLOW_TRACKING_URI": store})
-    workspace.make()
-    return workspace, workspace.repro()
+
+    def tracked(folder: Path) -> Workspace:
+        return Workspace(folder / "tiny-workspace", {"MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}"})
+
+    def make(folder: Path) -> str:
+        tracked(folder).make()
+        return tracked(folder).repro().output
+
+    folder, output = once("tiny", make)
+    return tracked(folder), Ended(0, output)
 
 
 @pytest.fixture(scope="session")
@@ -30,9 +37,37 @@ def finished(first: tuple[Workspace, Ended]) -> Workspace:
     return first[0]
 
 
+@pytest.fixture(scope="session")
+def store(finished: Workspace) -> str:
+    """Where the tiny pipeline is tracked."""
+    return finished.variables["MLFLOW_TRACKING_URI"]
+
+
 @pytest.fixture
 def closed_port() -> Iterator[int]:
     """A port that refuses connections for as long as the test lasts."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield bound.getsockname()[1]
+
+
+@pytest.fixture
+def charloom(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Charloom:
+    """Call `charloom ARGUMENT…` in a workspace, in this process: torch and MLflow take five seconds to load."""
+
+    def call(workspace: Workspace, *arguments: str, code: int = 0) -> Ended:
+        with monkeypatch.context() as patch:
+            patch.chdir(workspace.folder)
+            for name in os.environ.keys() - workspace.environment.keys():
+                patch.delenv(name)
+            for name, value in workspace.environment.items():
+                patch.setenv(name, value)
+            patch.setattr("sys.argv", ["charloom", *arguments])
+            with pytest.raises(SystemExit) as end:
+                main()
+        ended = Ended(int(end.value.code or 0), "".join(capfd.readouterr()))
+        assert ended.code == code, ended.output
+        assert "Traceback" not in ended.output
+        return ended
+
+    return call

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.pipeline.conftest import Charloom
 from tests.pipeline.workspace import CHECKOUT, UNTRACKED, Ended, Workspace
 
 COMMIT = ("git", "-c", "user.name=nobody", "-c", "user.email=nobody", "commit", "--quiet", "--message", "one")
@@ -77,7 +78,7 @@ def rows(path: Path) -> list[list[str]]:
 
 
 def test_a_model_that_is_told_classes_is_measured_as_a_classifier_and_so_are_its_experiments(
-    repository: Workspace, tmp_path: Path
+    repository: Workspace, tmp_path: Path, charloom: Charloom
 ) -> None:
     told = repository.copy(tmp_path / "told")
     settings = "model.conditioning=class", "data.labelled_fraction=0.5"
@@ -94,7 +95,7 @@ def test_a_model_that_is_told_classes_is_measured_as_a_classifier_and_so_are_its
     assert rows(told.folder / "plots/classifiers.csv")[1:] == [[name, str(value)] for name, value in accuracies.items()]
     assert "=== class Sports ===" in (told.folder / "reports/samples.txt").read_text(encoding="utf-8")
 
-    classified = told.run("charloom", "classify", "data/raw/test.csv", "--json").lines("{")
+    classified = charloom(told, "classify", "data/raw/test.csv", "--json").lines("{")
     predicted = [row[1] for row in rows(told.folder / "plots/confusion.csv")[1:]]
     assert [json.loads(line)["class"] for line in classified] == predicted
 

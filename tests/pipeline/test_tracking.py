@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from charloom.history import read_history
+from tests.pipeline.conftest import Charloom
 from tests.pipeline.workspace import CHECKOUT, Ended, Workspace
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def artefact(workspace: Workspace, of: Run, name: str) -> bytes:
 
 @pytest.fixture(scope="module")
 def repository(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """The finished pipeline, committed to git, pushed to a local DVC remote, and tracked beside itself."""
+    """The finished pipeline, committed to git, pushed to a local DVC remote, and to be tracked beside itself."""
     repository = replace(finished.copy(tmp_path_factory.mktemp("git") / "repository"), variables=IDENTITY)
     folder = repository.folder
     shutil.copyfile(CHECKOUT / ".gitignore", folder / ".gitignore")
@@ -60,9 +61,12 @@ def repository(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) ->
     return repository
 
 
-def test_a_fresh_clone_with_an_empty_store_is_published_whole_and_once(repository: Workspace, tmp_path: Path) -> None:
+def test_a_fresh_clone_with_an_empty_store_is_published_whole_and_once(
+    repository: Workspace, tables: Path, tmp_path: Path, charloom: Charloom
+) -> None:
     clone = Workspace(tmp_path / "clone", IDENTITY)
     run(repository, "git", "clone", "--quiet", ".", str(clone.folder))
+    shutil.copyfile(tables, clone.folder / "mlflow.db")
     run(clone, "dvc", "pull", "--quiet")
     assert "published: run" in run(clone, "charloom", "publish").output
     (published,) = before = runs(clone)
@@ -73,58 +77,61 @@ def test_a_fresh_clone_with_an_empty_store_is_published_whole_and_once(repositor
     assert [point.step for point in history] == [each.step for each in read_history(clone.folder / "plots/history.csv")]
     assert b"  train:" in artefact(clone, published, "dvc.lock")
 
-    assert "nothing to add: run" in run(clone, "charloom", "publish").output
+    assert "nothing to add: run" in charloom(clone, "publish").output
     assert [each.to_dictionary() for each in runs(clone)] == [each.to_dictionary() for each in before]
 
     run_id = published.info.run_id
-    assert run_id[:8] in run(clone, "charloom", "runs").output
-    verified = run(clone, "charloom", "verify", run_id[:8])
+    assert run_id[:8] in charloom(clone, "runs").output
+    verified = charloom(clone, "verify", run_id[:8])
     assert len(verified.lines("agrees:")) == 7
     assert not verified.lines("differs:")
 
     client(clone).set_tag(run_id, "model_digest", "0" * 64)
     client(clone).log_metric(run_id, "test/bpc", 1.0)
-    wrong = clone.run("charloom", "verify", run_id[:8])
-    assert wrong.code == 1
+    wrong = charloom(clone, "verify", run_id[:8], code=1)
     assert ["model_digest" in line or "test/bpc" in line for line in wrong.lines("differs:")] == [True, True]
     assert "2 of 7 checks" in wrong.lines("error:")[0]
-    assert clone.run("charloom", "verify", "nothing").code == 2
+    charloom(clone, "verify", "nothing", code=2)
 
 
-def test_evaluations_restored_from_the_run_cache_each_have_a_row(finished: Workspace, tmp_path: Path) -> None:
+def test_evaluations_restored_from_the_run_cache_each_have_a_row(
+    finished: Workspace, tables: Path, tmp_path: Path, charloom: Charloom
+) -> None:
     """DVC restores without running a script: only `charloom publish` can tell MLflow."""
     workspace = finished.copy(tmp_path / "restored")
-    samples: dict[str, bytes] = {}
-    for seed in ("1", "2"):
-        workspace.set({"evaluate.seed": int(seed)})
-        workspace.repro()
-        samples[seed] = (workspace.folder / "reports/samples.txt").read_bytes()
+    shutil.copyfile(tables, workspace.folder / "mlflow.db")
+    written = workspace.folder / "reports/samples.txt"
+    samples = {"1": written.read_bytes()}
+    workspace.set({"evaluate.seed": 2})
+    assert workspace.repro().stages == ["evaluate"]
+    samples["2"] = written.read_bytes()
     assert [each.data.params["evaluate.seed"] for each in runs(workspace)] == ["2"]  # 1 was tracked in another store
     workspace.set({"evaluate.seed": 1})
-    refused = workspace.run("charloom", "publish")  # the files here are still those of 2
-    assert (refused.code, len(refused.lines("error: params.yaml: evaluate.seed = 1"))) == (2, 1)
+    refused = charloom(workspace, "publish", code=2)  # the files here are still those of 2
+    assert len(refused.lines("error: params.yaml: evaluate.seed = 1")) == 1
     for seed in ("1", "2"):
         workspace.set({"evaluate.seed": int(seed)})
         assert workspace.repro().stages == []
-        run(workspace, "charloom", "publish")
+        charloom(workspace, "publish")
     rows = {each.data.params["evaluate.seed"]: each for each in runs(workspace)}
     assert len(runs(workspace)) == len(rows) == 2
     assert {seed: artefact(workspace, row, "reports/samples.txt") for seed, row in rows.items()} == samples
     before = [each.to_dictionary() for each in runs(workspace)]
-    run(workspace, "charloom", "publish")
+    charloom(workspace, "publish")
     assert [each.to_dictionary() for each in runs(workspace)] == before
 
 
 def test_dvcs_experiments_are_in_the_main_checkouts_store_under_their_names(
-    repository: Workspace, tmp_path: Path
+    repository: Workspace, tables: Path, tmp_path: Path, charloom: Charloom
 ) -> None:
     """In the workspace, in a temporary copy, and two at once from the queue."""
     main = Workspace(tmp_path / "main", IDENTITY)
     shutil.copytree(repository.folder, main.folder)
+    shutil.copyfile(tables, main.folder / "mlflow.db")
     run(main, "dvc", "exp", "run", "--name", "here", "--set-param", "evaluate.seed=2")
-    run(main, "dvc", "exp", "run", "--temp", "--name", "temporary", "--set-param", "train.seed=3")
-    for name, seed in {"queued-one": 4, "queued-two": 5}.items():
-        run(main, "dvc", "exp", "run", "--queue", "--name", name, "--set-param", f"train.seed={seed}")
+    run(main, "dvc", "exp", "run", "--temp", "--name", "temporary", "--set-param", "evaluate.seed=3")
+    for name, setting in {"queued-one": "train.seed=4", "queued-two": "evaluate.seed=5"}.items():
+        run(main, "dvc", "exp", "run", "--queue", "--name", name, "--set-param", setting)
     assert main.run_queue(jobs=2).count("Success") == 2
     found = {each.info.run_name: each for each in runs(main)}
     assert set(found) == {"here", "temporary", "queued-one", "queued-two"}
@@ -135,6 +142,6 @@ def test_dvcs_experiments_are_in_the_main_checkouts_store_under_their_names(
         assert each.data.metrics["test/bpc"] > 0
         assert artefact(main, each, "reports/samples.txt")
         assert str(main.folder) in each.info.artifact_uri
-    listed = run(main, "charloom", "runs").output
+    listed = charloom(main, "runs").output
     assert all(name in listed for name in found)
-    assert "agrees: dvc.lock" in run(main, "charloom", "verify", "temporary").output
+    assert "agrees: dvc.lock" in charloom(main, "verify", "queued-one").output

@@ -150,7 +150,7 @@ class Workspace:
         while re.search(r"Running|Queued", status := self.run("dvc", "queue", "status").output):
             if time.monotonic() > deadline:
                 break
-            time.sleep(1)
+            time.sleep(5)  # asking takes two seconds of a core
         self.run("dvc", "queue", "stop", "--kill")
         return status
 

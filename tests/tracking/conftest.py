@@ -15,16 +15,6 @@ from tests.tracking.server import Server
 from tests.tracking.tracked import FILES, HISTORY, METRICS, Tracked
 
 
-@pytest.fixture(scope="session")
-def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite store with its tables made, which takes MLflow five seconds, and nothing in it."""
-    from mlflow import MlflowClient
-
-    path = tmp_path_factory.mktemp("tables") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
-
-
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A main checkout, with an awkward name, while the process runs elsewhere."""
