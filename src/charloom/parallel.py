@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import sys
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,11 @@ from torch.nn.parallel import DistributedDataParallel
 
 from charloom.errors import InputError, RunError
 from charloom.stage import under_torchrun
+
+# gloo's threads let go of a message's tensors a moment after it has arrived. Who is the last to let go of one needs
+# Python's lock, which torch holds while it waits for those threads at the end: with torch 2.3, trainings that were over
+# hung there now and then. So the last messages' tensors stay here, and Python is the last.
+_sent: deque[Tensor] = deque(maxlen=64)
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,7 @@ class Group:
     def mean(self, values: Tensor) -> Tensor:
         """The mean of a tensor over the group."""
         if self.size > 1:
+            _sent.append(values)
             distributed.all_reduce(values)
             values /= self.size
         return values
@@ -61,8 +68,10 @@ class Group:
         """The processes' shares of a tensor, joined along `dim` in every process."""
         if self.size == 1:
             return tensor
-        parts = [torch.empty_like(tensor) for _ in range(self.size)]
-        distributed.all_gather(parts, tensor.contiguous())
+        share = tensor.contiguous()
+        parts = [torch.empty_like(share) for _ in range(self.size)]
+        _sent.extend((share, *parts))
+        distributed.all_gather(parts, share)
         return torch.cat(parts, dim)
 
     def broadcast(self, data: bytes | None) -> bytes | None:
@@ -70,12 +79,14 @@ class Group:
         if self.size == 1:
             return data
         size = torch.tensor([-1 if data is None else len(data)], device=self.device)
+        _sent.append(size)
         distributed.broadcast(size, 0)
         if size.item() < 0:
             return None
         content = torch.empty(int(size.item()), dtype=torch.uint8, device=self.device)
         if data is not None:
             content.copy_(torch.frombuffer(bytearray(data), dtype=torch.uint8))
+        _sent.append(content)
         distributed.broadcast(content, 0)
         return content.cpu().numpy().tobytes()
 
@@ -84,6 +95,7 @@ class Group:
         if self.size == 1:
             return flags
         raised = torch.tensor(flags, dtype=torch.int32, device=self.device)
+        _sent.append(raised)
         distributed.all_reduce(raised, distributed.ReduceOp.MAX)
         return [bool(flag) for flag in raised.tolist()]
 
