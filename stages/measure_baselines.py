@@ -1,5 +1,6 @@
 """Measure what simpler models make of the test split: n-grams, two compressors, and classifiers beside a classifier."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from charloom.baselines import measure_baselines
@@ -20,9 +21,11 @@ def baselines(params: Params) -> None:
     measured = measure_baselines(train, test, vocabulary, names, params.baselines)
     if params.model.conditioning == "class":
         labelled = train.labelled(params.data.labelled_fraction, params.data.seed)
-        for name, accuracy in measure_classifiers(labelled, test, vocabulary):  # a minute each where articles are many
-            print(f"{name}: accuracy {accuracy:.3f}", flush=True)
-            measured.accuracy[name] = accuracy
+        accuracy = {}
+        for name, share in measure_classifiers(labelled, test, vocabulary):  # a minute each where articles are many
+            print(f"{name}: accuracy {share:.3f}", flush=True)
+            accuracy[name] = share
+        measured = replace(measured, accuracy=accuracy)
     measured.save(Path("data/baselines.json"))
     write_json(Path("metrics/baselines.json"), measured.metrics())
 

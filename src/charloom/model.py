@@ -79,11 +79,12 @@ class CharModel(nn.Module):
         `state` is what an earlier call gave, so that text can be streamed; None is the state that text begins in, zero
         or learned. `classes`, (time, batch) or (batch), are for a conditioned model alone; None is no class.
         """
-        told = torch.full_like(ids[0], self.no_class) if classes is None else classes
         inputs = F.one_hot(ids, self.rnn.input_size)
         if self.conditioned:
-            inputs = inputs + F.one_hot(self.symbols + told.expand_as(ids), self.rnn.input_size)
-            state = self.initial_state(told.expand_as(ids)[0]) if state is None else state
+            told = torch.full_like(ids[0], self.no_class) if classes is None else classes
+            at_each = told.expand_as(ids)
+            inputs = inputs + F.one_hot(self.symbols + at_each, self.rnn.input_size)
+            state = self.initial_state(at_each[0]) if state is None else state
         output, state = self.rnn(inputs.to(self.head.weight.dtype), state)
         output = self.dropout(output)
         logits = self.head(output)
@@ -93,9 +94,10 @@ class CharModel(nn.Module):
 
     def class_logits(self, output: Tensor, classes: Tensor) -> Tensor:
         """What the weights of the classes themselves add to the logits: (time, batch, symbols)."""
-        if classes.dim() == 1:  # as fast as the shared ones where there are many steps
+        steps, texts, _ = output.shape
+        if classes.dim() == 1 and steps > 1:  # as fast as the shared ones; for one step, copying them would cost more
             return torch.einsum("tbh,bsh->tbs", output, self.class_head[classes])
-        told = F.one_hot(classes, self.no_class + 1).to(output.dtype)
+        told = F.one_hot(classes.expand(steps, texts), self.no_class + 1).to(output.dtype)
         return torch.einsum("tbc,tbh,csh->tbs", told, output, self.class_head)
 
     def initial_state(self, classes: Tensor) -> State | None:

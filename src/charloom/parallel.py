@@ -28,7 +28,7 @@ from charloom.stage import under_torchrun
 # gloo's threads let go of a message's tensors a moment after it has arrived. Who is the last to let go of one needs
 # Python's lock, which torch holds while it waits for those threads at the end: with torch 2.3, trainings that were over
 # hung there now and then. So the last messages' tensors stay here, and Python is the last.
-_sent: deque[Tensor] = deque(maxlen=64)
+_sent: deque[tuple[Tensor, ...]] = deque(maxlen=8)
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Group:
     def mean(self, values: Tensor) -> Tensor:
         """The mean of a tensor over the group."""
         if self.size > 1:
-            _sent.append(values)
+            _sent.append((values,))
             distributed.all_reduce(values)
             values /= self.size
         return values
@@ -70,7 +70,7 @@ class Group:
             return tensor
         share = tensor.contiguous()
         parts = [torch.empty_like(share) for _ in range(self.size)]
-        _sent.extend((share, *parts))
+        _sent.append((share, *parts))
         distributed.all_gather(parts, share)
         return torch.cat(parts, dim)
 
@@ -79,14 +79,14 @@ class Group:
         if self.size == 1:
             return data
         size = torch.tensor([-1 if data is None else len(data)], device=self.device)
-        _sent.append(size)
+        _sent.append((size,))
         distributed.broadcast(size, 0)
         if size.item() < 0:
             return None
         content = torch.empty(int(size.item()), dtype=torch.uint8, device=self.device)
         if data is not None:
             content.copy_(torch.frombuffer(bytearray(data), dtype=torch.uint8))
-        _sent.append(content)
+        _sent.append((content,))
         distributed.broadcast(content, 0)
         return content.cpu().numpy().tobytes()
 
@@ -95,7 +95,7 @@ class Group:
         if self.size == 1:
             return flags
         raised = torch.tensor(flags, dtype=torch.int32, device=self.device)
-        _sent.append(raised)
+        _sent.append((raised,))
         distributed.all_reduce(raised, distributed.ReduceOp.MAX)
         return [bool(flag) for flag in raised.tolist()]
 

@@ -118,7 +118,7 @@ def _draw_tile(
     characters = [vocabulary.decode([symbol]) for symbol in range(vocabulary.unk)]
     given = {number: encode(vocabulary, vocabulary.normalized(text)).tolist() for number, text in prompts.items()}
     draws = _draws(how.seed, min(prompts) - min(prompts) % TILE)
-    symbols, told = [vocabulary.eos] * TILE, torch.tensor([classes], device=device)
+    symbols, told = [vocabulary.eos] * TILE, torch.tensor(classes, device=device)
     state: State | None = None
     for step in count():
         logits, state = model(torch.tensor([symbols], device=device), state, told)
