@@ -97,8 +97,19 @@ class CharModel(nn.Module):
         steps, texts, _ = output.shape
         if classes.dim() == 1 and steps > 1:  # as fast as the shared ones; for one step, copying them would cost more
             return torch.einsum("tbh,bsh->tbs", output, self.class_head[classes])
+        if steps > 1 and output.device.type == "cpu":
+            return self._by_class(output.flatten(0, 1), classes.flatten()).view(steps, texts, self.symbols)
+        # all classes' weights for every symbol: many times the work, but a GPU need not wait to learn which are meant
         told = F.one_hot(classes.expand(steps, texts), self.no_class + 1).to(output.dtype)
         return torch.einsum("tbc,tbh,csh->tbs", told, output, self.class_head)
+
+    def _by_class(self, output: Tensor, classes: Tensor) -> Tensor:
+        """The same for output (symbols read, hidden) and as many classes: a product for each class."""
+        order = classes.argsort(stable=True)
+        counts = classes.bincount(minlength=self.no_class + 1).tolist()
+        of_each = zip(output.index_select(0, order).split(counts), self.class_head, strict=True)
+        logits = torch.cat([rows @ weights.T for rows, weights in of_each])
+        return logits.index_select(0, order.argsort())
 
     def initial_state(self, classes: Tensor) -> State | None:
         """The state in which a conditioned model begins text of these classes (batch)."""
