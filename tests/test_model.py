@@ -65,14 +65,21 @@ def test_size_counts_every_weight() -> None:
     assert small_model(symbols).size() == lstm + symbols * (hidden + 1)
 
 
-@pytest.mark.parametrize("classes", [0, 2])
-def test_gradient_is_the_slope_of_the_loss(classes: int) -> None:
+OF_EACH_SYMBOL = [[0, 1], [0, 1], [2, 1], [2, 1], [2, 0]]
+
+
+@pytest.mark.parametrize(
+    ("classes", "told"),
+    [(0, None), (2, [0, 1]), (2, OF_EACH_SYMBOL)],
+    ids=["unconditioned", "a class a text", "a class a symbol"],
+)
+def test_gradient_is_the_slope_of_the_loss(classes: int, told: list[int] | list[list[int]] | None) -> None:
     model = small_model(5, classes=classes).double()
     ids = torch.randint(5, (6, 2))
-    told = torch.tensor([0, 1])
+    about = None if told is None else torch.tensor(told)
 
     def loss() -> torch.Tensor:
-        return torch.nn.functional.cross_entropy(model(ids[:-1], classes=told)[0].flatten(0, 1), ids[1:].flatten())
+        return torch.nn.functional.cross_entropy(model(ids[:-1], classes=about)[0].flatten(0, 1), ids[1:].flatten())
 
     loss().backward()
     for weights in model.parameters():
@@ -113,6 +120,17 @@ def test_a_class_has_a_one_at_the_input_a_state_to_begin_in_and_weights_at_the_o
     _, state = model(ids[:2], classes=classes)
     torch.testing.assert_close(model(ids[2:], state, classes)[0], logits[2:])
     torch.testing.assert_close(parts(model(ids[2:], state, classes)[1]), parts(end))
+
+
+def test_a_class_that_changes_within_a_text_is_that_of_each_symbol() -> None:
+    model = small_model(7, classes=2)
+    torch.nn.init.normal_(model.class_head)
+    ids, classes = torch.randint(7, (5, 2)), torch.tensor(OF_EACH_SYMBOL)
+    state, logits = None, []
+    for id_, class_ in zip(ids, classes, strict=True):
+        step, state = model(id_[None], state, class_)
+        logits.append(step)
+    torch.testing.assert_close(model(ids, classes=classes)[0], torch.cat(logits))
 
 
 def test_told_nothing_it_reads_under_no_class_and_classes_begin_alike() -> None:
