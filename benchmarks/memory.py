@@ -43,7 +43,8 @@ def main() -> None:
         print("| stage | seconds | MB/s | peak memory |\n|---|---|---|---|")
         for stage in STAGES:
             seconds, peak = run_stage(workspace, stage)
-            print(f"| {stage} | {seconds:.0f} | {size / seconds:.0f} | {peak:,.0f} MB |", flush=True)
+            rate = "reads a part" if stage == "train" else f"{size / seconds:.0f}"
+            print(f"| {stage} | {seconds:.0f} | {rate} | {peak:,.0f} MB |", flush=True)
 
 
 def write_corpus(path: Path, size: int) -> None:
