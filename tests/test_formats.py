@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
@@ -150,6 +150,7 @@ NAMED, NUMBERED = layout(label="class"), layout([2, 3], 1)
         (".jsonl", b"9" * 5000, NAMED, "mine.jsonl:1: not JSON: Exceeds the limit"),
         (".jsonl", b'["a"]\n', NAMED, 'mine.jsonl:1: not an object, as in {"text": "…"}'),
         (".jsonl", b'{"body": "a"}\n', NAMED, "mine.jsonl:1: no column 'text', there are body; name it in"),
+        (".jsonl", b'{"\\u0000": "a"}\n', NAMED, "mine.jsonl:1: no column 'text', there are \\x00; name it in"),
         (".jsonl", b'{"text": "a"}\n', NUMBERED, "mine.jsonl:1: no column 2, there are text; name it in"),
         (".jsonl", b'{"text": ["a"], "class": 1}\n', NAMED, "mine.jsonl:1: column 'text' holds list, not text"),
         (".jsonl", b'{"text": "a", "class": null}\n', NAMED, "mine.jsonl:1: column 'class' holds None, which names no"),
@@ -223,6 +224,7 @@ def test_blank_lines_do_not_add_up_to_an_article(monkeypatch: pytest.MonkeyPatch
 
 @settings(max_examples=200, deadline=None)
 @given(kind=st.sampled_from(sorted(READERS)), content=st.binary(max_size=60), how=st.sampled_from([NAMED, NUMBERED]))
+@example(kind=".csv", content=b"\0", how=NAMED)
 def test_any_bytes_are_articles_or_refused_in_one_line(kind: str, content: bytes, how: Layout) -> None:
     try:
         said = "".join(text for _, text in read(content, kind, how))
