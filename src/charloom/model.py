@@ -99,7 +99,8 @@ class CharModel(nn.Module):
             return torch.einsum("tbh,bsh->tbs", output, self.class_head[classes])
         if steps > 1 and output.device.type == "cpu":
             return self._by_class(output.flatten(0, 1), classes.flatten()).view(steps, texts, self.symbols)
-        # all classes' weights for every symbol: many times the work, but a GPU need not wait to learn which are meant
+        # all classes' weights for every symbol: many times the work, but a GPU need not wait to learn which are meant,
+        # and at one step the shape of the product, so a sample's bits, is the same whatever the classes beside it
         told = F.one_hot(classes.expand(steps, texts), self.no_class + 1).to(output.dtype)
         return torch.einsum("tbc,tbh,csh->tbs", told, output, self.class_head)
 
