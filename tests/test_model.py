@@ -59,6 +59,19 @@ def test_dropout_acts_in_training_only() -> None:
     assert torch.equal(model(ids)[0], model(ids)[0])
 
 
+@pytest.mark.parametrize("classes", [0, 2])
+def test_dropout_drops_the_same_units_before_the_output_at_every_step(classes: int) -> None:
+    model = small_model(7, classes=classes, hidden_size=64, dropout=0.5)
+    with torch.no_grad():  # one unit to a symbol, so that a logit of zero is a unit that was dropped
+        model.head.weight.copy_(torch.eye(7, 64))
+        model.head.bias.zero_()
+        logits, _ = model(torch.randint(7, (20, 8)))
+    dropped = logits == 0
+    assert torch.equal(dropped, dropped[:1].expand_as(dropped))
+    assert 0.25 < float(dropped[0].float().mean()) < 0.75
+    assert len({tuple(units) for units in dropped[0].tolist()}) > 1, "each text has a mask of its own"
+
+
 def test_size_counts_every_weight() -> None:
     symbols, hidden = 7, 12
     lstm = 4 * hidden * (symbols + hidden + 2)
