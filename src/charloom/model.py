@@ -97,7 +97,7 @@ class CharModel(nn.Module):
         """What dropout leaves of the output's units: (1, batch, hidden), as one for each step teaches no more.
 
         An eighth of AG_NEWS-26k read eight times by 256 units came to 2.162 bits per character both ways; a mask a step
-        took a tenth of the time on two cores.
+        took 8.6 % of the time at 512 units on two cores.
         """
         return F.dropout(torch.ones_like(output[:1]), self.params.dropout)
 
