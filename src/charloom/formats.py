@@ -13,7 +13,6 @@ from typing import IO, Any
 from charloom.corpus import MAX_CHARACTERS, NOT_UTF8, check_text, csv_rows
 from charloom.errors import InputError
 from charloom.intake import Labelled
-from charloom.terminal import harmless
 
 Column = int | str  # a number from 1 in a file whose first line is data already, else a name
 Read = Callable[[IO[bytes], str, "Layout"], Iterator[Labelled]]
@@ -189,5 +188,4 @@ def _place(header: Sequence[str], column: str, name: str) -> int:
 
 
 def _no_column(column: Column, there_are: Iterable[str]) -> str:
-    named = harmless(", ".join(there_are))
-    return f"no column {column!r}, there are {named:.200}; name it in data.text_columns or class_column"
+    return f"no column {column!r}, there are {', '.join(there_are):.200}; name it in data.text_columns or class_column"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -65,6 +66,16 @@ def test_a_stage_shows_a_hostile_parameter_or_row_as_escapes(folder: Path) -> No
     assert "expected a number from 1 to 65535" in row.stderr
     for text in (done.stdout, done.stderr, row.stdout, row.stderr):
         assert obeyed(text) == []
+
+
+def test_a_stage_shows_a_hostile_column_s_name_as_escapes(tmp_path: Path) -> None:
+    (tmp_path / "mine.jsonl").write_text(json.dumps({ATTACK: "a"}) + "\n", encoding="utf-8")
+    text = (CHECKOUT / "params.yaml").read_text(encoding="utf-8")
+    (tmp_path / "params.yaml").write_text(text.replace("source: ag_news", "source: mine.jsonl"), encoding="utf-8")
+    done = run(tmp_path, sys.executable, str(CHECKOUT / "stages" / "download.py"))
+    assert done.returncode == 2
+    assert r"there are \x1b[2J" in done.stderr
+    assert obeyed(done.stdout + done.stderr) == []
 
 
 @pytest.mark.parametrize(
