@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 
@@ -50,10 +51,12 @@ def sent(tracked: Tracked) -> list[int]:
     return [step for run in tracked.runs() for step, _ in tracked.curve(run)]
 
 
-def wait_for(tracked: Tracked, steps: list[int]) -> None:
+def wait_for(tracked: Tracked, steps: list[int], training: subprocess.Popen[str]) -> None:
     until = time.monotonic() + 60
-    while sent(tracked) != steps:
-        assert time.monotonic() < until
+    while (found := sent(tracked)) != steps:
+        if time.monotonic() > until:
+            training.kill()
+            pytest.fail(f"the server has the steps {found}; the training said {training.communicate()}")
         time.sleep(0.2)
 
 
@@ -76,7 +79,7 @@ def test_a_server_that_goes_costs_the_timeout_one_warning_and_nothing_else(
     training = start_python(TRAINING, CHECKOUT, tracked.params.experiment, TIMEOUT_S)
     assert line_of(training.stdout) == "half\n"
     if fault != "absent":
-        wait_for(tracked, STEPS[:HALF])
+        wait_for(tracked, STEPS[:HALF], training)
     if fault in FAULTS:
         FAULTS[fault](server)
     out, err = training.communicate("\n", timeout=60)
