@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.conftest import CHECKOUT, Start, line_of
+from tests.tracking.proxy import Lost, closing
 from tests.tracking.server import Server
 from tests.tracking.tracked import HISTORY, STEPS, Tracked, with_params
 
@@ -106,3 +107,19 @@ def test_a_server_that_goes_costs_the_timeout_one_warning_and_nothing_else(
         streamed.evaluate()
     assert tracked.content(run) == streamed.content(streamed.runs()[0])
     assert tracked.content(run)["files"]
+
+
+@pytest.mark.parametrize("lost", ["request", "answer"])
+def test_a_connection_that_closes_under_a_request_costs_nothing(
+    server: Server, tracked: Tracked, lost: Lost, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As a server closes one that was idle, just when the next numbers are sent."""
+    server.come_back()
+    with closing(server.port, b"train/loss_nats", lost) as proxy:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", proxy.uri)
+        tracked = with_params(tracked, experiment=f"lost {lost}")
+        tracked.train()
+        assert proxy.has_closed
+        (run,) = tracked.runs()
+        assert [step for step, _ in tracked.curve(run)] == STEPS
+    assert "warning" not in capfd.readouterr().out
