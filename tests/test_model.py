@@ -146,6 +146,17 @@ def test_a_class_that_changes_within_a_text_is_that_of_each_symbol() -> None:
     torch.testing.assert_close(model(ids, classes=classes)[0], torch.cat(logits))
 
 
+def test_classes_that_change_within_a_text_keep_their_weights_precision_in_bf16() -> None:
+    """A product in bf16 of as many rows as a class has there, another number each time, is compiled anew each time."""
+    model = small_model(5, classes=2)
+    torch.nn.init.normal_(model.class_head)
+    output = torch.randn(4, 2, model.params.hidden_size).bfloat16()
+    classes = torch.tensor([[0, 1], [0, 1], [2, 1], [2, 0]])
+    exact = model.class_logits(output.float(), classes)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(model.class_logits(output, classes), exact)
+
+
 def test_told_nothing_it_reads_under_no_class_and_classes_begin_alike() -> None:
     model = small_model(7, classes=2)
     ids = torch.randint(7, (4, 1))
