@@ -8,7 +8,6 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
 
 Answer = Callable[[socket.socket, int], None]  # the connection, and how many requests came before
 
@@ -20,34 +19,44 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 @contextmanager
-def serving(answer: Answer) -> Iterator[tuple[str, list[bytes]]]:
-    """Serve; gives the base URL and the list of requests, which grows."""
-    requests: list[bytes] = []
-    counting = threading.Lock()
+def connected(handle: Callable[[socket.socket], None]) -> Iterator[str]:
+    """Hand each connection to `handle`, in a thread of its own, and close it afterwards; gives the base URL."""
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
-            connection: Any = self.request
-            request = b""
-            while b"\r\n\r\n" not in request:
-                received = connection.recv(65536)
-                if not received:
-                    return
-                request += received
-            with counting:
-                number = len(requests)
-                requests.append(request)
-            with suppress(BrokenPipeError, ConnectionResetError):  # the client was killed
-                answer(connection, number)
+            handle(self.request)
 
     with _Server(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_address[1]}", requests
+            yield f"http://127.0.0.1:{server.server_address[1]}"
         finally:
             server.shutdown()
             thread.join()
+
+
+@contextmanager
+def serving(answer: Answer) -> Iterator[tuple[str, list[bytes]]]:
+    """Serve; gives the base URL and the list of requests, which grows."""
+    requests: list[bytes] = []
+    counting = threading.Lock()
+
+    def handle(connection: socket.socket) -> None:
+        request = b""
+        while b"\r\n\r\n" not in request:
+            received = connection.recv(65536)
+            if not received:
+                return
+            request += received
+        with counting:
+            number = len(requests)
+            requests.append(request)
+        with suppress(BrokenPipeError, ConnectionResetError):  # the client was killed
+            answer(connection, number)
+
+    with connected(handle) as url:
+        yield url, requests
 
 
 def head(status: str = "200 OK", *lines: str) -> bytes:

@@ -39,13 +39,17 @@ def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def write_params(folder: Path, source: str) -> None:
+    """Write the checkout's params.yaml to `folder` with this source, in YAML."""
+    text = (CHECKOUT / "params.yaml").read_text(encoding="utf-8")
+    (folder / "params.yaml").write_text(text.replace("source: ag_news", f"source: {source}"), encoding="utf-8")
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A params.yaml whose source is an attack, and a model whose every character is one."""
     folder = tmp_path_factory.mktemp("hostile")
-    text = (CHECKOUT / "params.yaml").read_text(encoding="utf-8")
-    escaped = '"' + "".join(f"\\x{ord(char):02x}" for char in ATTACK) + '"'
-    (folder / "params.yaml").write_text(text.replace("source: ag_news", f"source: {escaped}"), encoding="utf-8")
+    write_params(folder, '"' + "".join(f"\\x{ord(char):02x}" for char in ATTACK) + '"')
     vocabulary = Vocabulary.build([ATTACK])
     save_model(folder / "model", small_model(len(vocabulary)), vocabulary, "key")
     (folder / "text").write_text(ATTACK + "\n", encoding="utf-8", newline="")
@@ -70,8 +74,7 @@ def test_a_stage_shows_a_hostile_parameter_or_row_as_escapes(folder: Path) -> No
 
 def test_a_stage_shows_a_hostile_column_s_name_as_escapes(tmp_path: Path) -> None:
     (tmp_path / "mine.jsonl").write_text(json.dumps({ATTACK: "a"}) + "\n", encoding="utf-8")
-    text = (CHECKOUT / "params.yaml").read_text(encoding="utf-8")
-    (tmp_path / "params.yaml").write_text(text.replace("source: ag_news", "source: mine.jsonl"), encoding="utf-8")
+    write_params(tmp_path, "mine.jsonl")
     done = run(tmp_path, sys.executable, str(CHECKOUT / "stages" / "download.py"))
     assert done.returncode == 2
     assert r"there are \x1b[2J" in done.stderr

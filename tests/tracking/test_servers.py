@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.conftest import CHECKOUT, Start, line_of
-from tests.tracking.proxy import Lost, closing
+from tests.tracking.proxy import Lost, losing
 from tests.tracking.server import Server
 from tests.tracking.tracked import HISTORY, STEPS, Tracked, with_params
 
@@ -115,11 +115,11 @@ def test_a_connection_that_closes_under_a_request_costs_nothing(
 ) -> None:
     """As a server closes one that was idle, just when the next numbers are sent."""
     server.come_back()
-    with closing(server.port, b"train/loss_nats", lost) as proxy:
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", proxy.uri)
+    with losing(server.port, b"train/loss_nats", lost) as (uri, has_lost):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
         tracked = with_params(tracked, experiment=f"lost {lost}")
         tracked.train()
-        assert proxy.has_closed
+        assert has_lost.is_set()
         (run,) = tracked.runs()
         assert [step for step, _ in tracked.curve(run)] == STEPS
     assert "warning" not in capfd.readouterr().out
