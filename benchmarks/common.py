@@ -59,7 +59,7 @@ def encoded_text(**windows: object) -> Iterator[Text]:
 def one_layer(hidden_size: int, cell: str = "LSTM") -> ModelParams:
     """A model of one layer that is told nothing but text."""
     about = {"cell": cell, "hidden_size": hidden_size, "layers": 1, "dropout": 0.0}
-    return ModelParams.model_validate({**about, "conditioning": "none", "class_dropout": 0.1})
+    return ModelParams.model_validate({**about, "conditioning": "none", "class_dropout": 0.1, "class_embedding": 0})
 
 
 Rate = Callable[[], float]  # does some work; gives its rate, the more the better

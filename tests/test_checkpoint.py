@@ -49,10 +49,21 @@ def test_a_conditioned_model_comes_back_with_its_classes(tmp_path: Path) -> None
 def test_a_model_from_before_there_were_classes_is_read(saved: Path) -> None:
     about = json.loads((saved / "model.json").read_text(encoding="utf-8"))
     del about["classes"], about["model"]["conditioning"], about["model"]["class_dropout"]
+    del about["model"]["class_embedding"]
     (saved / "model.json").write_text(json.dumps(about), encoding="utf-8")
     loaded = load_model(saved)
     assert not loaded.model.conditioned
     assert loaded.topics == []
+
+
+def test_a_model_from_before_classes_had_characters_of_their_own_is_read(tmp_path: Path) -> None:
+    model = small_model(len(VOCABULARY), classes=2, class_embedding=0)
+    save_model(tmp_path, model, VOCABULARY, "key", [Topic(name=name, articles=1) for name in "ab"])
+    about = json.loads((tmp_path / "model.json").read_text(encoding="utf-8"))
+    del about["model"]["class_embedding"]
+    (tmp_path / "model.json").write_text(json.dumps(about), encoding="utf-8")
+    ids, classes = torch.randint(len(VOCABULARY), (5, 2)), torch.tensor([1, 2])
+    assert torch.equal(load_model(tmp_path).model(ids, classes=classes)[0], model.eval()(ids, classes=classes)[0])
 
 
 def test_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:

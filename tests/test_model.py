@@ -109,14 +109,17 @@ def test_gradient_is_the_slope_of_the_loss(classes: int, told: list[int] | list[
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_class_has_a_one_at_the_input_a_state_to_begin_in_and_weights_at_the_output(cell: str) -> None:
-    model = small_model(7, cell=cell, layers=2, classes=3)
+def test_a_class_has_a_one_and_characters_of_its_own_at_the_input_a_state_to_begin_in_and_weights_at_the_output(
+    cell: str,
+) -> None:
+    model = small_model(7, cell=cell, layers=2, classes=3, class_embedding=2)
     torch.nn.init.normal_(model.class_head)
     plain = small_model(7, cell=cell, layers=2)
-    assert model.get_parameter("rnn.weight_ih_l0").shape[1] == 7 + 3 + 1
+    assert model.get_parameter("rnn.weight_ih_l0").shape[1] == 7 + 3 + 1 + 2
     assert {name for name, _ in model.named_parameters()} == {
         "initial",
         "class_head",
+        "class_embedding",
         *(name for name, _ in plain.named_parameters()),
     }
     ids, classes = torch.randint(7, (5, 3)), torch.tensor([0, 2, 3])
@@ -126,7 +129,11 @@ def test_a_class_has_a_one_at_the_input_a_state_to_begin_in_and_weights_at_the_o
     assert weights is not None
     assert initial is not None
     assert head is not None
-    assert (weights[:, 7:].abs().sum(0) > 0).tolist() == [False, False, True, True]
+    assert (weights[:, 7:11].abs().sum(0) > 0).tolist() == [False, False, True, True]
+    embedding = model.class_embedding.grad
+    assert embedding is not None
+    read = {(int(classes[text]), int(id_)) for text in (1, 2) for id_ in ids[:, text]}
+    assert {(class_, id_) for class_, id_ in (embedding.abs().sum(2) > 0).nonzero().tolist()} == read
     assert (initial.abs().sum((0, 3)) > 0).tolist() == [[False, False, True, True]] * 2
     assert (head.abs().sum((1, 2)) > 0).tolist() == [False, False, True, True]
     torch.testing.assert_close(model(ids, classes=classes.expand(5, 3))[0], logits)

@@ -196,8 +196,8 @@ def test_a_conditioned_training_learns_every_class_and_none(encoded: Encoded, tm
     assert [topic.name for topic in training.topics] == list(AG_NEWS_CLASSES)
     assert sum(topic.articles for topic in training.topics) == encoded.train.articles
     run(training, tmp_path)
-    weights = training.model.get_parameter("rnn.weight_ih_l0")[:, len(encoded.vocabulary) :]
-    for learned in (weights.T, training.model.initial[0, 0], training.model.class_head):
+    weights = training.model.get_parameter("rnn.weight_ih_l0")[:, len(encoded.vocabulary) : training.model.ones]
+    for learned in (weights.T, training.model.initial[0, 0], training.model.class_head, training.model.class_embedding):
         assert len(learned.unique(dim=0)) == 5
 
 

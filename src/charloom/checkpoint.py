@@ -30,7 +30,7 @@ CHECKPOINT_VERSION = 2
 MAX_HEADER_BYTES = 1 << 20  # of a safetensors file
 Layout = dict[str, tuple[torch.Size, torch.dtype]]
 KEY = re.compile(r"[0-9A-Za-z-]{1,64}")
-UNCONDITIONED = {"conditioning": "none", "class_dropout": 0.1}  # what older files do not state
+UNSTATED = {"conditioning": "none", "class_dropout": 0.1, "class_embedding": 0}  # in older files
 TOPICS = TypeAdapter(list[Topic])
 
 
@@ -88,7 +88,7 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> SavedModel:
     """The model that `save_model` wrote; raises InputError where the folder does not hold one."""
     about = read_json(folder / "model.json", kind=FORMAT, version=VERSION)
     try:
-        params = ModelParams.model_validate(UNCONDITIONED | about["model"])
+        params = ModelParams.model_validate(UNSTATED | about["model"])
         vocabulary = Vocabulary.from_json(about["vocabulary"], str(folder / "model.json"))
         topics = TOPICS.validate_python(about.get("classes", []))
     except (ValidationError, KeyError, AttributeError, TypeError):

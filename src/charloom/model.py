@@ -14,6 +14,7 @@ from charloom.params import ModelParams
 State = Tensor | tuple[Tensor, Tensor]
 
 INPUT_STD = 3.0
+EMBEDDING_STD = 0.3  # of what reads a class's embedding, which begins at zero; trials in BENCHMARKS.md, "Classes"
 
 
 class CharModel(nn.Module):
@@ -22,8 +23,9 @@ class CharModel(nn.Module):
     Ids are one-hot vectors at its input, as in the tutorial. `dropout` acts between layers, as torch has it, and before
     the output, where it drops the same units at every step of a window (Gal and Ghahramani 2016).
     A conditioned one is told the class of what it reads, from 0, or `no_class`, by a second 1 in the same vector, by
-    the state that it begins in, which is learned, and at the output by weights of the class's own, which add to those
-    that all classes share: the generative model of Yogatama et al. (2017), near enough.
+    the class's own embedding of the character beside it, by the state that it begins in, which is learned, and at the
+    output by weights of the class's own, which add to those that all classes share: the generative model of Yogatama et
+    al. (2017), near enough.
     """
 
     def __init__(self, symbols: int, params: ModelParams, classes: int = 0) -> None:
@@ -35,12 +37,16 @@ class CharModel(nn.Module):
         cell: type[nn.RNN | nn.LSTM | nn.GRU] = getattr(nn, params.cell)
         between = params.dropout if params.layers > 1 else 0.0  # torch warns where there is no between
         told = classes + 1 if self.conditioned else 0
-        self.rnn = cell(symbols + told, params.hidden_size, params.layers, dropout=between)
+        self.ones = symbols + told  # what a 1 at the input may stand for
+        self.embedded = params.class_embedding if self.conditioned else 0
+        self.rnn = cell(self.ones + self.embedded, params.hidden_size, params.layers, dropout=between)
         self.head = nn.Linear(params.hidden_size, symbols)
         if self.conditioned:
             states = 2 if params.cell == "LSTM" else 1
             self.initial = nn.Parameter(torch.empty(states, params.layers, told, params.hidden_size))
             self.class_head = nn.Parameter(torch.empty(told, symbols, params.hidden_size))
+        if self.embedded:
+            self.class_embedding = nn.Parameter(torch.empty(told, symbols, self.embedded))
         if not self.head.weight.is_meta:  # a model's shapes alone; to draw there loads torch's compiler: two seconds
             self.reset_parameters()
 
@@ -65,9 +71,12 @@ class CharModel(nn.Module):
                 if self.params.cell == "LSTM" and name.startswith("bias_ih"):
                     nn.init.ones_(weights[hidden : 2 * hidden])  # torch's gates: input, forget, cell, output
         if self.conditioned:
-            nn.init.zeros_(self.rnn.get_parameter("weight_ih_l0")[:, self.symbols :])
+            nn.init.zeros_(self.rnn.get_parameter("weight_ih_l0")[:, self.symbols : self.ones])
             nn.init.zeros_(self.initial)
             nn.init.zeros_(self.class_head)
+        if self.embedded:
+            nn.init.normal_(self.rnn.get_parameter("weight_ih_l0")[:, self.ones :], std=EMBEDDING_STD)
+            nn.init.zeros_(self.class_embedding)
 
     def size(self) -> int:
         """The number of parameters."""
@@ -79,13 +88,17 @@ class CharModel(nn.Module):
         `state` is what an earlier call gave, so that text can be streamed; None is the state that text begins in, zero
         or learned. `classes`, (time, batch) or (batch), are for a conditioned model alone; None is no class.
         """
-        inputs = F.one_hot(ids, self.rnn.input_size)
+        inputs = F.one_hot(ids, self.ones)
         if self.conditioned:
             told = torch.full_like(ids[0], self.no_class) if classes is None else classes
             at_each = told.expand_as(ids)
-            inputs = inputs + F.one_hot(self.symbols + at_each, self.rnn.input_size)
+            inputs = inputs + F.one_hot(self.symbols + at_each, self.ones)
             state = self.initial_state(at_each[0]) if state is None else state
-        output, state = self.rnn(inputs.to(self.head.weight.dtype), state)
+        inputs = inputs.to(self.head.weight.dtype)
+        if self.embedded:
+            own = F.embedding(at_each * self.symbols + ids, self.class_embedding.flatten(0, 1))
+            inputs = torch.cat([inputs, own], -1)
+        output, state = self.rnn(inputs, state)
         if self.training and self.params.dropout:
             output = output * self._mask(output)
         logits = self.head(output)

@@ -80,6 +80,7 @@ class ModelParams(Section):
     dropout: Fraction
     conditioning: Literal["none", "class"]
     class_dropout: Annotated[float, Field(gt=0, lt=1)]
+    class_embedding: Annotated[int, Field(ge=0, le=4096)]
 
 
 class TrainParams(Section):
