@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from charloom.checkpoint import UNSTATED
 from charloom.corpus import read_articles
 from charloom.params import ModelParams, Params, load_params
 from charloom.sources import SAMPLE
@@ -59,7 +60,7 @@ def encoded_text(**windows: object) -> Iterator[Text]:
 def one_layer(hidden_size: int, cell: str = "LSTM") -> ModelParams:
     """A model of one layer that is told nothing but text."""
     about = {"cell": cell, "hidden_size": hidden_size, "layers": 1, "dropout": 0.0}
-    return ModelParams.model_validate({**about, "conditioning": "none", "class_dropout": 0.1, "class_embedding": 0})
+    return ModelParams.model_validate(UNSTATED | about)
 
 
 Rate = Callable[[], float]  # does some work; gives its rate, the more the better
