@@ -1,6 +1,8 @@
 """Training in several real processes, through the stage script as a user runs it."""
 
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -10,7 +12,28 @@ import pytest
 from charloom.errors import InputError
 from charloom.history import read_history
 from charloom.parallel import Group
-from tests.pipeline.workspace import UNTRACKED, Workspace, ready_to_train
+from tests.pipeline.workspace import CHECKOUT, UNTRACKED, Workspace, clean_environment, ready_to_train
+
+STEP = """
+from pathlib import Path
+
+import psutil
+import torch
+
+from charloom.parallel import join_group
+
+
+def step():
+    with join_group(torch.device("cpu")) as group:
+        model = group.wrap(torch.nn.Linear(2, 1))
+        model(torch.ones(3, 2)).sum().backward()
+        return group.rank, psutil.Process().num_threads()
+
+
+before = psutil.Process().num_threads()
+rank, during = step()
+Path(f"threads.{rank}").write_text(f"{during - before} {psutil.Process().num_threads() - before}")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +61,17 @@ def test_alone_a_group_changes_nothing() -> None:
     assert group.any([True, False]) == [True, False]
     assert group.broadcast(b"x") == b"x"
     assert group.broadcast(None) is None
+
+
+def test_a_group_that_has_ended_leaves_no_threads(tmp_path: Path) -> None:
+    (tmp_path / "step.py").write_text(STEP)
+    start = "from charloom.parallel import launch; launch('step.py', 2)"
+    environment = clean_environment(PYTHONPATH=str(CHECKOUT / "src"))
+    subprocess.run([sys.executable, "-c", start], cwd=tmp_path, env=environment, check=True, timeout=60)
+    for rank in range(2):
+        during, after = map(int, (tmp_path / f"threads.{rank}").read_text().split())
+        assert during > 0
+        assert after == 0
 
 
 @pytest.mark.parametrize("conditioning", ["none", "class"])

@@ -16,6 +16,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
+
+# DistributedDataParallel imports this module when it is first made, and the default arguments of its functions are the
+# group of that moment. The group then never ended, its threads met the interpreter's end, and one that still held a
+# tensor now and then aborted a process whose training was over. Imported before there is a group, it keeps none.
+import torch.distributed.nn.functional
 from torch import Tensor, distributed, nn
 from torch.distributed.elastic.multiprocessing.api import DefaultLogsSpecs, SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
