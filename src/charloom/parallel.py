@@ -44,6 +44,7 @@ class Group:
     size: int = 1
     local_size: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    _wrapped: list[DistributedDataParallel] = field(default_factory=list, repr=False)
 
     @property
     def leads(self) -> bool:
@@ -59,7 +60,10 @@ class Group:
 
     def wrap(self, model: nn.Module) -> nn.Module:
         """The model for training steps: its backward pass averages the gradients over the group."""
-        return model if self.size == 1 else DistributedDataParallel(model)
+        if self.size == 1:
+            return model
+        self._wrapped.append(DistributedDataParallel(model))
+        return self._wrapped[-1]
 
     def mean(self, values: Tensor) -> Tensor:
         """The mean of a tensor over the group."""
@@ -104,6 +108,14 @@ class Group:
         distributed.all_reduce(raised, distributed.ReduceOp.MAX)
         return [bool(flag) for flag in raised.tolist()]
 
+    def _end(self) -> None:
+        # A model that outlives its group (a local variable, a traceback) would end it, in the destructor of its
+        # reducer: there torch waits for gloo's threads with Python's lock held, and one that is just letting go of a
+        # tensor waits for that lock. destroy_process_group lets go of the lock, where it is the last to hold the group.
+        for model in self._wrapped:
+            del model.reducer, model.logger, model.process_group
+        distributed.destroy_process_group()
+
 
 @contextmanager
 def join_group(device: torch.device) -> Iterator[Group]:
@@ -118,14 +130,15 @@ def join_group(device: torch.device) -> Iterator[Group]:
         device = torch.device("cuda", local_rank)
         torch.cuda.set_device(device)
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    group = Group(rank, size, local_size, device)
     try:
-        yield Group(rank, size, local_size, device)
+        yield group
     except RuntimeError as error:
         if "gloo" not in str(error) and not isinstance(error, distributed.DistError):
             raise
         raise RunError(f"process {rank} lost contact with another one of the {size}") from None
     finally:
-        distributed.destroy_process_group()
+        group._end()
 
 
 def launch(script: str, processes: int) -> None:
