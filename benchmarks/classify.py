@@ -20,14 +20,15 @@ from charloom.sources import AG_NEWS_CLASSES
 from charloom.vocab import Codes
 from common import PAIRS, compare, encoded_text, machine, one_layer, rate_of
 
-HIDDEN, EMBEDDING, ARTICLES, CLASSES = 256, 64, 512, len(AG_NEWS_CLASSES)
+HIDDEN, ARTICLES, CLASSES = 256, 512, len(AG_NEWS_CLASSES)
 CPU = torch.device("cpu")
 
 
 def main() -> None:
     set_threads("auto")
     with encoded_text() as text:
-        told = one_layer(HIDDEN).model_copy(update={"conditioning": "class", "class_embedding": EMBEDDING})
+        embedding = text.params.model.class_embedding
+        told = one_layer(HIDDEN).model_copy(update={"conditioning": "class", "class_embedding": embedding})
         plain = CharModel(len(text.vocabulary), one_layer(HIDDEN))
         conditioned = CharModel(len(text.vocabulary), told, CLASSES)
 
@@ -43,7 +44,7 @@ def main() -> None:
         print(f"{machine()}; {text.name}, {PAIRS} pairs; LSTM, {HIDDEN} units, {CLASSES} classes\n")
         print("| plain scoring by | all classes at once | plain scoring | ratio |\n|---|---|---|---|")
         for name, model in (("the same model", conditioned), ("a model without classes", plain)):
-            rates = compare(lambda: rate_of(classify, 1.0), partial(rate_of, partial(score, model), 1.0))
+            rates = compare(partial(rate_of, classify, 1.0), partial(rate_of, partial(score, model), 1.0))
             print(rates.row(name, "readings/s"))
         print(f"\n{statistics.median(rates.ours) / CLASSES:,.0f} articles classified a second")
 

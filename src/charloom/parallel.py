@@ -44,7 +44,7 @@ class Group:
     size: int = 1
     local_size: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    _wrapped: list[DistributedDataParallel] = field(default_factory=list, repr=False)
+    _wrapped: list[DistributedDataParallel] = field(default_factory=list, init=False, repr=False)
 
     @property
     def leads(self) -> bool:
@@ -62,8 +62,9 @@ class Group:
         """The model for training steps: its backward pass averages the gradients over the group."""
         if self.size == 1:
             return model
-        self._wrapped.append(DistributedDataParallel(model))
-        return self._wrapped[-1]
+        wrapped = DistributedDataParallel(model)
+        self._wrapped.append(wrapped)
+        return wrapped
 
     def mean(self, values: Tensor) -> Tensor:
         """The mean of a tensor over the group."""
