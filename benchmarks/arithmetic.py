@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from charloom.model import CharModel
-from charloom.optimizer import adam
+from charloom.model.network import CharModel
 from charloom.params import ModelParams
+from charloom.training.optimizer import adam
 from common import rate_of
 
 GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}

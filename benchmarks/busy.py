@@ -23,7 +23,7 @@ RATE = """
 import charloom
 from arithmetic import bare_loop
 from common import one_layer, rate_of
-from charloom.device import set_threads
+from charloom.model.device import set_threads
 set_threads("auto")
 bare = bare_loop(one_layer(256), 84, 16, 100)
 bare.step()

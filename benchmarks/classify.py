@@ -12,12 +12,12 @@ from functools import partial
 
 import torch
 
-from charloom.classification import nats_by_class
-from charloom.device import set_threads
-from charloom.model import CharModel
-from charloom.scoring import surprisals
-from charloom.sources import AG_NEWS_CLASSES
-from charloom.vocab import Codes
+from charloom.corpus.sources import AG_NEWS_CLASSES
+from charloom.evaluation.classification import nats_by_class
+from charloom.model.device import set_threads
+from charloom.model.network import CharModel
+from charloom.model.scoring import surprisals
+from charloom.text.vocab import Codes
 from common import PAIRS, compare, encoded_text, machine, one_layer, rate_of
 
 HIDDEN, ARTICLES, CLASSES = 256, 512, len(AG_NEWS_CLASSES)

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from charloom.checkpoint import UNSTATED
-from charloom.corpus import read_articles
+from charloom.corpus.articles import read_articles
+from charloom.corpus.sources import SAMPLE
+from charloom.model.saved import UNSTATED
 from charloom.params import ModelParams, Params, load_params
-from charloom.sources import SAMPLE
-from charloom.vocab import Vocabulary
-from charloom.windows import Windows, make_windows
+from charloom.text.vocab import Vocabulary
+from charloom.text.windows import Windows, make_windows
 
 CHECKOUT = Path(__file__).parent.parent
 AG_NEWS_26K = CHECKOUT.parent / "shared" / "ag_news_26k"
@@ -106,7 +106,7 @@ def compare(ours: Rate, theirs: Rate, pairs: int = PAIRS) -> Comparison:
 
 def machine() -> str:
     """The machine and the versions, for BENCHMARKS.md."""
-    from charloom.device import usable_cores
+    from charloom.model.device import usable_cores
 
     cpu = next(
         (line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")), platform.processor()

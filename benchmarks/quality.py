@@ -11,12 +11,12 @@ import click
 import yaml
 
 from arithmetic import bare_loop
-from charloom.device import choose_device, make_deterministic, set_threads
-from charloom.model import CharModel
-from charloom.parallel import Group
+from charloom.model.device import choose_device, make_deterministic, set_threads
+from charloom.model.network import CharModel
+from charloom.model.scoring import score_articles
 from charloom.params import Params
-from charloom.scoring import score_articles
-from charloom.training import Training
+from charloom.training.loop import Training
+from charloom.training.parallel import Group
 from common import Text, encoded_text, rate_of
 
 TRIALS = 5

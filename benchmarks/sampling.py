@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import torch
 
-from charloom.device import set_threads
-from charloom.model import CharModel
-from charloom.sampling import Sampling, sample
-from charloom.vocab import Vocabulary
+from charloom.model.device import set_threads
+from charloom.model.network import CharModel
+from charloom.model.sampling import Sampling, sample
+from charloom.text.vocab import Vocabulary
 from common import PAIRS, compare, encoded_text, machine, one_layer, rate_of
 from tutorial import Tutorial
 from tutorial_generate import generate

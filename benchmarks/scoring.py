@@ -8,10 +8,10 @@ from itertools import cycle
 import numpy as np
 import torch
 
-from charloom.device import set_threads
-from charloom.model import CharModel
-from charloom.scoring import batches_by_length, score_articles, surprisals
-from charloom.windows import Windows
+from charloom.model.device import set_threads
+from charloom.model.network import CharModel
+from charloom.model.scoring import batches_by_length, score_articles, surprisals
+from charloom.text.windows import Windows
 from common import PAIRS, compare, encoded_text, machine, one_layer, rate_of
 
 HIDDEN = 256

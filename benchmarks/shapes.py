@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from arithmetic import BareLoop, bare_loop, flops_per_character, sgemm_rate
-from charloom.device import precisions, usable_cores
+from charloom.model.device import precisions, usable_cores
 from common import machine, one_layer, rate_of
 
 SYMBOLS, LENGTH, SECONDS = 84, 100, 1.5

@@ -15,14 +15,14 @@ from itertools import cycle
 from pathlib import Path
 
 from arithmetic import bare_loop, flops_per_character, sgemm_rate
-from charloom.checkpoint import Checkpoints
-from charloom.corpus import read_articles
-from charloom.device import set_threads
-from charloom.history import Listener
-from charloom.model import CharModel
-from charloom.parallel import Group
-from charloom.scoring import score_articles
-from charloom.training import Interrupted, Training, run_training
+from charloom.corpus.articles import read_articles
+from charloom.model.device import set_threads
+from charloom.model.network import CharModel
+from charloom.model.saved import Checkpoints
+from charloom.model.scoring import score_articles
+from charloom.training.history import Listener
+from charloom.training.loop import Interrupted, Training, run_training
+from charloom.training.parallel import Group
 from common import Comparison, Text, encoded_text, machine
 from tutorial import HIDDEN, Tutorial, long_enough
 

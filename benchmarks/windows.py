@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from charloom.corpus import Article, read_articles
+from charloom.corpus.articles import Article, read_articles
 from charloom.params import WindowsParams
-from charloom.vocab import Vocabulary
-from charloom.windows import Windows, write_windows
+from charloom.text.vocab import Vocabulary
+from charloom.text.windows import Windows, write_windows
 from common import compare, encoded_text, machine, rate_of
 from tutorial import NCHARS, Tutorial, long_enough
 

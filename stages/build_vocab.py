@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from charloom.corpus import read_articles
+from charloom.corpus.articles import read_articles
 from charloom.files import write_json
 from charloom.params import Params
 from charloom.stage import run_stage
-from charloom.vocab import Vocabulary
+from charloom.text.vocab import Vocabulary
 
 
 def build_vocab(params: Params) -> None:

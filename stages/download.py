@@ -3,10 +3,10 @@
 import os
 from pathlib import Path
 
+from charloom.corpus.sources import obtain
 from charloom.errors import say
 from charloom.files import main_checkout, write_json
 from charloom.params import Params
-from charloom.sources import obtain
 from charloom.stage import run_stage
 
 

@@ -3,23 +3,23 @@
 from functools import partial
 from pathlib import Path
 
-from charloom.baselines import Baselines
-from charloom.card import evaluation_card
-from charloom.checkpoint import load_model
-from charloom.corpus import read_source
-from charloom.device import choose_device, make_deterministic, set_threads
-from charloom.evaluation import evaluate_model
+from charloom.corpus.articles import read_source
+from charloom.evaluation.baselines import Baselines
+from charloom.evaluation.evaluation import evaluate_model
 from charloom.files import write_json
-from charloom.history import read_history
+from charloom.model.device import choose_device, make_deterministic, set_threads
+from charloom.model.saved import load_model
 from charloom.params import Params
 from charloom.report.page import write_page
 from charloom.report.pictures import draw_pictures
 from charloom.report.samples import write_samples
 from charloom.report.tables import write_tables
 from charloom.stage import run_stage
+from charloom.text.windows import Windows
+from charloom.tracking.card import evaluation_card
 from charloom.tracking.description import words_of
-from charloom.tracking.publish import Evaluated, track_evaluation
-from charloom.windows import Windows
+from charloom.tracking.publication import Evaluated, track_evaluation
+from charloom.training.history import read_history
 
 
 def evaluate(params: Params) -> None:

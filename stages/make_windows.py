@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from charloom.corpus import read_source
+from charloom.corpus.articles import read_source
 from charloom.files import write_json
 from charloom.params import Params
 from charloom.stage import run_stage
-from charloom.vocab import Vocabulary
-from charloom.windows import make_windows
+from charloom.text.vocab import Vocabulary
+from charloom.text.windows import make_windows
 
 
 def windows(params: Params) -> None:

@@ -3,14 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
-from charloom.baselines import measure_baselines
-from charloom.classifiers import measure_classifiers
-from charloom.corpus import read_source
+from charloom.corpus.articles import read_source
+from charloom.evaluation.baselines import measure_baselines
+from charloom.evaluation.classifiers import measure_classifiers
 from charloom.files import write_json
 from charloom.params import Params
 from charloom.stage import run_stage
-from charloom.vocab import Vocabulary
-from charloom.windows import Windows
+from charloom.text.vocab import Vocabulary
+from charloom.text.windows import Windows
 
 
 def baselines(params: Params) -> None:

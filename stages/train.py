@@ -2,21 +2,21 @@
 
 from pathlib import Path
 
-from charloom.card import make_card
-from charloom.checkpoint import Checkpoints, save_model
-from charloom.device import choose_device, explain_out_of_memory, make_deterministic, set_threads
 from charloom.files import main_checkout, write_json
-from charloom.history import write_history
-from charloom.keys import train_key
-from charloom.model import CharModel
-from charloom.parallel import join_group, launch
+from charloom.model.device import choose_device, explain_out_of_memory, make_deterministic, set_threads
+from charloom.model.network import CharModel
+from charloom.model.saved import Checkpoints, save_model
 from charloom.params import Params
-from charloom.progress import show_progress
 from charloom.stage import STATE, run_stage, stop_requests, under_torchrun
+from charloom.text.vocab import Vocabulary
+from charloom.text.windows import Windows
+from charloom.tracking.card import make_card
 from charloom.tracking.stream import track_training
-from charloom.training import Training, run_training
-from charloom.vocab import Vocabulary
-from charloom.windows import Windows
+from charloom.training.history import write_history
+from charloom.training.keys import train_key
+from charloom.training.loop import Training, run_training
+from charloom.training.parallel import join_group, launch
+from charloom.training.progress import show_progress
 
 WINDOWS, VOCABULARY, MODEL = Path("data/windows"), Path("data/vocab.json"), Path("models/charloom")
 

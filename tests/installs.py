@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
-from charloom.checkpoint import load_model, save_model
-from charloom.scoring import score_articles
+from charloom.model.saved import load_model, save_model
+from charloom.model.scoring import score_articles
 from tests.learning import encode_sample, small_training
 
 CELLS = ("RNN", "LSTM", "GRU")

@@ -8,15 +8,15 @@ from typing import Any
 
 import torch
 
-from charloom.checkpoint import save_model
-from charloom.corpus import read_articles
-from charloom.model import CharModel
-from charloom.parallel import Group
+from charloom.corpus.articles import read_articles
+from charloom.corpus.sources import AG_NEWS_CLASSES, SAMPLE
+from charloom.model.network import CharModel
+from charloom.model.saved import save_model
 from charloom.params import ModelParams, Params, TrainParams, load_params
-from charloom.sources import AG_NEWS_CLASSES, SAMPLE
-from charloom.training import Training
-from charloom.vocab import Vocabulary
-from charloom.windows import Windows, make_windows
+from charloom.text.vocab import Vocabulary
+from charloom.text.windows import Windows, make_windows
+from charloom.training.loop import Training
+from charloom.training.parallel import Group
 
 CHECKOUT = Path(__file__).parent.parent
 

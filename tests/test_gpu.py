@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import torch
 
-from charloom.checkpoint import Checkpoint, Checkpoints
-from charloom.device import explain_out_of_memory, make_deterministic, set_precision
 from charloom.errors import RunError
-from charloom.parallel import Group
-from charloom.scoring import score_articles
-from charloom.training import Training, run_training
+from charloom.model.device import explain_out_of_memory, make_deterministic, set_precision
+from charloom.model.saved import Checkpoint, Checkpoints
+from charloom.model.scoring import score_articles
+from charloom.training.loop import Training, run_training
+from charloom.training.parallel import Group
 from tests.learning import Encoded, encode_sample, small_model, train_params
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charloom.corpus import Article, read_articles
+from charloom.corpus.articles import Article, read_articles
 from charloom.errors import InputError
 from charloom.extras import load_torchtext
-from charloom.vocab import Vocabulary
+from charloom.text.vocab import Vocabulary
 
 pytestmark = pytest.mark.usefixtures("torchtext")
 

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import pytest
 
-from charloom.checkpoint import save_model
 from charloom.cli import main
-from charloom.vocab import Vocabulary
-from charloom.windows import Topic
+from charloom.model.saved import save_model
+from charloom.text.vocab import Vocabulary
+from charloom.text.windows import Topic
 from tests.learning import save_conditioned_model, save_small_model, small_model
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from charloom.checkpoint import load_model
-from charloom.scoring import surprisals
-from charloom.sources import AG_NEWS_CLASSES, SAMPLE
-from charloom.texts import framed
+from charloom.corpus.sources import AG_NEWS_CLASSES, SAMPLE
+from charloom.model.saved import load_model
+from charloom.model.scoring import surprisals
+from charloom.text.texts import framed
 from tests.cli.conftest import Charloom
 
 LINES = ["Stocks rose on Monday.", "  Oil fell; no comment was given", "x"]

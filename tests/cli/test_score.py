@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from charloom.checkpoint import load_model
-from charloom.scoring import surprisals
-from charloom.sources import SAMPLE
+from charloom.corpus.sources import SAMPLE
+from charloom.model.saved import load_model
+from charloom.model.scoring import surprisals
 from tests.cli.conftest import Charloom, Ended
 
 LINES = ["Stocks rose on Monday.", "  Oil fell; no comment was given", "x"]
@@ -81,7 +81,7 @@ def test_surprisal_gives_the_bits_of_every_symbol(charloom: Charloom, model_fold
 def test_whole_reads_the_file_as_one_text_with_the_state_carried(
     charloom: Charloom, model_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("charloom.texts.PIECE_BYTES", 7)
+    monkeypatch.setattr("charloom.text.texts.PIECE_BYTES", 7)
     text = "Stocks rose\non Monday."
     rows = objects(charloom("score", "-", "--format", "whole", "--surprisal", "--json", stdin=f"{text}\n".encode()))
     assert [row["position"] for row in rows] == [1, 8, 15, 22, 23]
@@ -114,7 +114,7 @@ def test_unknown_characters_are_counted_and_named(charloom: Charloom) -> None:
 def test_text_is_normalized_as_the_models_corpus_was(
     charloom: Charloom, composed_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str
 ) -> None:
-    monkeypatch.setattr("charloom.texts.PIECE_BYTES", 4)  # between the e and its accent
+    monkeypatch.setattr("charloom.text.texts.PIECE_BYTES", 4)  # between the e and its accent
     composed, apart = tmp_path / "composed", tmp_path / "apart"
     for path, text in ((composed, "caf\u00e9 \u00e9"), (apart, "cafe\u0301 e\u0301")):
         path.write_text(f'"1","{text}"\n' if layout == "csv" else f"{text}\n", encoding="utf-8")
@@ -151,7 +151,7 @@ def test_bytes_that_are_not_text_are_an_error(charloom: Charloom) -> None:
 def test_text_is_scored_under_a_class(
     charloom: Charloom, conditioned_folder: Path, monkeypatch: pytest.MonkeyPatch, layout: str
 ) -> None:
-    monkeypatch.setattr("charloom.texts.PIECE_BYTES", 7)
+    monkeypatch.setattr("charloom.text.texts.PIECE_BYTES", 7)
     for name, index in (("World", 0), ("Sports", 1)):
         arguments = "score", "-", "--format", layout, "--class", name, "--surprisal", "--json"
         rows = objects(charloom(*arguments, stdin=LINES[0].encode(), model=conditioned_folder))

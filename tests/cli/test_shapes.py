@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from charloom.sources import AG_NEWS_CLASSES
+from charloom.corpus.sources import AG_NEWS_CLASSES
 from tests.cli.conftest import Charloom
 from tests.conftest import CHECKOUT
 

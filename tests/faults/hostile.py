@@ -26,12 +26,12 @@ import numpy as np
 import torch
 from safetensors.torch import load, save
 
-from charloom.checkpoint import Checkpoint, Checkpoints, load_model, save_model
 from charloom.errors import CharloomError, say
 from charloom.files import file_digest
+from charloom.model.saved import Checkpoint, Checkpoints, load_model, save_model
 from charloom.params import load_params
-from charloom.vocab import Vocabulary
-from charloom.windows import Windows
+from charloom.text.vocab import Vocabulary
+from charloom.text.windows import Windows
 from tests.conftest import CHECKOUT
 from tests.faults.mutations import forge_json, forge_yaml, forged_array, forged_json, forged_tensors, mutate
 from tests.learning import Encoded, encode_sample, small_model, small_training

@@ -22,11 +22,11 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from charloom.corpus import SPLITS
-from charloom.device import precisions
+from charloom.corpus.articles import SPLITS
+from charloom.corpus.sources import SAMPLE
 from charloom.errors import CharloomError
+from charloom.model.device import precisions
 from charloom.params import Params, load_params
-from charloom.sources import SAMPLE
 from tests.conftest import CHECKOUT
 
 SCRIPTS = {

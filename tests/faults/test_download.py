@@ -35,7 +35,7 @@ Done = subprocess.CompletedProcess[str]
 FETCH = f"""
 import sys
 from pathlib import Path
-from charloom import download
+from charloom.corpus import download
 from charloom.errors import exit_with
 download.PAUSE_S, download.MAX_BYTES = 0.01, 1 << 20
 remote = download.RemoteFile("train.csv", sys.argv[1], "{MD5}")
@@ -218,7 +218,7 @@ import os, random, signal, sys, time
 from hashlib import md5
 from pathlib import Path
 import pooch, requests, tqdm
-from charloom import download
+from charloom.corpus import download
 remote = download.RemoteFile("train.csv", sys.argv[1], "{MD5}")
 cache, moments = Path("cache"), random.Random(1)
 final = cache / remote.md5 / remote.name

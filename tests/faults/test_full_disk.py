@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from charloom.checkpoint import Checkpoint, Checkpoints
 from charloom.errors import InputError
 from charloom.files import file_digest
-from charloom.windows import Windows
+from charloom.model.saved import Checkpoint, Checkpoints
+from charloom.text.windows import Windows
 from tests.faults.disks import on_small_disk
 from tests.pipeline.workspace import Workspace, read_stages
 

@@ -27,11 +27,11 @@ NO_PICKLE = """
 import _pickle, pickle, sys
 from pathlib import Path
 import numpy, torch
-from charloom.checkpoint import Checkpoint, Checkpoints, load_model
-from charloom.history import read_history
+from charloom.model.saved import Checkpoint, Checkpoints, load_model
+from charloom.training.history import read_history
 from charloom.params import load_params
-from charloom.vocab import Vocabulary
-from charloom.windows import Windows
+from charloom.text.vocab import Vocabulary
+from charloom.text.windows import Windows
 
 def no_pickle(*_arguments, **_named):
     raise SystemExit("something was unpickled")

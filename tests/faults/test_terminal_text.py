@@ -12,8 +12,8 @@ from pathlib import Path
 import portalocker
 import pytest
 
-from charloom.checkpoint import save_model
-from charloom.vocab import Vocabulary
+from charloom.model.saved import save_model
+from charloom.text.vocab import Vocabulary
 from tests.conftest import CHECKOUT, Start, line_of
 from tests.learning import small_model
 from tests.pipeline.workspace import clean_environment

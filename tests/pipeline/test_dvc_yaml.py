@@ -16,10 +16,10 @@ DVC = read_stages(CHECKOUT)
 SRC = CHECKOUT / "src"
 # They decide no output: where a mirror is, how long to wait, what MLflow is told and what it shows.
 DECIDE_NOTHING = {"data.mirror", "data.timeout", "tracking.enabled", "tracking.experiment", "tracking.timeout"}
-STATED_ONLY = {"charloom.card"}
+STATED_ONLY = {"charloom.tracking.card"}
 # What no out of an earlier stage is: a user's own corpora and the embedded one, the report's templates.
 FROM_OUTSIDE = {
-    "download": {"corpora", "src/charloom/data/sample"},
+    "download": {"corpora", "src/charloom/corpus/sample"},
     "evaluate": {"src/charloom/report/templates"},
 }
 
@@ -131,8 +131,11 @@ def test_code_among_the_deps_is_what_the_script_imports(stage: str) -> None:
 
 def test_the_closure_follows_imports_inside_functions_and_names_the_package(tmp_path: Path) -> None:
     file = tmp_path / "script.py"
-    file.write_text("def run():\n    from charloom.keys import train_key\n")
-    assert {path.relative_to(SRC).as_posix() for path in imported(file)} == {"charloom/__init__.py", "charloom/keys.py"}
+    file.write_text("def run():\n    from charloom.training.keys import train_key\n")
+    assert {path.relative_to(SRC).as_posix() for path in imported(file)} == {
+        "charloom/__init__.py",
+        "charloom/training/keys.py",
+    }
     assert SRC / "charloom/files.py" in closure(file)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from charloom.checkpoint import load_model
+from charloom.model.saved import load_model
 from tests.pipeline.workspace import CHECKOUT, STAGES, UNTRACKED, Ended, Workspace, outs, read_stages
 
 DOWNSTREAM = {  # test_tracking.py changes evaluate, test_plots.py baselines

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from charloom.history import read_history
+from charloom.training.history import read_history
 from tests.pipeline.conftest import Charloom
 from tests.pipeline.workspace import CHECKOUT, Ended, Workspace
 

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from charloom.baselines import measure_baselines
-from charloom.checkpoint import SavedModel
-from charloom.classification import Classification
-from charloom.corpus import Article
-from charloom.evaluation import Findings, evaluate_model
-from charloom.history import Record
+from charloom.corpus.articles import Article
+from charloom.evaluation.baselines import measure_baselines
+from charloom.evaluation.classification import Classification
+from charloom.evaluation.evaluation import Findings, evaluate_model
+from charloom.model.saved import SavedModel
 from charloom.params import BaselinesParams, Params
-from charloom.vocab import Vocabulary
-from charloom.windows import Windows, write_windows
+from charloom.text.vocab import Vocabulary
+from charloom.text.windows import Windows, write_windows
+from charloom.training.history import Record
 from tests.learning import default_params, model_params, small_model
 
 HOSTILE = (

@@ -10,7 +10,7 @@ from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
-from charloom.evaluation import Findings
+from charloom.evaluation.evaluation import Findings
 from charloom.report.page import write_page
 from tests.browser import DESKTOP, PHONE, chromium, look, missing, requested
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from charloom.evaluation import Findings
-from charloom.history import Record
+from charloom.evaluation.evaluation import Findings
 from charloom.report.page import write_page
+from charloom.training.history import Record
 from tests.report.conftest import HOSTILE
 
 

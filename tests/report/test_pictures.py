@@ -8,8 +8,8 @@ import matplotlib
 import pytest
 from PIL import Image
 
-from charloom.breakdown import Part
-from charloom.evaluation import Findings
+from charloom.evaluation.breakdown import Part
+from charloom.evaluation.evaluation import Findings
 from charloom.report.pictures import draw_history, draw_parts, draw_pictures
 from tests.report.conftest import history
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from charloom.evaluation import Findings
+from charloom.evaluation.evaluation import Findings
 from charloom.report.tables import write_tables
 
 

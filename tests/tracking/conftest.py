@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from charloom.files import write_json, write_text
-from charloom.history import write_history
+from charloom.training.history import write_history
 from tests.tracking.server import Server
 from tests.tracking.tracked import FILES, HISTORY, METRICS, Tracked
 

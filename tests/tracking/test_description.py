@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from charloom.corpus import Article
+from charloom.corpus.articles import Article
 from charloom.params import WindowsParams
+from charloom.text.vocab import Vocabulary
+from charloom.text.windows import Windows, write_windows
 from charloom.tracking.description import SHOWN, describe, words_of
-from charloom.vocab import Vocabulary
-from charloom.windows import Windows, write_windows
 
 PARAMS = {"model.cell": "GRU", "model.layers": 2, "model.hidden_size": 64}
 TEST = {"bpc": 2.5, "perplexity": 5.75}

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import pandas
 import pytest
 
-from charloom.checkpoint import load_model
-from charloom.sampling import Sampling, sample
+from charloom.model.sampling import Sampling, sample
+from charloom.model.saved import load_model
 from charloom.tracking.models import log_model, save
 from charloom.tracking.store import Store
 from tests.learning import save_conditioned_model, save_small_model
@@ -130,7 +130,7 @@ def test_a_parameter_out_of_range_is_a_bad_request_that_says_so(port: int) -> No
 def test_a_logged_model_is_whole_and_holds_no_pickle(files: Path, model_folder: Path) -> None:
     for name in ("model.json", "model.safetensors"):
         assert (files / "artifacts" / model_folder.name / name).read_bytes() == (model_folder / name).read_bytes()
-    assert (files / "code/charloom/sampling.py").exists()
+    assert (files / "code/charloom/model/sampling.py").exists()
     assert not [path for path in files.rglob("*") if path.suffix in (".pkl", ".pickle", ".pt", ".pth", ".bin", ".pyc")]
     requirements = (files / "requirements.txt").read_text().split()
     assert {line.partition("==")[0] for line in requirements} >= {"mlflow", "torch", "safetensors"}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from charloom.tracking.publish import Evaluated, track_evaluation
+from charloom.tracking.publication import Evaluated, track_evaluation
 from charloom.tracking.store import tracking_uri
 from charloom.tracking.stream import track_training
 from tests.conftest import CHECKOUT, Start, line_of
@@ -22,8 +22,8 @@ SLACK_S = 10.0  # for a busy machine; MLflow by itself tries for minutes
 TRAINING = """
 import sys, time
 import mlflow
-from charloom.card import Card
-from charloom.history import Record
+from charloom.tracking.card import Card
+from charloom.training.history import Record
 from charloom.params import TrackingParams
 from charloom.tracking.stream import track_training
 key, timeout = sys.argv[1], float(sys.argv[2])

@@ -9,13 +9,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from charloom.card import Card, Dataset
 from charloom.files import file_digest
-from charloom.history import Record
 from charloom.params import TrackingParams
-from charloom.tracking.publish import Evaluated, track_evaluation
+from charloom.tracking.card import Card, Dataset
+from charloom.tracking.publication import Evaluated, track_evaluation
 from charloom.tracking.store import tracking_uri
 from charloom.tracking.stream import track_training
+from charloom.training.history import Record
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -9,11 +9,11 @@ from pathlib import Path
 import click
 import numpy as np
 
-from charloom.cli.files import BEGINNING, layout_of, read_texts, text_file, with_costs
-from charloom.cli.model import model_options, open_model, warn_of_unknown
+from charloom.cli.options import model_options, open_model, warn_of_unknown
+from charloom.cli.reading import BEGINNING, layout_of, read_texts, text_file, with_costs
 from charloom.errors import InputError
 from charloom.terminal import harmless
-from charloom.texts import unknown
+from charloom.text.texts import unknown
 
 NARROWEST = 8  # characters of a column
 
@@ -35,7 +35,7 @@ def classify(folder: Path, device: str, file: str, layout: str | None, as_json: 
     The model must have been trained with model.conditioning: class. It scores a text under each class, and the classes
     are as likely beforehand as they were among the articles that it was trained on.
     """
-    from charloom.classification import log_posteriors, log_priors, nats_by_class  # torch: seconds
+    from charloom.evaluation.classification import log_posteriors, log_priors, nats_by_class  # torch: seconds
 
     saved = open_model(folder, device)
     names, priors = saved.class_names(), log_priors(saved.topics)

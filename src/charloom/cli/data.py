@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from charloom.summary import Summary, summarize
+from charloom.report.summary import Summary, summarize
 from charloom.terminal import harmless
 
 ENDS = 10  # the commonest and the rarest characters
@@ -40,7 +40,7 @@ def data(folder: Path, picture: Path) -> None:
     ):
         console.print(table(header, rows))
 
-    from charloom.report.corpus import draw_corpus  # matplotlib: a second that a mistake need not wait
+    from charloom.report.corpus_picture import draw_corpus  # matplotlib: a second that a mistake need not wait
 
     draw_corpus(picture, summary)
     console.print(shown(f"drawn in {picture}"))

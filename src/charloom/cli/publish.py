@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from charloom.dvclock import Lock, check_recorded
 from charloom.errors import say
 from charloom.params import load_params
+from charloom.tracking.dvclock import Lock, check_recorded
 
 
 @click.command()
@@ -25,13 +25,13 @@ def publish() -> None:
         return
     check_recorded(Lock.read(Path("dvc.lock")), params, Path())
 
-    from charloom.card import evaluation_card  # torch and MLflow: seconds that a mistake need not wait
-    from charloom.checkpoint import load_model
-    from charloom.history import read_history
-    from charloom.tracking import publish as tracking
+    from charloom.model.saved import load_model
+    from charloom.text.windows import Windows
+    from charloom.tracking import publication as tracking
+    from charloom.tracking.card import evaluation_card  # torch and MLflow: seconds that a mistake need not wait
     from charloom.tracking.description import words_of
     from charloom.tracking.store import asking, tracking_uri
-    from charloom.windows import Windows
+    from charloom.training.history import read_history
 
     saved = load_model(Path("models/charloom"))
     test = Windows.load(Path("data/windows/test"), len(saved.vocabulary))

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import click
 
-from charloom.cli.model import model_options, open_model, warn, warn_of_unknown
+from charloom.cli.options import model_options, open_model, warn, warn_of_unknown
 from charloom.terminal import harmless
-from charloom.texts import unknown
+from charloom.text.texts import unknown
 
 LENGTH, ARTICLE_LENGTH = 400, 10_000
 
@@ -60,7 +60,7 @@ def sample(
     It begins where an article begins, and a newline is where one ends and the next begins. Text number i depends on
     the seed and i alone, however many are drawn. Control characters are written as escapes.
     """
-    from charloom.sampling import Sampling, stream  # torch: seconds that --help need not wait
+    from charloom.model.sampling import Sampling, stream  # torch: seconds that --help need not wait
 
     if length is None:
         length = ARTICLE_LENGTH if until_eos else LENGTH

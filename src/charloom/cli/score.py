@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 import click
 import numpy as np
 
-from charloom.cli.files import BEGINNING, layout_of, read_texts, text_file, with_costs
-from charloom.cli.model import model_options, open_model, warn_of_unknown
+from charloom.cli.options import model_options, open_model, warn_of_unknown
+from charloom.cli.reading import BEGINNING, layout_of, read_texts, text_file, with_costs
 from charloom.errors import InputError
 from charloom.terminal import harmless
-from charloom.texts import encode, framed, normalized_pieces, read_pieces, without_last_newline
-from charloom.vocab import EOS, Codes, Vocabulary
+from charloom.text.texts import encode, framed, normalized_pieces, read_pieces, without_last_newline
+from charloom.text.vocab import EOS, Codes, Vocabulary
 
 if TYPE_CHECKING:
-    from charloom.checkpoint import SavedModel
-    from charloom.scoring import Cost, Surprisal
+    from charloom.model.saved import SavedModel
+    from charloom.model.scoring import Cost, Surprisal
 
 EACH = f"{'bpc':>8} {'perplexity':>11} {'characters':>11}  text"
 SURPRISAL = "text\tposition\tsymbol\tbits"
@@ -101,7 +101,7 @@ def read_parts(saved: SavedModel, file: str, layout: str, topic: int) -> Iterato
 
 def score_texts(saved: SavedModel, texts: Iterator[str], topic: int) -> Iterator[Part]:
     """Texts, each scored by itself."""
-    from charloom.scoring import surprisals
+    from charloom.model.scoring import surprisals
 
     for text, found in with_costs(saved, texts, partial(surprisals, classes=repeat(topic))):
         yield Part(text, framed(saved.vocabulary, text)[1:], found, ends=True)
@@ -109,7 +109,7 @@ def score_texts(saved: SavedModel, texts: Iterator[str], topic: int) -> Iterator
 
 def score_parts(saved: SavedModel, pieces: Iterator[str], topic: int) -> Iterator[Part]:
     """One text that comes in pieces."""
-    from charloom.scoring import surprisals_of_parts
+    from charloom.model.scoring import surprisals_of_parts
 
     eos = np.array([saved.vocabulary.eos], saved.vocabulary.dtype)
     pieces, to_score = tee(normalized_pieces(saved.vocabulary, pieces))
@@ -126,7 +126,7 @@ class Sums:
     """The costs of the text that is being read, and of all."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        from charloom.scoring import Cost
+        from charloom.model.scoring import Cost
 
         self.vocabulary = vocabulary
         self._cost = Cost

@@ -18,7 +18,7 @@ def verify(run: str) -> None:
     params = load_params().tracking
 
     from charloom.tracking.store import asking  # MLflow: seconds that --help need not wait
-    from charloom.tracking.verify import verify_run
+    from charloom.tracking.verification import verify_run
 
     with asking():
         run_id, checks = verify_run(params, run)

@@ -12,13 +12,13 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from charloom.breakdown import Part
-from charloom.evaluation import Findings, Reading
+from charloom.evaluation.breakdown import Part
+from charloom.evaluation.evaluation import Findings, Reading
 from charloom.files import write_text
 from charloom.report.charts import Bar, Chart, Point, line, linear, powers, thinned
 from charloom.report.samples import heading
 from charloom.terminal import harmless
-from charloom.vocab import EOS, UNK, Vocabulary
+from charloom.text.vocab import EOS, UNK, Vocabulary
 
 SAMPLES_SHOWN, CHARACTERS_SHOWN = 3, 1200  # a temperature, a sample: the rest is in samples.txt
 HEAT = (0.25, 0.5, 1, 2, 3, 4.5, 6, 8, 10)  # bits at which a symbol takes the next colour

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from charloom.breakdown import Part
-from charloom.classification import Classification
-from charloom.evaluation import Findings
-from charloom.history import Record
+from charloom.evaluation.breakdown import Part
+from charloom.evaluation.classification import Classification
+from charloom.evaluation.evaluation import Findings
 from charloom.report.canvas import OTHER, OURS, OURS_PALE, TEST, drawing, dress
 from charloom.terminal import harmless
+from charloom.training.history import Record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

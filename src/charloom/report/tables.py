@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from charloom.breakdown import Part
-from charloom.evaluation import Findings
+from charloom.evaluation.breakdown import Part
+from charloom.evaluation.evaluation import Findings
 from charloom.files import write_csv
 
 

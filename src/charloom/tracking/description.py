@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
-from charloom.vocab import Vocabulary
-from charloom.windows import Windows
+from charloom.text.vocab import Vocabulary
+from charloom.text.windows import Windows
 
 SHOWN = 1000  # characters of a sample; MLflow takes 8,000 a tag
 _WORD = re.compile(r"[^\W\d_]+")

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from charloom.sampling import Sampling
+from charloom.model.sampling import Sampling
 from charloom.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 NAME = "charloom"
 PACKAGE = Path(__file__).parents[1]
-NOT_SERVED = shutil.ignore_patterns("__pycache__", "data", "cli", "tracking")
+NOT_SERVED = shutil.ignore_patterns("__pycache__", "sample", "cli", "tracking")
 REQUIREMENTS = ("torch", "numpy", "safetensors", "pydantic", "pyyaml", "portalocker")  # what the model's code imports
 KINDS = {"int": "long", "float": "double", "bool": "boolean"}  # MLflow's names
 

@@ -13,10 +13,10 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-from charloom.checkpoint import load_model
-from charloom.device import choose_device
 from charloom.errors import InputError
-from charloom.sampling import Sampling, sample
+from charloom.model.device import choose_device
+from charloom.model.sampling import Sampling, sample
+from charloom.model.saved import load_model
 
 
 class Writer(PythonModel):
@@ -31,7 +31,7 @@ class Writer(PythonModel):
     ) -> pandas.DataFrame:
         """What follows each `prompt`, as `text`, under each `class` where there are some.
 
-        `params` are those of charloom.sampling.Sampling.
+        `params` are those of charloom.model.sampling.Sampling.
         """
         prompts = model_input["prompt"].tolist()
         try:

@@ -11,11 +11,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from charloom.card import Card
 from charloom.errors import CharloomError, RunError, say
 from charloom.files import exclusive, main_checkout
-from charloom.history import Record
 from charloom.params import TrackingParams
+from charloom.tracking.card import Card
+from charloom.training.history import Record
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

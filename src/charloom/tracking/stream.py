@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from charloom.card import Card, note_training
-from charloom.history import Record
 from charloom.params import TrackingParams
+from charloom.tracking.card import Card, note_training
 from charloom.tracking.machine import Machine
 from charloom.tracking.store import SQLITE, Store, metric, now_ms, on_failure, record_metrics, tracking_uri, warn
+from charloom.training.history import Record
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric

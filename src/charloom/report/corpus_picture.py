@@ -1,0 +1,77 @@
+"""A corpus as a picture: lengths, classes, characters, and what a vocabulary would know."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from charloom.report.canvas import OTHER, OURS, drawing, dress
+from charloom.report.summary import Summary
+from charloom.terminal import harmless
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+BARS = 20  # classes or characters that are shown, the commonest
+
+
+def draw_corpus(path: Path, summary: Summary) -> None:
+    """Draw the summary as a PNG."""
+    with warnings.catch_warnings(), drawing(path, (12, 9)) as figure:
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)  # a name that the font lacks is drawn as boxes
+        (lengths, classes), (characters, coverage) = figure.subplots(2, 2)
+        _draw_lengths(lengths, summary)
+        _draw_classes(classes, summary)
+        _draw_characters(characters, summary)
+        _draw_coverage(coverage, summary)
+
+
+def _draw_lengths(axes: Axes, summary: Summary) -> None:
+    dress(axes, "Length of the articles")
+    both = summary.train, summary.test
+    edges = np.geomspace(min(split.length_at(0) for split in both), 1 + max(split.length_at(1) for split in both), 41)
+    for name, split, colour in (("train", summary.train, OURS), ("test", summary.test, OTHER)):
+        share = np.full(split.articles, 100 / split.articles)
+        axes.hist(
+            split.lengths, edges.tolist(), weights=share, histtype="step", linewidth=1.5, color=colour, label=name
+        )
+    axes.set(xscale="log", xlabel="characters", ylabel="% of the articles")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.legend(frameon=False)
+
+
+def _draw_classes(axes: Axes, summary: Summary) -> None:
+    shown = summary.train.classes.most_common(BARS)
+    left = len(summary.classes) - len(shown)
+    dress(axes, "Articles by class" + f" (the {BARS} largest of {len(summary.classes)})" * (left > 0))
+    places = np.arange(len(shown))
+    for name, split, colour, shift in (("train", summary.train, OURS, -0.19), ("test", summary.test, OTHER, 0.19)):
+        share = [100 * split.classes[label] / split.articles for label, _ in shown]
+        axes.barh(places + shift, share, 0.36, color=colour, label=name)
+    axes.set_yticks(places, [harmless(summary.classes[label - 1]).replace("$", r"\$")[:30] for label, _ in shown])
+    axes.invert_yaxis()
+    axes.margins(x=0.25)  # for the legend
+    axes.set(xlabel="% of the articles")
+    axes.legend(frameon=False, loc="lower right")
+
+
+def _draw_characters(axes: Axes, summary: Summary) -> None:
+    dress(axes, "Commonest characters of train")
+    shown = summary.characters[:BARS]
+    names = [char if "!" <= char <= "~" and char != "$" else f"U+{ord(char):04X}" for char, _ in shown]
+    axes.barh(range(len(shown)), [100 * count / summary.train.characters for _, count in shown], color=OURS)
+    axes.set_yticks(range(len(shown)), names)
+    axes.invert_yaxis()
+    axes.set(xlabel="% of the characters")
+
+
+def _draw_coverage(axes: Axes, summary: Summary) -> None:
+    dress(axes, "Characters of a vocabulary, and the share of test that they are")
+    coverage = summary.coverage()
+    bars = axes.bar([str(each.min_count) for each in coverage], [each.characters for each in coverage], color=OURS)
+    axes.bar_label(bars, [f"{each.characters:,}\n{each.test:.3%}" for each in coverage], padding=3)
+    axes.margins(y=0.2)  # for the labels
+    axes.set(xlabel="vocab.min_count", ylabel="characters")

@@ -1,0 +1,1 @@
+"""Characters to ids, and encoded text on disk."""

@@ -1,0 +1,41 @@
+"""What names a training and an evaluation: digests of what went in, the same on every machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from charloom.files import file_digest, value_digest
+from charloom.params import Params
+from charloom.text.windows import ARRAYS
+
+
+def train_key(params: Params, windows: Path, vocabulary: Path) -> str:
+    """The digest of all that decides a training: its parameters, its windows, its vocabulary."""
+    return value_digest(
+        {
+            "model": params.model.model_dump(),
+            "train": params.train.model_dump(),
+            "labelled": [params.data.labelled_fraction, params.data.seed],
+            "train split": split_digest(windows / "train"),
+            "valid split": split_digest(windows / "valid"),
+            "vocabulary": file_digest(vocabulary),
+        }
+    )
+
+
+def evaluate_key(params: Params, windows: Path, model_digest: str) -> str:
+    """The digest of all that decides an evaluation: its parameters, the test split, the model."""
+    return value_digest(
+        {
+            "evaluate": params.evaluate.model_dump(),
+            "baselines": params.baselines.model_dump(),
+            "test split": split_digest(windows / "test"),
+            "model": model_digest,
+        }
+    )
+
+
+def split_digest(folder: Path) -> str:
+    """One digest for the files of an encoded split."""
+    names = [*(f"{name}.npy" for name in ARRAYS), "windows.json"]
+    return value_digest({name: file_digest(folder / name) for name in names})

@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import hashlib
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
+
+from charloom.corpus import download
+from charloom.corpus.download import RemoteFile, cache_folder, fetch
+from charloom.errors import RunError
+from tests.conftest import Start, line_of
+
+CONTENT = b'"3","Wall St. Bears","Short-sellers"\n' * 5000
+MD5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
+
+FETCH = f"""
+import sys
+from pathlib import Path
+from charloom.corpus.download import RemoteFile, fetch
+print("ready")
+remote = RemoteFile("train.csv", sys.argv[1], "{MD5}")
+print(fetch(remote, Path("cache"), mirror=None, timeout_s=20).stat().st_size)
+"""
+
+
+@pytest.fixture(autouse=True)
+def no_proxy_and_no_second_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(download, "ATTEMPTS", 1)
+
+
+@pytest.fixture
+def server(httpserver_ipv4: HTTPServer) -> HTTPServer:
+    return httpserver_ipv4
+
+
+@pytest.fixture
+def remote(server: HTTPServer) -> RemoteFile:
+    return RemoteFile("train.csv", server.url_for("/train.csv"), MD5)
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+def files_in(cache: Path) -> list[Path]:
+    """What lies in the cache, its lock files left out."""
+    return sorted(path for path in cache.rglob("*") if path.is_file() and path.suffix != ".lock")
+
+
+def closed_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def failure_of(remote: RemoteFile, cache: Path, *, mirror: str | None = None, timeout_s: float = 5) -> str:
+    """The message of a fetch that fails and leaves nothing in the cache."""
+    with pytest.raises(RunError) as caught:
+        fetch(remote, cache, mirror=mirror, timeout_s=timeout_s)
+    assert files_in(cache) == []
+    assert list((cache / "incoming").glob("*")) == []
+    return str(caught.value)
+
+
+def test_a_file_is_fetched_once_and_then_read_from_the_cache(
+    server: HTTPServer, remote: RemoteFile, cache: Path
+) -> None:
+    server.expect_oneshot_request("/train.csv").respond_with_data(CONTENT)
+    path = fetch(remote, cache, mirror=None, timeout_s=5)
+    assert path.read_bytes() == CONTENT
+    assert path.name == "train.csv"
+    assert files_in(cache) == [path]
+    assert fetch(remote, cache, mirror=None, timeout_s=5) == path
+    assert len(server.log) == 1
+
+
+def test_a_warm_cache_needs_no_network(cache: Path) -> None:
+    unreachable = RemoteFile("train.csv", f"http://127.0.0.1:{closed_port()}/train.csv", MD5)
+    (cache / MD5).mkdir(parents=True)
+    (cache / MD5 / "train.csv").write_bytes(CONTENT)
+    assert fetch(unreachable, cache, mirror=None, timeout_s=1).read_bytes() == CONTENT
+
+
+def test_a_damaged_file_in_the_cache_is_fetched_again(server: HTTPServer, remote: RemoteFile, cache: Path) -> None:
+    server.expect_request("/train.csv").respond_with_data(CONTENT)
+    path = fetch(remote, cache, mirror=None, timeout_s=5)
+    path.write_bytes(CONTENT[:-1] + b"x")
+    assert fetch(remote, cache, mirror=None, timeout_s=5).read_bytes() == CONTENT
+
+
+def test_wrong_bytes_never_get_the_name(server: HTTPServer, remote: RemoteFile, cache: Path) -> None:
+    server.expect_request("/train.csv").respond_with_data(b"<html>not found</html>")
+    said = failure_of(remote, cache)
+    assert said.startswith(f"cannot get train.csv. Tried {remote.url}: the content does not match the published MD5")
+    assert "Set data.mirror in params.yaml (or CHARLOOM_MIRROR)" in said
+    assert "`make demo`" in said
+
+
+def test_a_missing_file_is_named_with_the_status(server: HTTPServer, remote: RemoteFile, cache: Path) -> None:
+    server.expect_request("/train.csv").respond_with_data(b"", status=404)
+    assert f"{remote.url}: HTTPError: 404 Client Error" in failure_of(remote, cache)
+
+
+def test_an_error_of_the_server_is_tried_again(
+    server: HTTPServer, remote: RemoteFile, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "ATTEMPTS", 3)
+    for _ in range(2):
+        server.expect_ordered_request("/train.csv").respond_with_data(b"", status=500)
+    server.expect_ordered_request("/train.csv").respond_with_data(CONTENT)
+    assert fetch(remote, cache, mirror=None, timeout_s=5).read_bytes() == CONTENT
+    assert len(server.log) == 3
+
+
+def test_a_refused_connection_is_said_in_plain_words(cache: Path) -> None:
+    address = f"http://127.0.0.1:{closed_port()}/train.csv"
+    said = failure_of(RemoteFile("train.csv", address, MD5), cache)
+    assert f"Tried {address}: ConnectionError: Connection refused. Set" in said
+
+
+@pytest.mark.parametrize("address", ["http://", "http://[/train.csv", "file:///etc/passwd", "http://*./train.csv"])
+def test_an_address_that_cannot_be_used_is_named(cache: Path, address: str) -> None:
+    said = failure_of(RemoteFile("train.csv", address, MD5), cache)
+    assert f"Tried {address}: " in said
+    assert "MD5" not in said
+
+
+def test_a_mirror_that_can_be_no_folder_is_named(server: HTTPServer, remote: RemoteFile, cache: Path) -> None:
+    server.expect_request("/train.csv").respond_with_data(b"", status=404)
+    assert "Tried a\0b/train.csv: embedded null byte; " in failure_of(remote, cache, mirror="a\0b")
+
+
+def test_a_body_cut_short_is_refused(server: HTTPServer, remote: RemoteFile, cache: Path) -> None:
+    def cut_short(_request: Request) -> Response:
+        response = Response(CONTENT[:1000])
+        response.headers["Content-Length"] = str(len(CONTENT))
+        return response
+
+    server.expect_request("/train.csv").respond_with_handler(cut_short)
+    assert f"Tried {remote.url}: " in failure_of(remote, cache)
+
+
+def test_a_server_that_falls_silent_is_given_up_after_the_timeout(cache: Path) -> None:
+    given_up = threading.Event()
+
+    def stall(_request: Request) -> Response:
+        assert given_up.wait(timeout=20)
+        return Response(CONTENT)
+
+    with HTTPServer(host="127.0.0.1", port=0) as silent:  # of its own: it answers after the test's end
+        silent.expect_request("/train.csv").respond_with_handler(stall)
+        remote = RemoteFile("train.csv", silent.url_for("/train.csv"), MD5)
+        said = failure_of(remote, cache, timeout_s=0.2)
+        given_up.set()
+    assert f"{remote.url}: ReadTimeout: " in said
+
+
+def test_a_mirror_folder_is_tried_first(server: HTTPServer, remote: RemoteFile, cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_bytes(CONTENT)
+    path = fetch(remote, cache, mirror=str(tmp_path), timeout_s=5)
+    assert path.read_bytes() == CONTENT
+    assert path.parent != tmp_path
+    assert server.log == []
+
+
+def test_a_mirror_url_is_tried_first(server: HTTPServer, remote: RemoteFile, cache: Path) -> None:
+    server.expect_oneshot_request("/mirror/train.csv").respond_with_data(CONTENT)
+    assert fetch(remote, cache, mirror=server.url_for("/mirror/"), timeout_s=5).read_bytes() == CONTENT
+    assert [request.path for request, _ in server.log] == ["/mirror/train.csv"]
+
+
+def test_a_mirror_with_wrong_bytes_gives_way_to_the_official_address(
+    server: HTTPServer, remote: RemoteFile, cache: Path
+) -> None:
+    server.expect_request("/mirror/train.csv").respond_with_data(CONTENT[::-1])
+    server.expect_request("/train.csv").respond_with_data(CONTENT)
+    assert fetch(remote, cache, mirror=server.url_for("/mirror"), timeout_s=5).read_bytes() == CONTENT
+
+
+def test_when_all_fail_each_address_is_named_with_its_reason(
+    server: HTTPServer, remote: RemoteFile, cache: Path, tmp_path: Path
+) -> None:
+    server.expect_request("/train.csv").respond_with_data(b"", status=404)
+    mirror = tmp_path / "mirror"
+    said = failure_of(remote, cache, mirror=str(mirror))
+    assert f"Tried {mirror}/train.csv: FileNotFoundError: No such file or directory; {remote.url}: HTTPError" in said
+
+
+def test_a_killed_download_leaves_no_file_and_the_next_one_starts_afresh(
+    server: HTTPServer, remote: RemoteFile, cache: Path, start_python: Start
+) -> None:
+    asked, killed = threading.Event(), threading.Event()
+
+    def stall(_request: Request) -> Response:
+        asked.set()
+        assert killed.wait(timeout=20)
+        return Response(b"")
+
+    server.expect_ordered_request("/train.csv").respond_with_handler(stall)
+    server.expect_ordered_request("/train.csv").respond_with_data(CONTENT)
+    process = start_python(FETCH, remote.url)
+    assert asked.wait(timeout=20)
+    process.send_signal(signal.SIGKILL)
+    process.wait(timeout=10)
+    assert not (cache / MD5).exists()
+    killed.set()
+    path = fetch(remote, cache, mirror=None, timeout_s=5)
+    assert files_in(cache) == [path]
+
+
+def test_of_eight_processes_one_downloads(server: HTTPServer, remote: RemoteFile, start_python: Start) -> None:
+    all_ready = threading.Event()
+
+    def wait_for_all(_request: Request) -> Response:
+        assert all_ready.wait(timeout=30)
+        return Response(CONTENT)
+
+    server.expect_request("/train.csv").respond_with_handler(wait_for_all)
+    processes = [start_python(FETCH, remote.url) for _ in range(8)]
+    assert [line_of(process.stdout) for process in processes] == ["ready\n"] * 8
+    all_ready.set()
+    ends = [process.communicate(timeout=30)[0].splitlines()[-1] for process in processes]
+    assert ends == [str(len(CONTENT))] * 8
+    assert len(server.log) == 1
+
+
+def test_the_cache_is_where_the_variable_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHARLOOM_CACHE", str(tmp_path))
+    assert cache_folder() == tmp_path
+    monkeypatch.delenv("CHARLOOM_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    if sys.platform == "linux":
+        assert cache_folder() == tmp_path / "xdg" / "charloom"

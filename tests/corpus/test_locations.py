@@ -1,0 +1,178 @@
+"""Which files a source names, on this machine and elsewhere, plain and compressed."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import fsspec
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+from pytest_httpserver import HTTPServer
+from werkzeug import Response
+
+from charloom.corpus.formats import Layout
+from charloom.corpus.locations import open_files
+from charloom.errors import InputError, RunError
+
+LINES = Layout(["text"], None, "line", "strict")
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "": bytes,
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+    ".GZ": gzip.compress,
+}
+
+
+def texts(source: object, root: Path = Path("/nowhere")) -> dict[str, list[str]]:
+    opened = open_files(str(source), root, LINES)
+    return {split: [text for _, text in articles] for split, articles in opened.splits.items()}
+
+
+def write(folder: Path, **files: str) -> Path:
+    """Write files; `__` in a name stands for a folder, and the last `_` for the dot."""
+    for name, text in files.items():
+        path = folder / ".".join(name.replace("__", "/").rsplit("_", 1))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder
+
+
+@pytest.fixture
+def bucket() -> Iterator[fsspec.AbstractFileSystem]:
+    """A file system that is none of this machine's, as an object store is."""
+    system = fsspec.filesystem("memory")
+    yield system
+    system.rm("/", recursive=True)
+
+
+def test_a_file_a_folder_and_a_glob_are_read_from_the_root(tmp_path: Path) -> None:
+    write(tmp_path, mine__b_txt="b", mine__a_txt="a", mine__deep__c_txt="c", mine__README_md="no", other_txt="no")
+    (tmp_path / "mine" / ".hidden.txt").write_text("no")
+    assert texts("mine/a.txt", tmp_path) == {"all": ["a"]}
+    assert texts("mine", tmp_path) == texts(tmp_path / "mine") == {"all": ["a", "b", "c"]}
+    assert texts("mine/*.txt", tmp_path) == {"all": ["a", "b"]}
+    assert texts("mine/**/[ac].txt", tmp_path) == {"all": ["a", "c"]}
+
+
+def test_a_name_with_the_signs_of_a_glob_is_taken_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "a[1]*.txt").write_text("a")
+    assert texts("a[1]*.txt", tmp_path) == {"all": ["a"]}
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"train_txt": "a", "test_txt": "b"},
+        {"train__x_txt": "a", "test__y_txt": "b", "validation__z_txt": "c"},
+        {"train-00000-of-00001_txt": "a", "test-00000-of-00001_txt": "b", "validation-00000-of-00001_txt": "c"},
+        {"deep__Train1_txt": "a", "deep__TEST1_txt": "b", "LICENSE_txt": "c", "classes_csv": "d"},
+    ],
+)
+def test_files_that_are_named_for_a_split_are_that_split(tmp_path: Path, files: dict[str, str]) -> None:
+    assert texts(write(tmp_path, **files)) == {"train": ["a"], "test": ["b"]}
+
+
+@pytest.mark.parametrize("other", ["testimony_txt", "retest_txt", "train2_txt"])
+def test_without_files_for_both_splits_all_are_read_and_cut_later(tmp_path: Path, other: str) -> None:
+    write(tmp_path, train1_txt="a", **{other: "b"})
+    assert sorted(texts(tmp_path)["all"]) == ["a", "b"]
+
+
+@pytest.mark.parametrize("ending", PACKERS)
+def test_a_file_is_unpacked_as_its_name_ends(tmp_path: Path, ending: str) -> None:
+    (tmp_path / f"mine.txt{ending}").write_bytes(PACKERS[ending](b"caf\xc3\xa9\nb\n"))
+    assert texts(f"mine.txt{ending}", tmp_path) == {"all": ["caf\u00e9", "b"]}
+    sink = io.BytesIO()
+    parquet.write_table(pa.table({"text": ["a", "b"]}), sink)
+    (tmp_path / f"mine.parquet{ending}").write_bytes(PACKERS[ending](sink.getvalue()))
+    assert texts(f"mine.parquet{ending}", tmp_path) == {"all": ["a", "b"]}
+
+
+@pytest.mark.parametrize("ending", [".gz", ".bz2", ".xz"])
+@pytest.mark.parametrize("damage", ["cut", "other", "flipped"])
+def test_a_file_that_cannot_be_unpacked_is_named(tmp_path: Path, ending: str, damage: str) -> None:
+    whole = bytearray(PACKERS[ending](bytes(range(1, 128)) * 99))
+    if damage == "flipped":
+        whole[len(whole) // 2] ^= 255
+    path = tmp_path / f"mine.txt{ending}"
+    path.write_bytes({"cut": bytes(whole[:-9]), "other": b"plain text\n", "flipped": bytes(whole)}[damage])
+    with pytest.raises(InputError) as caught:
+        texts(path)
+    assert str(caught.value).startswith(f"{path}: cannot be unpacked: ")
+
+
+def test_files_of_two_kinds_are_not_mixed(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"holds \.csv and \.txt files; name those of one kind"):
+        texts(write(tmp_path, a_txt="a", b_csv="b"))
+
+
+def test_a_source_that_names_nothing_is_refused_with_what_is_allowed(tmp_path: Path) -> None:
+    for source in ("none", "none/*.txt"):
+        with pytest.raises(InputError) as caught:
+            texts(source, tmp_path)
+        known = "ag_news, sample, torchtext:NAME, a file, folder, glob or URL"
+        said = f"data.source = {source!r}: must be {known}; there is nothing at {tmp_path}/{source}"
+        assert str(caught.value) == said
+
+
+def test_a_folder_without_a_file_that_can_be_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"no file there ends in \.txt, \.csv, \.tsv, \.jsonl, \.parquet, or in one of"
+    ):
+        texts(write(tmp_path, README_md="a", archive_zip="b"))
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("nothing://a/b.txt", "Protocol not known: nothing"),
+        ("mine/**x.txt", "Invalid pattern"),
+        ("mine\0.txt", "embedded null byte"),
+    ],
+)
+def test_what_is_no_path_is_refused(tmp_path: Path, source: str, says: str) -> None:
+    with pytest.raises(InputError, match=rf"data\.source = '.*': {says}"):
+        texts(source, tmp_path)
+
+
+def test_another_machines_files_are_read_through_fsspec(bucket: fsspec.AbstractFileSystem) -> None:
+    bucket.pipe("/mine/train.txt.gz", gzip.compress(b"a\nb"))
+    bucket.pipe("/mine/test.txt.gz", gzip.compress(b"c"))
+    assert texts("memory://mine") == {"train": ["a", "b"], "test": ["c"]}
+    assert texts("memory://mine/tr*.gz") == {"all": ["a", "b"]}
+    sink = io.BytesIO()
+    parquet.write_table(pa.table({"text": ["a"]}), sink)
+    bucket.pipe("/mine.parquet", sink.getvalue())
+    assert texts("memory://mine.parquet") == {"all": ["a"]}
+    bucket.pipe("/bad.txt", b"\xff")
+    with pytest.raises(InputError, match=r"memory:///?bad\.txt:1: byte 0"):
+        texts("memory://bad.txt")
+
+
+@pytest.mark.parametrize("ranges", [False, True])
+def test_a_corpus_comes_from_a_web_server(httpserver: HTTPServer, ranges: bool) -> None:
+    body = b"".join(b"line %d\n" % number for number in range(1000))
+
+    def answer(request: object) -> Response:
+        response = Response(body, content_type="text/plain")
+        return response.make_conditional(request.environ, accept_ranges=ranges, complete_length=len(body))  # type: ignore[attr-defined]
+
+    httpserver.expect_request("/mine.txt").respond_with_handler(answer)
+    assert len(texts(httpserver.url_for("/mine.txt?key=1"))["all"]) == 1000
+
+
+def test_a_server_that_fails_is_a_failed_run_that_shows_no_password(httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/mine.txt", method="HEAD").respond_with_data("", headers={"Content-Length": "3"})
+    httpserver.expect_request("/mine.txt", method="GET").respond_with_data("", status=500)
+    url = httpserver.url_for("/mine.txt").replace("//", "//me:secret@")
+    with pytest.raises(RunError) as caught:
+        texts(url)
+    assert "cannot be read: " in str(caught.value)
+    assert "secret" not in str(caught.value)

@@ -1,0 +1,78 @@
+"""Parts of a tiny split, added up by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from charloom.corpus.articles import Article
+from charloom.evaluation.breakdown import POSITIONS, Breakdown, Part, article_bits, break_down
+from charloom.text.vocab import Vocabulary
+from charloom.text.windows import Windows, write_windows
+from tests.learning import Encoded, default_params, encode_sample
+
+TEXTS = [(1, "Ab c, 1é"), (3, "a\n"), (1, "Ωx")]  # Ω is unknown, no article has class 2
+NAMES = ["one", "two", "three"]
+
+
+@pytest.fixture(scope="module")
+def vocabulary() -> Vocabulary:
+    return Vocabulary.build(["Ab c, 1é", "a\nx"])
+
+
+@pytest.fixture(scope="module")
+def split(tmp_path_factory: pytest.TempPathFactory, vocabulary: Vocabulary) -> Windows:
+    folder = tmp_path_factory.mktemp("split")
+    articles = [Article(label, text) for label, text in TEXTS]
+    write_windows(folder, articles, vocabulary, default_params().windows, np.dtype(np.uint16))
+    return Windows.load(folder)
+
+
+@pytest.fixture
+def parts(split: Windows, vocabulary: Vocabulary) -> Breakdown:
+    """Where the bits go when the symbols cost 1, 2, 3, …: article by article 1 to 9, 10 to 12, 13 to 15."""
+    return break_down(split, np.arange(1.0, len(split.codes)), NAMES, vocabulary)
+
+
+def test_a_class_pays_for_its_ends_and_does_not_count_them(parts: Breakdown) -> None:
+    first, second, third = 45, 10 + 11 + 12, 13 + 14 + 15
+    assert parts.by_class == [Part("one", 10, (first + third) / 10), Part("three", 2, second / 2)]
+
+
+def test_positions_count_from_one_and_include_the_end(parts: Breakdown) -> None:
+    assert parts.by_position == [
+        Part("1", 3, (1 + 10 + 13) / 3),
+        Part("2", 3, (2 + 11 + 14) / 3),
+        Part("3", 3, (3 + 12 + 15) / 3),
+        Part("4", 2, (4 + 5) / 2),
+        Part("6", 2, (6 + 7) / 2),
+        Part("8", 2, (8 + 9) / 2),
+    ]
+
+
+def test_kinds_of_symbols(parts: Breakdown) -> None:
+    # A b _ c , _ 1 é <eos> | a \n <eos> | Ω x <eos>
+    assert parts.by_kind == [
+        Part("first letter of a word", 5, (1 + 4 + 8 + 10 + 14) / 5),
+        Part("other letters", 1, 2),
+        Part("spaces", 3, (3 + 6 + 11) / 3),
+        Part("digits", 1, 7),
+        Part("punctuation and signs", 2, (5 + 13) / 2),
+        Part("end of the article", 3, (9 + 12 + 15) / 3),
+    ]
+
+
+def test_the_parts_of_a_real_split_add_up_to_the_whole(tmp_path: Path) -> None:
+    encoded: Encoded = encode_sample(tmp_path)
+    test = encoded.test
+    bits = np.random.default_rng(1).exponential(size=len(test.codes) - 1).astype(np.float32)
+    parts = break_down(test, bits, ["World", "Sports", "Business", "Sci/Tech"], encoded.vocabulary)
+    whole = pytest.approx(float(bits.sum(dtype=np.float64)))
+    for each in parts:
+        assert sum(part.size * part.bits for part in each) == whole
+    assert article_bits(test, bits).sum() == whole
+    assert sum(part.size for part in parts.by_class) == test.characters
+    assert sum(part.size for part in parts.by_position) == test.characters + test.articles
+    assert [int(part.name) for part in parts.by_position] == list(POSITIONS[: len(parts.by_position)])

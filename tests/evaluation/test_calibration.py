@@ -1,0 +1,41 @@
+"""Calibration against what is known beforehand and against scikit-learn."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from sklearn.metrics import log_loss as sklearn_log_loss
+
+from charloom.evaluation.calibration import calibration_error, fit_temperature, log_loss, log_softmax
+
+RANDOM = np.random.default_rng(1)
+SCORES = RANDOM.normal(size=(4000, 3))
+DRAWN = np.array([RANDOM.choice(3, p=np.exp(row)) for row in log_softmax(SCORES)])  # as likely as the scores say
+
+
+def test_log_loss_is_scikit_learns() -> None:
+    probabilities = log_softmax(SCORES)
+    assert log_loss(probabilities, DRAWN) == pytest.approx(sklearn_log_loss(DRAWN, np.exp(probabilities)))
+
+
+def test_what_comes_as_often_as_was_said_has_no_calibration_error_and_the_sure_of_wrong_all() -> None:
+    assert calibration_error(log_softmax(SCORES), DRAWN) < 0.03
+    sure = np.log(np.array([[1.0, 1e-300]] * 4))
+    assert calibration_error(sure, np.array([0, 0, 0, 0])) == pytest.approx(0)
+    assert calibration_error(sure, np.array([1, 1, 1, 1])) == pytest.approx(1)
+    assert calibration_error(sure, np.array([0, 0, 0, 1])) == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("factor", [0.2, 1.0, 40.0])
+def test_the_temperature_undoes_what_scaled_the_scores(factor: float) -> None:
+    temperature = fit_temperature(SCORES * factor, DRAWN)
+    assert temperature == pytest.approx(factor, rel=0.1)
+    calibrated = log_softmax(SCORES * factor / temperature)
+    assert log_loss(calibrated, DRAWN) <= log_loss(log_softmax(SCORES * factor), DRAWN) + 1e-9
+    assert calibration_error(calibrated, DRAWN) < 0.03
+
+
+def test_a_softmax_of_large_scores_is_finite() -> None:
+    assert log_softmax(np.array([[-5000.0, -5001.0]]))[0, 1] == pytest.approx(-1 - math.log(1 + math.exp(-1)))

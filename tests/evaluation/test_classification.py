@@ -1,0 +1,96 @@
+"""A conditioned model as a classifier: exact where it can be computed by hand, and right where classes are plain."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charloom.corpus.articles import Article
+from charloom.corpus.sources import AG_NEWS_CLASSES
+from charloom.evaluation.calibration import fit_temperature
+from charloom.evaluation.classification import classify_split, log_posteriors, log_priors, nats_by_class
+from charloom.model.saved import Checkpoints, load_model
+from charloom.params import WindowsParams
+from charloom.text.vocab import Codes, Vocabulary
+from charloom.text.windows import Topic, Windows, write_windows
+from charloom.training.loop import run_training
+from tests.learning import Encoded, save_conditioned_model, small_training
+
+CPU = torch.device("cpu")
+TEXTS = {1: "to be or not to be, that is the question", 2: "TO BE OR NOT TO BE, THAT IS THE QUESTION"}
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Encoded:
+    """Two classes, one in small letters and one in capitals: the first character tells."""
+    folder, vocabulary = tmp_path_factory.mktemp("plain"), Vocabulary.build(TEXTS.values())
+    params = WindowsParams(length=20, stride=20, scope="stream")
+    articles = [Article(1 + number % 3 // 2, TEXTS[1 + number % 3 // 2][number % 7 :]) for number in range(60)]
+    write_windows(folder, articles, vocabulary, params, np.dtype(np.uint32), ["small", "capital"])
+    split = Windows.load(folder)
+    return Encoded(vocabulary, split, split, split)
+
+
+@pytest.mark.parametrize("batching", ["lanes", "shuffled"])
+def test_classes_that_are_plain_are_told_apart(plain: Encoded, tmp_path: Path, batching: str) -> None:
+    training = small_training(plain, {"classes": 2}, batching=batching, epochs=16.0, learning_rate=0.02)
+    run_training(training, Checkpoints(tmp_path), [], lambda: False)
+    costs = list(nats_by_class(training.model.eval(), articles_of(plain.test), CPU))
+    assert [cost.shape for cost in costs] == [(2, length) for length in plain.test.lengths]
+    posteriors = log_posteriors(np.array([cost.sum(1) for cost in costs]), log_priors(plain.train.topics))
+    assert posteriors.argmax(1).tolist() == plain.test.classes.tolist()
+    soon = log_posteriors(np.array([cost[:, :5].sum(1) for cost in costs]), log_priors(plain.train.topics))
+    assert soon.argmax(1).tolist() == plain.test.classes.tolist()
+
+
+def test_a_classification_is_what_its_costs_say(tmp_path: Path) -> None:
+    saved = load_model(save_conditioned_model(tmp_path / "model", tmp_path / "windows"))
+    valid, test = (Windows.load(tmp_path / "windows" / split) for split in ("valid", "test"))
+    found = classify_split(saved, valid, test, CPU)
+    priors = log_priors(saved.topics)
+    costs = [list(nats_by_class(saved.model, articles_of(split), CPU)) for split in (valid, test)]
+    whole = np.array([cost.sum(1) for cost in costs[1]])
+    assert found.names == list(AG_NEWS_CLASSES)
+    assert found.predicted.tolist() == (priors - whole).argmax(1).tolist()
+    assert found.accuracy == (found.predicted == test.classes).mean()
+    assert list(found.accuracy_after) == ["10", "20", "40", "80", "160", "all"]
+    early = np.array([cost[:, :20].sum(1) for cost in costs[1]])
+    assert found.accuracy_after["20"] == ((priors - early).argmax(1) == test.classes).mean()
+    assert found.confusion.sum(1).tolist() == np.bincount(test.classes).tolist()
+    assert found.confusion.trace() == round(found.accuracy * test.articles)
+    of_actual = whole[np.arange(test.articles), test.classes]
+    assert found.bpc_true_class == pytest.approx(of_actual.sum() / math.log(2) / test.characters)
+    mixed = -np.log((np.exp(priors - whole + whole.min(1, keepdims=True))).sum(1)) + whole.min(1)
+    assert found.bpc_mixed == pytest.approx(mixed.sum() / math.log(2) / test.characters)
+    scores = priors - np.array([cost.sum(1) for cost in costs[0]])
+    assert found.temperature == pytest.approx(fit_temperature(scores, valid.classes))
+    assert found.calibrated_log_loss < found.log_loss
+
+
+def articles_of(split: Windows) -> Iterator[Codes]:
+    return (split.article(index) for index in range(split.articles))
+
+
+def test_priors_are_shares_of_the_articles_with_one_more_of_each() -> None:
+    topics = [Topic(name="a", articles=6), Topic(name="b", articles=0)]
+    assert np.exp(log_priors(topics)).tolist() == pytest.approx([7 / 8, 1 / 8])
+
+
+@given(st.lists(st.floats(0, 5000), min_size=2, max_size=5))
+def test_posteriors_are_probabilities_whatever_texts_cost(nats: list[float]) -> None:
+    priors = np.log(np.full(len(nats), 1 / len(nats)))
+    found = np.exp(log_posteriors(np.array([nats]), priors))
+    assert found.sum() == pytest.approx(1)
+    assert found[0, np.argmin(nats)] == found.max()
+
+
+def test_a_posterior_is_prior_times_likelihood() -> None:
+    found = np.exp(log_posteriors(np.array([[math.log(2), math.log(8)]]), np.log([0.2, 0.8])))
+    assert found[0].tolist() == pytest.approx([0.1 / 0.2, 0.1 / 0.2])

@@ -1,0 +1,105 @@
+import os
+
+import pytest
+import torch
+from torch import nn
+
+from charloom.errors import InputError, RunError
+from charloom.model.device import (
+    available_devices,
+    choose_device,
+    describe_device,
+    explain_out_of_memory,
+    make_deterministic,
+    precisions,
+    set_precision,
+    set_threads,
+    usable_cores,
+)
+from tests.conftest import Run
+
+CPU = torch.device("cpu")
+
+
+def test_auto_takes_the_first_device_there_is() -> None:
+    assert choose_device("auto", "train.device").type == available_devices()[0]
+    assert available_devices()[-1] == "cpu"
+
+
+@pytest.mark.parametrize("wanted", ["cuda", "mps"])
+def test_a_device_that_is_not_there_is_refused_with_those_that_are(wanted: str) -> None:
+    if wanted in available_devices():
+        pytest.skip(f"this machine has {wanted}")
+    with pytest.raises(InputError, match=rf"train\.device = '{wanted}': not on this machine, which has .*cpu"):
+        choose_device(wanted, "train.device")
+
+
+def test_determinism_fixes_the_generators() -> None:
+    draws = []
+    for seed in (1, 1, 2):
+        make_deterministic(seed)
+        draws.append(torch.rand(3).tolist())
+    assert draws[0] == draws[1] != draws[2]
+    assert torch.are_deterministic_algorithms_enabled()
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"]
+
+
+def test_threads_are_divided_among_processes() -> None:
+    before = torch.get_num_threads()
+    try:
+        set_threads("auto")
+        assert torch.get_num_threads() == usable_cores()
+        set_threads("auto", sharing=usable_cores() * 2)
+        assert torch.get_num_threads() == 1
+        set_threads(3)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_full_precision_computes_as_it_is() -> None:
+    with set_precision("fp32", CPU):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+
+
+def test_bf16_trains_every_cell_where_it_is_and_is_refused_elsewhere() -> None:
+    if "bf16" not in precisions(CPU):
+        with pytest.raises(InputError, match=r"train\.precision = 'bf16': cpu of this machine has only fp32"):
+            set_precision("bf16", CPU)
+        return
+    for cell in (nn.LSTM, nn.GRU, nn.RNN):
+        with set_precision("bf16", CPU):
+            output, _ = cell(8, 8)(torch.ones(2, 1, 8))
+            assert (output @ torch.ones(8, 8)).dtype == torch.bfloat16
+        output.sum().backward()
+
+
+def test_a_precision_that_the_device_lacks_is_refused() -> None:
+    with pytest.raises(InputError, match=r"train\.precision = 'tf32': cpu of this machine has only fp32"):
+        set_precision("tf32", CPU)
+
+
+def test_out_of_memory_says_what_to_lower() -> None:
+    with pytest.raises(RunError, match=r"out of memory; lower train\.batch_size"), explain_out_of_memory():
+        torch.empty(2**60, dtype=torch.uint8)
+
+
+def test_other_failures_pass_through() -> None:
+    with pytest.raises(RuntimeError, match="size"), explain_out_of_memory():
+        torch.ones(2) @ torch.ones(3)
+
+
+def test_a_device_has_a_name() -> None:
+    assert describe_device(CPU) == "cpu"
+
+
+@pytest.mark.parametrize(("policy", "spins"), [(None, "500"), ("ACTIVE", "")])
+def test_idle_threads_sleep_soon_unless_the_user_says_otherwise(
+    run_python: Run, monkeypatch: pytest.MonkeyPatch, policy: str | None, spins: str
+) -> None:
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if policy:
+        monkeypatch.setenv("OMP_WAIT_POLICY", policy)
+    done = run_python("import os, charloom; print(os.environ.get('GOMP_SPINCOUNT', ''))")
+    assert done.stdout.strip() == spins

@@ -1,0 +1,126 @@
+"""What a run states before its first number."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+
+import pytest
+import torch
+
+from charloom.corpus.sources import obtain
+from charloom.params import load_params
+from charloom.tracking.card import Card, Dataset, as_trained, make_card, note_training
+from tests.conftest import CHECKOUT
+
+PARAMS = load_params(CHECKOUT / "params.yaml")
+CPU = torch.device("cpu")
+
+
+def card_here() -> Card:
+    """The card of a run in the current folder."""
+    return make_card(PARAMS, Path("data/raw"), {"train_key": "k"}).trained_on(CPU)
+
+
+def git(*arguments: str) -> str:
+    identity = ("-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false")
+    return subprocess.run(["git", *identity, *arguments], capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.fixture(autouse=True)
+def _folder_outside_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "DVC_EXP_NAME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_a_card_states_parameters_machine_and_keys() -> None:
+    card = card_here()
+    assert card.params == PARAMS.flat()
+    machine = {
+        "device": "cpu",
+        "host": platform.node(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "threads": str(torch.get_num_threads()),
+        "train_key": "k",
+    }
+    assert card.tags.items() >= machine.items()
+
+
+def test_a_card_is_named_after_the_model_or_dvcs_experiment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert card_here().name == f"LSTM-{PARAMS.model.hidden_size}x1 ag_news"
+    monkeypatch.setenv("DVC_EXP_NAME", "tidy-vole")
+    card = card_here()
+    assert card.name == "tidy-vole"
+    assert card.tags["dvc_experiment"] == "tidy-vole"
+
+
+def test_the_commit_and_whether_files_differ_from_it_are_stated_where_git_is(tmp_path: Path) -> None:
+    git("init", "--quiet")
+    file = tmp_path / "file"
+    file.write_text("1")
+    git("add", "file")
+    git("commit", "--quiet", "--message", "one")
+    clean = card_here().tags
+    file.write_text("2")
+    changed = card_here().tags
+    assert clean["mlflow.source.git.commit"] == changed["mlflow.source.git.commit"] == git("rev-parse", "HEAD")
+    assert (clean["git_dirty"], changed["git_dirty"]) == ("false", "true")
+
+
+def test_no_commit_is_stated_outside_git_or_before_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not {"mlflow.source.git.commit", "git_dirty"} & set(card_here().tags)
+    git("init", "--quiet")
+    assert not {"mlflow.source.git.commit", "git_dirty"} & set(card_here().tags)
+    monkeypatch.setenv("PATH", "")
+    assert not {"mlflow.source.git.commit", "git_dirty"} & set(card_here().tags)
+
+
+def test_datasets_are_the_downloaded_splits(tmp_path: Path) -> None:
+    params = PARAMS.model_copy(update={"data": PARAMS.data.model_copy(update={"source": "sample"})})
+    obtain(params, tmp_path / "data/raw", root=tmp_path, mirror=None)
+    train, test = card_here().datasets
+    assert (train.name, train.context) == ("sample/train.csv", "train")
+    assert test == Dataset("sample/test.csv", test.digest, "sample", "test")
+    assert len({train.digest, test.digest}) == 2
+    assert all(len(data.digest) <= 36 for data in (train, test))  # MLflow takes no longer one
+
+
+def test_a_workspace_without_raw_files_has_a_card_without_datasets() -> None:
+    """Training's inputs may come from a DVC remote; tracking asks for no more than training does."""
+    assert card_here().datasets == []
+
+
+def test_a_package_that_is_not_installed_states_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    assert "charloom" in card_here().tags
+    monkeypatch.setattr("charloom.tracking.card.version", missing)
+    assert "charloom" not in card_here().tags
+
+
+def test_a_card_made_later_says_where_the_training_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.setenv("DVC_EXP_NAME", "tidy-vole")
+    trained = card_here()
+    note_training(trained)
+    later = make_card(PARAMS, Path("data/raw"), {"train_key": "k", "evaluate_key": "e"})
+    assert as_trained(later).tags == trained.tags | {"evaluate_key": "e"}
+    monkeypatch.delenv("DVC_EXP_NAME")
+    later = make_card(PARAMS, Path("data/raw"), {"train_key": "k"})
+    assert (as_trained(later).name, as_trained(later).tags) == ("tidy-vole", trained.tags)
+    monkeypatch.setenv("DVC_EXP_NAME", "new-crow")  # an experiment with another evaluation of it
+    later = make_card(PARAMS, Path("data/raw"), {"train_key": "k"})
+    assert as_trained(later).name == as_trained(later).tags["dvc_experiment"] == "new-crow"
+
+
+def test_a_card_of_a_training_elsewhere_names_no_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    note_training(card_here())
+    other = as_trained(make_card(PARAMS, Path("data/raw"), {"train_key": "other"}))
+    assert other.tags == {"train_key": "other", "trained": "elsewhere"}

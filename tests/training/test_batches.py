@@ -1,0 +1,157 @@
+from collections import Counter
+from itertools import groupby, pairwise
+from operator import itemgetter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from charloom.corpus.articles import Article
+from charloom.errors import InputError
+from charloom.params import WindowsParams
+from charloom.text.vocab import Vocabulary
+from charloom.text.windows import Windows, write_windows
+from charloom.training.batches import Labels, Lanes, Shuffled
+from tests.learning import encode_sample
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def split(tmp_path_factory: pytest.TempPathFactory) -> Windows:
+    return encode_sample(tmp_path_factory.mktemp("windows")).train
+
+
+def lane_texts(split: Windows, epoch: int = 0, batch_size: int = 4) -> torch.Tensor:
+    """The symbols (batch, steps × length) that an epoch reads along its lanes."""
+    lanes = Lanes(split, batch_size, 1, CPU)
+    return torch.cat([lanes.at(epoch, step)[:-1] for step in range(lanes.steps_per_epoch)]).T
+
+
+def by_article(articles: list[int], targets: list[int]) -> list[tuple[int, list[int]]]:
+    """Targets that stand side by side, by the articles that they are said to be in."""
+    pairs = groupby(zip(articles, targets, strict=True), itemgetter(0))
+    return [(index, [symbol for _, symbol in part]) for index, part in pairs]
+
+
+def test_lanes_go_on_where_the_step_before_ended(split: Windows) -> None:
+    lanes = Lanes(split, 4, 1, CPU)
+    for step in range(5):
+        assert torch.equal(lanes.at(0, step)[-1], lanes.at(0, step + 1)[0])
+
+
+def test_lanes_read_whole_articles_in_a_fresh_order_each_epoch(split: Windows) -> None:
+    articles = {bytes(split.article(index)[1:]) for index in range(split.articles)}
+    orders = []
+    for epoch in range(2):
+        lane = lane_texts(split, epoch)[0].numpy().astype(np.uint8).tobytes()
+        eos = bytes([int(split.codes[0])])
+        texts = [text + eos for text in lane.split(eos)[:-1]]
+        assert set(texts) <= articles
+        assert len(set(texts)) == len(texts) > 50
+        orders.append(texts)
+    assert orders[0] != orders[1]
+
+
+def test_lanes_leave_out_less_than_a_step_and_a_lane(split: Windows) -> None:
+    symbols = len(split.codes) - 1
+    assert 0 <= symbols - lane_texts(split).numel() < 4 * (split.length + 1)
+
+
+def test_lanes_read_no_symbol_twice(split: Windows) -> None:
+    read = Counter(lane_texts(split).flatten().tolist())
+    there = Counter(split.codes[1:].tolist())
+    assert read <= there
+
+
+def test_a_step_is_a_function_of_seed_epoch_and_step_alone(split: Windows) -> None:
+    for kind in (Lanes, Shuffled):
+        wandered = kind(split, 4, 1, CPU)
+        last = wandered.steps_per_epoch - 1
+        for epoch, step in ((0, last), (2, 1), (1, 0), (1, last)):
+            wandered.at(epoch, step)
+        assert torch.equal(wandered.at(1, 2), kind(split, 4, 1, CPU).at(1, 2))
+        assert not torch.equal(wandered.at(1, 2), kind(split, 4, 2, CPU).at(1, 2))
+
+
+def test_columns_divide_a_batch(split: Windows) -> None:
+    for kind in (Lanes, Shuffled):
+        whole, left, right = (kind(split, 4, 1, CPU, columns) for columns in (slice(None), slice(0, 2), slice(2, 4)))
+        assert torch.equal(torch.cat([left.at(0, 5), right.at(0, 5)], 1), whole.at(0, 5))
+        assert torch.equal(torch.cat([left.articles_at(0, 5), right.articles_at(0, 5)], 1), whole.articles_at(0, 5))
+
+
+def test_a_lane_knows_the_article_of_each_target(split: Windows) -> None:
+    lanes = Lanes(split, 1, 1, CPU)
+    steps = range(lanes.steps_per_epoch)
+    articles = torch.cat([lanes.articles_at(1, step) for step in steps])[:, 0].tolist()
+    targets = torch.cat([lanes.at(1, step)[1:] for step in steps])[:, 0].tolist()
+    read = by_article(articles, targets)
+    assert len(read) == split.articles
+    for index, symbols in read[1:-1]:  # a lane begins behind the first one's first symbol
+        assert symbols == split.article(index)[1:].tolist()
+
+
+@pytest.mark.parametrize("scope", ["stream", "article"])
+def test_a_shuffled_window_knows_the_article_of_each_target(tmp_path: Path, scope: str) -> None:
+    split = encode_sample(tmp_path, scope=scope, stride=7).train
+    windows = Shuffled(split, 64, 1, CPU)
+    columns = zip(windows.articles_at(0, 3).T.tolist(), windows.at(0, 3)[1:].T.tolist(), strict=True)
+    read = [by_article(*column) for column in columns]
+    assert all(bytes(symbols) in bytes(split.article(index)[1:]) for column in read for index, symbols in column)
+    assert any(len(column) > 1 for column in read) == (scope == "stream")
+
+
+def test_articles_without_a_label_are_read_under_no_class(split: Windows) -> None:
+    few, more = (split.labelled(fraction, 1) for fraction in (0.1, 0.5))
+    assert sum(topic.articles for topic in few.topics) == round(0.1 * split.articles)
+    labels = [Labels(part, 4, 1e-9, 1, CPU).at(0) for part in (few, more, split.labelled(1.0, 1))]
+    assert labels[2].tolist() == split.classes.tolist()
+    for less, more_of in pairwise(labels):
+        assert torch.equal(less[less != 4], more_of[less != 4])
+    assert int((labels[0] != 4).sum()) == round(0.1 * split.articles)
+
+
+def test_labels_are_a_function_of_seed_epoch_and_article_alone(split: Windows) -> None:
+    labels = Labels(split, 4, 0.25, 1, CPU)
+    first = labels.at(0)
+    kept = first != 4
+    assert torch.equal(first[kept], torch.from_numpy(split.classes.astype(np.int64))[kept])
+    assert 0.6 < float(kept.float().mean()) < 0.9
+    assert not torch.equal(labels.at(1), first)
+    assert torch.equal(Labels(split, 4, 0.25, 1, CPU).at(1), labels.at(1))
+    assert torch.equal(labels.at(0), first)
+    assert not torch.equal(Labels(split, 4, 0.25, 2, CPU).at(0), first)
+
+
+def test_shuffled_reads_every_window_once_an_epoch(tmp_path: Path) -> None:
+    split = encode_sample(tmp_path, scope="article", stride=7).train
+    batches = Shuffled(split, 4, 1, CPU)
+    read = torch.cat([batches.at(0, step).T for step in range(batches.steps_per_epoch)]).tolist()
+    windows = Counter(map(tuple, split.gather(np.arange(len(split))).tolist()))
+    assert Counter(map(tuple, read)) <= windows
+    assert len(windows) - len(set(map(tuple, read))) < 4
+
+
+def test_shuffled_draws_a_fresh_offset_each_epoch_in_a_stream(split: Windows) -> None:
+    batches = Shuffled(split, len(split), 1, CPU)
+    first_symbols = [sorted(batches.at(epoch, 0).T.tolist()) for epoch in range(2)]
+    assert first_symbols[0] != first_symbols[1]
+
+
+@pytest.mark.parametrize("symbols", [300, 70_000])
+def test_ids_beyond_a_byte_come_out_as_they_are(tmp_path: Path, symbols: int) -> None:
+    text = "".join(chr(0x20000 + index) for index in range(symbols))
+    vocabulary = Vocabulary.build([text])
+    params = WindowsParams(length=5, stride=5, scope="stream")
+    write_windows(tmp_path, [Article(1, text)], vocabulary, params, np.dtype(np.uint32))
+    lanes = Lanes(Windows.load(tmp_path), 1, 1, CPU)
+    read = torch.cat([lanes.at(0, step)[:-1, 0] for step in range(lanes.steps_per_epoch)])
+    assert read.tolist() == list(range(symbols))
+
+
+def test_too_large_a_batch_is_an_error_that_says_so(split: Windows) -> None:
+    for kind in (Lanes, Shuffled):
+        with pytest.raises(InputError, match=r"train\.batch_size = 1000000"):
+            kind(split, 1_000_000, 1, CPU)

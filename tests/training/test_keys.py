@@ -1,0 +1,100 @@
+"""The names of a training and an evaluation: what they depend on, and what not."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from charloom.params import Params, load_params
+from charloom.text.windows import ARRAYS
+from charloom.training.keys import evaluate_key, split_digest, train_key
+from tests.conftest import CHECKOUT
+
+PARAMS = load_params(CHECKOUT / "params.yaml")
+SPLITS = ("train", "valid", "test")
+
+
+class Keys(NamedTuple):
+    train: str
+    evaluate: str
+
+
+def keys_of(folder: Path, params: Params = PARAMS, model_digest: str = "m") -> Keys:
+    """Both keys of a folder's files."""
+    windows = folder / "windows"
+    return Keys(train_key(params, windows, folder / "vocab.json"), evaluate_key(params, windows, model_digest))
+
+
+def changed(section: str, **values: object) -> Params:
+    """params.yaml with other values in a section."""
+    return PARAMS.model_copy(update={section: getattr(PARAMS, section).model_copy(update=values)})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Files as the windows stage names them; their content is of no account here."""
+    made = tmp_path / "made"
+    for split in SPLITS:
+        (made / "windows" / split).mkdir(parents=True)
+        for name in (*(f"{array}.npy" for array in ARRAYS), "windows.json"):
+            (made / "windows" / split / name).write_text(f"{split} {name}")
+    (made / "vocab.json").write_text("vocabulary")
+    return made
+
+
+def test_the_same_files_elsewhere_have_the_same_keys(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "elsewhere")
+    assert keys_of(tmp_path / "elsewhere") == keys_of(folder)
+
+
+@pytest.mark.parametrize(
+    ("section", "value", "differing"),
+    [
+        ("model", {"layers": 2}, {"train"}),
+        ("train", {"seed": 2}, {"train"}),
+        ("train", {"log_every": 7}, {"train"}),
+        ("evaluate", {"temperatures": [0.7]}, {"evaluate"}),
+        ("evaluate", {"samples": 9}, {"evaluate"}),
+        ("baselines", {"ngram_order": 3}, {"evaluate"}),
+        ("tracking", {"experiment": "other"}, set()),
+        ("data", {"mirror": "/elsewhere"}, set()),
+        ("data", {"labelled_fraction": 0.5}, {"train"}),
+    ],
+)
+def test_a_key_depends_on_the_params_of_its_stage_alone(
+    folder: Path, section: str, value: dict[str, object], differing: set[str]
+) -> None:
+    before, after = keys_of(folder), keys_of(folder, changed(section, **value))
+    assert {name for name in Keys._fields if getattr(before, name) != getattr(after, name)} == differing
+
+
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("name", [*(f"{array}.npy" for array in ARRAYS), "windows.json"])
+def test_every_file_of_a_split_counts_for_the_stage_that_reads_it(folder: Path, split: str, name: str) -> None:
+    before = keys_of(folder)
+    (folder / "windows" / split / name).write_text("other")
+    after = keys_of(folder)
+    assert (before.train == after.train) == (split == "test")
+    assert (before.evaluate == after.evaluate) == (split != "test")
+
+
+def test_the_vocabulary_counts_for_the_training_and_the_model_for_the_evaluation(folder: Path) -> None:
+    before = keys_of(folder)
+    assert keys_of(folder, model_digest="n") == (before.train, keys_of(folder, model_digest="n").evaluate)
+    assert keys_of(folder, model_digest="n").evaluate != before.evaluate
+    (folder / "vocab.json").write_text("other")
+    assert keys_of(folder).train != before.train
+    assert keys_of(folder).evaluate == before.evaluate
+
+
+def test_a_split_is_named_by_what_its_files_hold_and_not_their_sum(folder: Path) -> None:
+    split = folder / "windows" / "train"
+    before = split_digest(split)
+    codes, starts = split / "codes.npy", split / "starts.npy"
+    first, second = codes.read_bytes(), starts.read_bytes()
+    codes.write_bytes(second)
+    starts.write_bytes(first)
+    assert split_digest(split) != before

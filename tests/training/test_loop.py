@@ -1,0 +1,214 @@
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from charloom.corpus.sources import AG_NEWS_CLASSES
+from charloom.errors import RunError
+from charloom.model.network import join, parts
+from charloom.model.saved import Checkpoint, Checkpoints
+from charloom.training.history import Record
+from charloom.training.loop import Interrupted, Training, run_training
+from tests.learning import Encoded, encode_sample, small_training
+
+
+@pytest.fixture(scope="module")
+def encoded(tmp_path_factory: pytest.TempPathFactory) -> Encoded:
+    return encode_sample(tmp_path_factory.mktemp("windows"))
+
+
+def never() -> bool:
+    return False
+
+
+def run(training: Training, folder: Path, *, stop_after: int | None = None) -> list[Record]:
+    """Train, asked to stop once `stop_after` steps are done; gives what a listener heard."""
+    heard: list[Record] = []
+    run_training(
+        training,
+        Checkpoints(folder),
+        [heard.append],
+        never if stop_after is None else lambda: training.step >= stop_after,
+    )
+    return heard
+
+
+def same_weights(a: Training, b: Training) -> bool:
+    pairs = zip(a.model.state_dict().values(), b.model.state_dict().values(), strict=True)
+    return all(torch.equal(x, y) for x, y in pairs)
+
+
+def test_learns(encoded: Encoded, tmp_path: Path) -> None:
+    training = small_training(encoded, {"hidden_size": 32}, epochs=0.5, learning_rate=0.02)
+    heard = run(training, tmp_path)
+    assert heard == training.history
+    assert heard[0].bpc > 5
+    assert heard[-1].bpc < 4.3
+    assert training.best_bpc < 4.3
+
+
+def test_records_come_when_params_say(encoded: Encoded, tmp_path: Path) -> None:
+    training = small_training(encoded, log_every=5, validate_every=7, epochs=0.02)
+    heard = run(training, tmp_path)
+    steps = training.steps
+    expected = sorted({*range(5, steps + 1, 5), *range(7, steps + 1, 7), steps})
+    assert [record.step for record in heard] == expected
+    validated = [record.step for record in heard if record.valid_bpc is not None]
+    assert validated == sorted({*range(7, steps + 1, 7), steps})
+    assert heard[-1].characters == steps * 8 * 20
+    assert heard[-1].epoch == pytest.approx(0.02, rel=0.05)
+
+
+def test_the_best_weights_are_kept(encoded: Encoded, tmp_path: Path) -> None:
+    training = small_training(encoded, learning_rate=0.05, schedule="constant", grad_clip=100.0, validate_every=5)
+    seen: list[tuple[float, dict[str, torch.Tensor]]] = []
+
+    def keep(record: Record) -> None:
+        if record.valid_bpc is not None:
+            weights = {name: tensor.clone() for name, tensor in training.model.state_dict().items()}
+            seen.append((record.valid_bpc, weights))
+
+    run_training(training, Checkpoints(tmp_path), [keep], never)
+    best_bpc, best = min(seen, key=lambda pair: pair[0])
+    assert training.best_bpc == best_bpc
+    assert all(torch.equal(best[name], tensor) for name, tensor in training.model.state_dict().items())
+
+
+def learning_rate_at(training: Training, step: int) -> float:
+    training.step = step
+    return training.learning_rate()
+
+
+def test_step_size_rises_then_falls_along_a_cosine(encoded: Encoded) -> None:
+    training = small_training(encoded, epochs=1.0, warmup=0.1, learning_rate=0.01)
+    sizes = [learning_rate_at(training, step) for step in range(training.steps)]
+    top = round(0.1 * training.steps)
+    assert sizes[:top] == sorted(sizes[:top])
+    assert sizes[top:] == sorted(sizes[top:], reverse=True)
+    assert max(sizes) == pytest.approx(0.01, rel=1e-3)
+    assert sizes[(top + training.steps) // 2] == pytest.approx(0.005, rel=0.02)
+    assert sizes[-1] < 1e-5
+
+
+def test_a_constant_schedule_stays(encoded: Encoded) -> None:
+    training = small_training(encoded, schedule="constant", warmup=0.0, learning_rate=0.01)
+    assert {learning_rate_at(training, step) for step in (0, 5, training.steps - 1)} == {0.01}
+
+
+def test_gradients_are_clipped_and_their_norm_recorded(encoded: Encoded, tmp_path: Path) -> None:
+    heard = run(small_training(encoded, grad_clip=1e-9, schedule="constant"), tmp_path)
+    assert min(record.grad_norm for record in heard) > 1e-3
+
+
+Changes = dict[str, Any]
+VARIANTS = [
+    pytest.param({}, {}, id="lstm-lanes"),
+    pytest.param({"cell": "GRU"}, {"batching": "shuffled"}, id="gru-shuffled"),
+    pytest.param({"layers": 2, "dropout": 0.3}, {}, id="two-layers-dropout"),
+    pytest.param({"cell": "RNN", "dropout": 0.1}, {"schedule": "constant"}, id="rnn-dropout"),
+    pytest.param({"classes": 4, "layers": 2}, {}, id="conditioned-lanes"),
+    pytest.param({"classes": 4, "cell": "GRU"}, {"batching": "shuffled"}, id="conditioned-gru-shuffled"),
+]
+
+
+@pytest.mark.parametrize(("model", "changes"), VARIANTS)
+def test_the_same_seed_gives_the_same_bytes(encoded: Encoded, tmp_path: Path, model: Changes, changes: Changes) -> None:
+    twins = [small_training(encoded, model, **changes) for _ in range(2)]
+    heard = [run(twin, tmp_path / str(index)) for index, twin in enumerate(twins)]
+    assert heard[0] == heard[1]
+    assert same_weights(*twins)
+
+
+@pytest.mark.parametrize(("model", "changes"), VARIANTS)
+def test_an_interrupted_training_ends_as_an_undisturbed_one(
+    encoded: Encoded,
+    tmp_path: Path,
+    model: Changes,
+    changes: Changes,
+) -> None:
+    undisturbed = small_training(encoded, model, **changes)
+    run(undisturbed, tmp_path / "undisturbed")
+    folder = tmp_path / "interrupted"
+    for stop_after in (1, 3, 21, 33):
+        training = small_training(encoded, model, **changes)
+        training.resume(Checkpoints(folder))
+        with pytest.raises(Interrupted, match=f"step {stop_after} of"):
+            run(training, folder, stop_after=stop_after)
+    last = small_training(encoded, model, **changes)
+    last.resume(Checkpoints(folder))
+    assert last.step == 33
+    run(last, folder)
+    assert last.history == undisturbed.history
+    assert last.best_bpc == undisturbed.best_bpc
+    assert same_weights(last, undisturbed)
+
+
+def test_a_finished_training_is_over_at_once(encoded: Encoded, tmp_path: Path) -> None:
+    training = small_training(encoded)
+    run(training, tmp_path)
+    again = small_training(encoded)
+    again.resume(Checkpoints(tmp_path))
+    assert run(again, tmp_path) == []
+    assert again.history == training.history
+    assert same_weights(again, training)
+
+
+def test_a_loss_that_is_not_finite_stops_it_and_keeps_the_good_checkpoint(encoded: Encoded, tmp_path: Path) -> None:
+    training = small_training(encoded, log_every=1, validate_every=10)
+
+    def spoil(record: Record) -> None:
+        if record.step == 13:
+            training.model.head.bias.data[0] = math.nan
+
+    with pytest.raises(RunError, match=r"loss is nan at step 14 of .*learning rate .*gradient norm .*lower"):
+        run_training(training, Checkpoints(tmp_path), [spoil], never)
+    saved = Checkpoints(tmp_path).read()
+    assert saved is not None
+    assert Checkpoint.from_bytes(saved).state["step"] == 10
+
+
+def test_bits_per_character_count_eos_but_divide_by_characters(encoded: Encoded, tmp_path: Path) -> None:
+    record = run(small_training(encoded), tmp_path)[0]
+    symbols = encoded.train.characters + encoded.train.articles
+    assert record.bpc == pytest.approx(record.loss_nats / math.log(2) * symbols / encoded.train.characters)
+
+
+def test_a_lane_begins_anew_where_its_window_begins_an_article(encoded: Encoded) -> None:
+    """The carried state reaches into a step, but not over the `<eos>` that a window begins with."""
+    twins = [small_training(encoded) for _ in range(2)]
+    batches, eos = twins[0].batches, encoded.vocabulary.eos
+    step = next(step for step in range(1, batches.steps_per_epoch) if eos in batches.at(0, step)[0])
+    for twin, value in zip(twins, (0.0, 0.5), strict=True):
+        twin.train_step()
+        twin.step = step
+        twin.state = join([torch.full_like(part, value) for part in parts(twin.state)])
+        twin.train_step()
+    anew = batches.at(0, step)[0] == eos
+    for one, other in zip(parts(twins[0].state), parts(twins[1].state), strict=True):
+        assert (one == other).all(2)[0].tolist() == anew.tolist()
+
+
+@pytest.mark.parametrize("batching", ["lanes", "shuffled"])
+def test_a_conditioned_training_learns_every_class_and_none(encoded: Encoded, tmp_path: Path, batching: str) -> None:
+    training = small_training(encoded, {"classes": 4}, batching=batching)
+    assert [topic.name for topic in training.topics] == list(AG_NEWS_CLASSES)
+    assert sum(topic.articles for topic in training.topics) == encoded.train.articles
+    run(training, tmp_path)
+    weights = training.model.get_parameter("rnn.weight_ih_l0")[:, len(encoded.vocabulary) : training.model.ones]
+    for learned in (weights.T, training.model.initial[0, 0], training.model.class_head, training.model.class_embedding):
+        assert len(learned.unique(dim=0)) == 5
+
+
+def test_what_a_conditioned_lane_begins_in_is_learned_from_where_articles_begin(encoded: Encoded) -> None:
+    training = small_training(encoded, {"classes": 4})
+    training.train_step()
+    batches, eos = training.batches, encoded.vocabulary.eos
+    steps = range(1, batches.steps_per_epoch)
+    for begins in (True, False):
+        training.step = next(step for step in steps if (eos in batches.at(0, step)[0]) == begins)
+        training.train_step()
+        gradient = training.model.initial.grad
+        assert gradient is not None
+        assert bool(gradient.any()) == begins

@@ -1,0 +1,119 @@
+"""Training in several real processes, through the stage script as a user runs it."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from charloom.errors import InputError
+from charloom.training.history import read_history
+from charloom.training.parallel import Group
+from tests.pipeline.workspace import CHECKOUT, UNTRACKED, Workspace, clean_environment, ready_to_train
+
+STEP = """
+from pathlib import Path
+
+import psutil
+import torch
+
+from charloom.training.parallel import join_group
+
+
+def threads():
+    return psutil.Process().num_threads()
+
+
+before = threads()
+with join_group(torch.device("cpu")) as group:
+    model = group.wrap(torch.nn.Linear(2, 1))
+    model(torch.ones(3, 2)).sum().backward()
+    during = threads()
+Path(f"threads.{group.rank}").write_text(f"{during - before} {threads() - before}")
+"""
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    return ready_to_train(tmp_path_factory.mktemp("prepared"), UNTRACKED)
+
+
+def wait_for_checkpoint(workspace: Workspace) -> None:
+    deadline = time.monotonic() + 60
+    while not list(workspace.folder.glob(".charloom/checkpoints/*/last.safetensors")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_batch_is_divided_evenly_or_not_at_all() -> None:
+    shares = [Group(rank=rank, size=3).share(12) for rank in range(3)]
+    assert [column for share in shares for column in range(12)[share]] == list(range(12))
+    with pytest.raises(InputError, match=r"train\.batch_size = 8: must be a multiple of the 3 processes"):
+        Group(size=3).share(8)
+
+
+def test_alone_a_group_changes_nothing() -> None:
+    group = Group()
+    assert group.leads
+    assert group.any([True, False]) == [True, False]
+    assert group.broadcast(b"x") == b"x"
+    assert group.broadcast(None) is None
+
+
+def test_a_group_that_has_ended_leaves_no_threads_though_its_model_lives(tmp_path: Path) -> None:
+    (tmp_path / "step.py").write_text(STEP)
+    start = "from charloom.training.parallel import launch; launch('step.py', 2)"
+    environment = clean_environment(PYTHONPATH=str(CHECKOUT / "src"))
+    subprocess.run([sys.executable, "-c", start], cwd=tmp_path, env=environment, check=True, timeout=60)
+    for rank in range(2):
+        during, after = map(int, (tmp_path / f"threads.{rank}").read_text().split())
+        assert during > 0
+        assert after == 0
+
+
+@pytest.mark.parametrize("conditioning", ["none", "class"])
+def test_two_processes_learn_as_one(prepared: Workspace, tmp_path: Path, conditioning: str) -> None:
+    histories = []
+    for processes in (1, 2):
+        workspace = prepared.copy(tmp_path / str(processes))
+        workspace.set({"train.processes": processes, "model.conditioning": conditioning})
+        workspace.run_script("train")
+        histories.append(read_history(workspace.folder / "plots/history.csv"))
+    assert len(histories[0]) == len(histories[1]) > 5
+    for alone, shared in zip(*histories, strict=True):
+        assert shared.step == alone.step
+        assert shared.loss_nats == pytest.approx(alone.loss_nats, abs=1e-4)
+        assert shared.valid_bpc == (None if alone.valid_bpc is None else pytest.approx(alone.valid_bpc, abs=1e-4))
+
+
+def test_a_killed_worker_ends_the_stage_and_the_next_run_goes_on(prepared: Workspace, tmp_path: Path) -> None:
+    undisturbed, killed = (prepared.copy(tmp_path / name) for name in ("undisturbed", "killed"))
+    settings = {"train.processes": 2, "train.epochs": 2.0, "train.checkpoint_every": 0.1}
+    for workspace in (undisturbed, killed):
+        workspace.set(settings)
+    undisturbed.run_script("train")
+    with killed.start_script("train") as process:
+        wait_for_checkpoint(killed)
+        psutil.Process(process.pid).children()[-1].kill()
+        output = process.communicate(timeout=60)[0]
+    assert process.returncode == 1
+    assert "ended with SIGKILL; the next `dvc repro` goes on at the last checkpoint" in output
+    assert "Traceback" not in output
+    assert not (killed.folder / "models").exists()
+    killed.run_script("train")
+    assert killed.digests("train") == undisturbed.digests("train")
+
+
+def test_a_stop_reaches_every_process_and_saves(prepared: Workspace, tmp_path: Path) -> None:
+    workspace = prepared.copy(tmp_path)
+    workspace.set({"train.processes": 2, "train.epochs": 50.0, "train.checkpoint_every": 0.1})
+    with workspace.start_script("train") as process:
+        wait_for_checkpoint(workspace)
+        process.send_signal(signal.SIGTERM)
+        output = process.communicate(timeout=60)[0]
+    assert process.returncode == 1
+    assert "goes on" in output
+    assert "Traceback" not in output
