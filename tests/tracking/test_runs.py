@@ -1,4 +1,4 @@
-"""Which run MLflow holds after which stages ran, in a real SQLite store, one for each (train_key, evaluate_key) pair."""
+"""Which run MLflow holds after which stages ran, in a real SQLite store: one for each (train_key, evaluate_key)."""
 
 from __future__ import annotations
 
