@@ -8,7 +8,10 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 # the other install, beside torchtext's last release: its variables for another make
 TORCHTEXT := VENV=.venv-torchtext CONSTRAINTS=constraints-torchtext.txt 'EXTRAS=[torchtext]'
 
-.PHONY: install install-torchtext demo screenshots repro ui test test-torchtext lint types unit soak fuzz bench audit clean
+.PHONY: help install install-torchtext demo screenshots repro deps ui test test-torchtext lint types unit soak fuzz bench audit clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(VENV)/.installed ## a virtual environment with the pinned packages
 
@@ -32,6 +35,9 @@ repro: install ## the pipeline with params.yaml, and what it holds in MLflow
 	$(RUN) python scripts/mend.py
 	$(RUN) dvc repro
 	$(RUN) charloom publish
+
+deps: install ## write the code that each stage imports into dvc.yaml
+	$(RUN) python scripts/code_deps.py
 
 # the server's jobs, seven processes, are for evaluations of language models by others
 ui: install ## MLflow's pages, on this machine only

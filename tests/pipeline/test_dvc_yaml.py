@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from charloom.params import Params
+from code_deps import DECIDES_NO_OUTPUT, SRC, closure, code_deps, imported, module_file
 from tests.pipeline.workspace import CHECKOUT, STAGES, outs, read_stages
 
 DVC = read_stages(CHECKOUT)
-SRC = CHECKOUT / "src"
 # They decide no output: where a mirror is, how long to wait, what MLflow is told and what it shows.
 DECIDE_NOTHING = {"data.mirror", "data.timeout", "tracking.enabled", "tracking.experiment", "tracking.timeout"}
 STATED_ONLY = {"charloom.tracking.card"}
@@ -31,37 +31,6 @@ def script(stage: str) -> Path:
 
 def parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
-
-
-def module_file(name: str) -> Path | None:
-    """The file of a module of charloom's, None for another package or for what is no module."""
-    candidates = (SRC / Path(*name.split("."), "__init__.py"), SRC / Path(*name.split(".")).with_suffix(".py"))
-    return next((path for path in candidates if name.split(".")[0] == "charloom" and path.is_file()), None)
-
-
-def imported(path: Path) -> set[Path]:
-    """The files of charloom's that a file imports by itself, inside functions too, with the packages around them."""
-    names: set[str] = set()
-    for node in ast.walk(parse(path)):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{path}:{node.lineno}: a relative import"
-            module = node.module or ""
-            names |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
-    parts = [name.split(".") for name in names]
-    around = {".".join(part[:end]) for part in parts for end in range(1, len(part) + 1)}
-    return {file for file in map(module_file, around) if file}
-
-
-def closure(path: Path) -> set[Path]:
-    """A file and all that it reaches by import."""
-    found: set[Path] = set()
-    left = {path}
-    while left:
-        found |= left
-        left = set().union(*map(imported, left)) - found
-    return found
 
 
 def leaves(names: set[str]) -> set[str]:
@@ -125,8 +94,17 @@ def test_the_stages_are_those_of_the_design() -> None:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_code_among_the_deps_is_what_the_script_imports(stage: str) -> None:
-    wanted = {path.relative_to(CHECKOUT).as_posix() for path in closure(script(stage))}
-    assert {dep for dep in DVC[stage]["deps"] if dep.endswith(".py")} == wanted
+    assert [dep for dep in DVC[stage]["deps"] if dep.endswith(".py")] == code_deps(DVC[stage]["cmd"]), "run `make deps`"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_data_comes_first_among_the_deps(stage: str) -> None:
+    is_code = [dep.endswith(".py") for dep in DVC[stage]["deps"]]
+    assert is_code == sorted(is_code)
+
+
+def test_code_that_decides_no_output_exists() -> None:
+    assert all((CHECKOUT / name).exists() for name in DECIDES_NO_OUTPUT)
 
 
 def test_the_closure_follows_imports_inside_functions_and_names_the_package(tmp_path: Path) -> None:
@@ -134,6 +112,7 @@ def test_the_closure_follows_imports_inside_functions_and_names_the_package(tmp_
     file.write_text("def run():\n    from charloom.training.keys import train_key\n")
     assert {path.relative_to(SRC).as_posix() for path in imported(file)} == {
         "charloom/__init__.py",
+        "charloom/training/__init__.py",
         "charloom/training/keys.py",
     }
     assert SRC / "charloom/files.py" in closure(file)
