@@ -15,9 +15,11 @@ from pathlib import Path
 from charloom.corpus.articles import read_articles
 from charloom.corpus.sources import SAMPLE
 from charloom.model.saved import UNSTATED
-from charloom.params import ModelParams, Params, load_params
+from charloom.params import ModelParams, Params
+from charloom.params_file import load_params
+from charloom.text.encode import encode_splits
+from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Vocabulary
-from charloom.text.windows import Windows, make_windows
 
 CHECKOUT = Path(__file__).parent.parent
 AG_NEWS_26K = CHECKOUT.parent / "shared" / "ag_news_26k"
@@ -32,9 +34,9 @@ class Text:
     raw: Path
     params: Params
     vocabulary: Vocabulary
-    train: Windows
-    valid: Windows
-    test: Windows
+    train: EncodedSplit
+    valid: EncodedSplit
+    test: EncodedSplit
 
 
 @contextmanager
@@ -45,7 +47,7 @@ def encoded_text(**windows: object) -> Iterator[Text]:
     params = params.model_copy(update={"windows": params.windows.model_copy(update=windows)})
     vocabulary = Vocabulary.build(article.text for article in read_articles(raw / "train.csv"))
     with tempfile.TemporaryDirectory() as folder:
-        make_windows(
+        encode_splits(
             raw,
             Path(folder),
             vocabulary,
@@ -53,7 +55,7 @@ def encoded_text(**windows: object) -> Iterator[Text]:
             valid_fraction=params.data.valid_fraction,
             seed=params.data.seed,
         )
-        splits = (Windows.load(Path(folder) / split) for split in ("train", "valid", "test"))
+        splits = (EncodedSplit.load(Path(folder) / split) for split in ("train", "valid", "test"))
         yield Text(raw.name, raw, params, vocabulary, *splits)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from common import CHECKOUT, machine
 
 MEGABYTE = 1_000_000
-STAGES = ("download", "build_vocab", "make_windows", "train")
+STAGES = ("download", "build_vocab", "encode_splits", "train")
 ARTICLE_WORDS = 40
 
 

@@ -39,7 +39,7 @@ def main(minutes: float, settings: tuple[str, ...], rate: float | None, threads:
         rate = rate or quiet_rate(params, len(text.vocabulary), length)
         set_threads(threads or "auto")
         training = train(text, params, rate * minutes * 60)
-        test = score_articles(training.model, text.test, training.device).bits_per_character
+        test = score_articles(training.model, text.test, training.device).total.bits_per_character
         best = training.best_bpc
     model, train_ = params.model, params.train
     read = training.history[-1].characters / 1e6

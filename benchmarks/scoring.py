@@ -11,7 +11,7 @@ import torch
 from charloom.model.device import set_threads
 from charloom.model.network import CharModel
 from charloom.model.scoring import batches_by_length, score_articles, surprisals
-from charloom.text.windows import Windows
+from charloom.text.split import EncodedSplit
 from common import PAIRS, compare, encoded_text, machine, one_layer, rate_of
 
 HIDDEN = 256
@@ -46,7 +46,7 @@ def one(model: CharModel, article: np.ndarray) -> int:
     return len(found.bits)
 
 
-def padding(split: Windows) -> float:
+def padding(split: EncodedSplit) -> float:
     """The share of what is read that lies behind articles' ends."""
     lengths = split.lengths
     read = sum(len(batch) * int(lengths[batch].max()) for batch in batches_by_length(lengths.tolist()))

@@ -20,10 +20,10 @@ from pathlib import Path
 import psutil
 
 from charloom.model.device import set_threads
-from charloom.model.saved import Checkpoints
 from charloom.params import TrackingParams
 from charloom.tracking.card import Card
 from charloom.tracking.stream import track_training
+from charloom.training.checkpoint import Checkpoints
 from common import Text, encoded_text, machine
 from training import make_training, step_by_step
 

@@ -1,4 +1,4 @@
-"""Windows a second, made and read back, and bytes a window: ours against the tutorial's get_batch."""
+"""EncodedSplit a second, made and read back, and bytes a window: ours against the tutorial's get_batch."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import numpy as np
 
 from charloom.corpus.articles import Article, read_articles
 from charloom.params import WindowsParams
+from charloom.text.encode import write_split
+from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Vocabulary
-from charloom.text.windows import Windows, write_windows
 from common import compare, encoded_text, machine, rate_of
 from tutorial import NCHARS, Tutorial, long_enough
 
@@ -32,7 +33,7 @@ def main() -> None:
             lambda: rate_of(lambda: tutorials(tutorial, endless), 1.0),
             PAIRS,
         )
-        windows = Windows.load(Path(folder))
+        windows = EncodedSplit.load(Path(folder))
         size = sum((Path(folder) / name).stat().st_size for name in ("codes.npy", "starts.npy", "offsets.npy"))
     print(f"{machine()}; {name}, {PAIRS} pairs\n")
     print("| | charloom | tutorial | ratio |\n|---|---|---|---|")
@@ -42,8 +43,8 @@ def main() -> None:
 
 def made_and_read(folder: Path, articles: list[Article], vocabulary: Vocabulary) -> int:
     """Write all windows to disk, map the files and read every window back in batches."""
-    write_windows(folder, articles, vocabulary, PARAMS, np.dtype(np.uint32))
-    windows = Windows.load(folder)
+    write_split(folder, articles, vocabulary, PARAMS, np.dtype(np.uint32))
+    windows = EncodedSplit.load(folder)
     order = np.arange(len(windows))
     return sum(len(windows.gather(order[begin : begin + BATCH])) for begin in range(0, len(order), BATCH))
 

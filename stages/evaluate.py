@@ -15,7 +15,7 @@ from charloom.report.pictures import draw_pictures
 from charloom.report.samples import write_samples
 from charloom.report.tables import write_tables
 from charloom.stage import run_stage
-from charloom.text.windows import Windows
+from charloom.text.split import EncodedSplit
 from charloom.tracking.card import evaluation_card
 from charloom.tracking.description import words_of
 from charloom.tracking.publication import Evaluated, track_evaluation
@@ -29,7 +29,7 @@ def evaluate(params: Params) -> None:
     make_deterministic(params.evaluate.seed)
     saved = load_model(Path("models/charloom"), device)
     history = read_history(Path("plots/history.csv"))
-    valid, test = (Windows.load(windows / split, len(saved.vocabulary)) for split in ("valid", "test"))
+    valid, test = (EncodedSplit.load(windows / split, len(saved.vocabulary)) for split in ("valid", "test"))
 
     findings = evaluate_model(
         saved,

@@ -6,13 +6,13 @@ from charloom.corpus.articles import read_source
 from charloom.files import write_json
 from charloom.params import Params
 from charloom.stage import run_stage
+from charloom.text.encode import encode_splits
 from charloom.text.vocab import Vocabulary
-from charloom.text.windows import make_windows
 
 
 def windows(params: Params) -> None:
     raw = Path("data/raw")
-    counts = make_windows(
+    counts = encode_splits(
         raw,
         Path("data/windows"),
         Vocabulary.load(Path("data/vocab.json")),

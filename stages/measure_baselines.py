@@ -9,14 +9,14 @@ from charloom.evaluation.classifiers import measure_classifiers
 from charloom.files import write_json
 from charloom.params import Params
 from charloom.stage import run_stage
+from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Vocabulary
-from charloom.text.windows import Windows
 
 
 def baselines(params: Params) -> None:
     windows = Path("data/windows")
     vocabulary = Vocabulary.load(Path("data/vocab.json"))
-    train, test = (Windows.load(windows / split, len(vocabulary)) for split in ("train", "test"))
+    train, test = (EncodedSplit.load(windows / split, len(vocabulary)) for split in ("train", "test"))
     names = read_source(Path("data/raw"))["classes"]
     measured = measure_baselines(train, test, vocabulary, names, params.baselines)
     if params.model.conditioning == "class":

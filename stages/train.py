@@ -5,18 +5,20 @@ from pathlib import Path
 from charloom.files import main_checkout, write_json
 from charloom.model.device import choose_device, explain_out_of_memory, make_deterministic, set_threads
 from charloom.model.network import CharModel
-from charloom.model.saved import Checkpoints, save_model
+from charloom.model.saved import save_model
 from charloom.params import Params
 from charloom.stage import STATE, run_stage, stop_requests, under_torchrun
+from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Vocabulary
-from charloom.text.windows import Windows
 from charloom.tracking.card import make_card
 from charloom.tracking.stream import track_training
+from charloom.training.checkpoint import Checkpoints
 from charloom.training.history import write_history
 from charloom.training.keys import train_key
 from charloom.training.loop import Training, run_training
 from charloom.training.parallel import join_group, launch
 from charloom.training.progress import show_progress
+from charloom.training.state import resume
 
 WINDOWS, VOCABULARY, MODEL = Path("data/windows"), Path("data/vocab.json"), Path("models/charloom")
 
@@ -29,7 +31,7 @@ def train(params: Params) -> None:
         set_threads(params.train.threads, sharing=group.local_size)
         make_deterministic(params.train.seed)
         vocabulary = Vocabulary.load(VOCABULARY)
-        train_split, valid_split = (Windows.load(WINDOWS / split, len(vocabulary)) for split in ("train", "valid"))
+        train_split, valid_split = (EncodedSplit.load(WINDOWS / split, len(vocabulary)) for split in ("train", "valid"))
         model = CharModel(len(vocabulary), params.model, len(train_split.class_names))
         labelled = train_split.labelled(params.data.labelled_fraction, params.data.seed)
         training = Training(model, labelled, valid_split, params.train, group)
@@ -39,7 +41,7 @@ def train(params: Params) -> None:
             lead(training, checkpoints, vocabulary, key, params)
         else:
             with stop_requests() as stopping:
-                training.resume(checkpoints)
+                resume(training, checkpoints)
                 run_training(training, checkpoints, [], stopping)
 
 
@@ -48,10 +50,10 @@ def lead(training: Training, checkpoints: Checkpoints, vocabulary: Vocabulary, k
     card = make_card(params, Path("data/raw"), {"train_key": key}).trained_on(training.device)
     with checkpoints.held(), stop_requests() as stopping:
         checkpoints.forget_if_recorded(Path("dvc.lock"))
-        training.resume(checkpoints)
+        resume(training, checkpoints)
         with show_progress(training) as progress, track_training(params.tracking, card, training.history) as tracker:
             run_training(training, checkpoints, [progress, tracker], stopping)
-            tracker.finish(save_model(MODEL, training.model, vocabulary, key, training.topics))
+            tracker.finish(save_model(MODEL, training.model, vocabulary, key, training.class_counts))
         checkpoints.note_finished(MODEL / "model.safetensors")
     write_history(Path("plots/history.csv"), training.history)
     write_json(Path("metrics/train.json"), training.summary())

@@ -12,9 +12,11 @@ from charloom.corpus.articles import read_articles
 from charloom.corpus.sources import AG_NEWS_CLASSES, SAMPLE
 from charloom.model.network import CharModel
 from charloom.model.saved import save_model
-from charloom.params import ModelParams, Params, TrainParams, load_params
+from charloom.params import ModelParams, Params, TrainParams
+from charloom.params_file import load_params
+from charloom.text.encode import encode_splits
+from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Vocabulary
-from charloom.text.windows import Windows, make_windows
 from charloom.training.loop import Training
 from charloom.training.parallel import Group
 
@@ -26,16 +28,16 @@ class Encoded:
     """The embedded sample as windows of 20 symbols."""
 
     vocabulary: Vocabulary
-    train: Windows
-    valid: Windows
-    test: Windows
+    train: EncodedSplit
+    valid: EncodedSplit
+    test: EncodedSplit
 
 
 def encode_sample(folder: Path, *, scope: str = "stream", stride: int = 20) -> Encoded:
     vocabulary = Vocabulary.build(article.text for article in read_articles(SAMPLE / "train.csv"))
     params = default_params().windows.model_copy(update={"length": 20, "stride": stride, "scope": scope})
-    make_windows(SAMPLE, folder, vocabulary, params, valid_fraction=0.05, seed=1, class_names=AG_NEWS_CLASSES)
-    return Encoded(vocabulary, *(Windows.load(folder / split) for split in ("train", "valid", "test")))
+    encode_splits(SAMPLE, folder, vocabulary, params, valid_fraction=0.05, seed=1, class_names=AG_NEWS_CLASSES)
+    return Encoded(vocabulary, *(EncodedSplit.load(folder / split) for split in ("train", "valid", "test")))
 
 
 def default_params() -> Params:
@@ -72,7 +74,7 @@ def save_conditioned_model(folder: Path, windows: Path) -> Path:
     torch.nn.init.normal_(model.initial)
     torch.nn.init.normal_(model.class_head)
     torch.nn.init.normal_(model.get_parameter("rnn.weight_ih_l0")[:, len(encoded.vocabulary) :])
-    save_model(folder, model, encoded.vocabulary, "t" * 64, encoded.train.topics)
+    save_model(folder, model, encoded.vocabulary, "t" * 64, encoded.train.class_counts)
     return folder
 
 

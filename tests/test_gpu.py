@@ -9,10 +9,11 @@ import torch
 
 from charloom.errors import RunError
 from charloom.model.device import explain_out_of_memory, make_deterministic, set_precision
-from charloom.model.saved import Checkpoint, Checkpoints
 from charloom.model.scoring import score_articles
+from charloom.training.checkpoint import Checkpoint, Checkpoints
 from charloom.training.loop import Training, run_training
 from charloom.training.parallel import Group
+from charloom.training.state import restore, snapshot
 from tests.learning import Encoded, encode_sample, small_model, train_params
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")
@@ -68,9 +69,9 @@ def test_an_interrupted_training_ends_in_the_same_bytes(encoded: Encoded, tmp_pa
     first = gpu_training(encoded)
     for _ in range(7):
         first.train_step()
-    saved = first.checkpoint().to_bytes()
+    saved = snapshot(first).to_bytes()
     second = gpu_training(encoded)
-    second.restore(Checkpoint.from_bytes(saved))
+    restore(second, Checkpoint.from_bytes(saved))
     resumed = run(second, tmp_path / "resumed")
     assert all(torch.equal(resumed[name], tensor) for name, tensor in undisturbed.items())
 

@@ -93,7 +93,7 @@ def test_a_module_before_training_loads_neither_torch_nor_mlflow(run_python: Run
     assert (done.stdout, done.stderr) == ("\n", "")
 
 
-@pytest.mark.parametrize("stage", ["download", "build_vocab", "make_windows", "measure_baselines"])
+@pytest.mark.parametrize("stage", ["download", "build_vocab", "encode_splits", "measure_baselines"])
 def test_a_stage_before_training_loads_neither_torch_nor_mlflow(run_python: Run, stage: str) -> None:
     done = run_python(LOADED, CHECKOUT / "stages", stage)
     assert (done.stdout, done.stderr) == ("\n", "")

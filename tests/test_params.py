@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from charloom.errors import InputError
-from charloom.params import MAX_BYTES, load_params
+from charloom.params_file import MAX_BYTES, load_params
 from tests.conftest import CHECKOUT
 
 VALID = (CHECKOUT / "params.yaml").read_text(encoding="utf-8")

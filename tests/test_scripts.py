@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from charloom.params import load_params
+from charloom.params_file import load_params
 from tests.conftest import CHECKOUT
 
 COPIED = ("dvc.yaml", "params.yaml", ".dvcignore", ".dvc/config", "corpora/README.md", "stages", "scripts", "src")

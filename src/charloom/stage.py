@@ -12,7 +12,8 @@ from typing import NoReturn
 
 from charloom.errors import exit_with
 from charloom.files import exclusive
-from charloom.params import Params, load_params
+from charloom.params import Params
+from charloom.params_file import load_params
 
 STATE = Path(".charloom")  # ignored by git and DVC: locks, and in the main checkout the checkpoints
 STOPS = (signal.SIGINT, signal.SIGTERM)

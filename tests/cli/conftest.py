@@ -11,8 +11,8 @@ import pytest
 
 from charloom.cli import main
 from charloom.model.saved import save_model
+from charloom.text.split import ClassCount
 from charloom.text.vocab import Vocabulary
-from charloom.text.windows import Topic
 from tests.learning import save_conditioned_model, save_small_model, small_model
 
 
@@ -41,8 +41,8 @@ def conditioned_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def composed_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of text in NFC, with é and no accent alone, that is told of two classes."""
     folder, vocabulary = tmp_path_factory.mktemp("model"), Vocabulary.build(["caf\u00e9 "], normalize="NFC")
-    topics = [Topic(name=name, articles=1) for name in ("a", "b")]
-    save_model(folder, small_model(len(vocabulary), classes=2), vocabulary, "t" * 64, topics)
+    class_counts = [ClassCount(name=name, articles=1) for name in ("a", "b")]
+    save_model(folder, small_model(len(vocabulary), classes=2), vocabulary, "t" * 64, class_counts)
     return folder
 
 

@@ -23,13 +23,13 @@ def test_probabilities_are_those_of_bayes(charloom: Charloom, conditioned_folder
     rows = [json.loads(line) for line in ended.out.splitlines()]
     assert [row["beginning"] for row in rows] == LINES
     saved = load_model(conditioned_folder)
-    total = sum(topic.articles + 1 for topic in saved.topics)
+    total = sum(class_count.articles + 1 for class_count in saved.class_counts)
     for row in rows:
         joint = []
-        for index, topic in enumerate(saved.topics):
+        for index, class_count in enumerate(saved.class_counts):
             text = [framed(saved.vocabulary, row["beginning"])]
             (found,) = surprisals(saved.model, text, torch.device("cpu"), classes=[index])
-            joint.append((topic.articles + 1) / total * 2.0 ** -float(found.bits.sum()))
+            joint.append((class_count.articles + 1) / total * 2.0 ** -float(found.bits.sum()))
         expected = {name: share / sum(joint) for name, share in zip(AG_NEWS_CLASSES, joint, strict=True)}
         assert row["probabilities"] == pytest.approx(expected, abs=1e-4)
         assert row["class"] == max(expected, key=expected.__getitem__)

@@ -22,7 +22,7 @@ from charloom.corpus.intake import Labelled
 from charloom.corpus.sources import obtain
 from charloom.errors import InputError, RunError
 from charloom.extras import load_torchtext
-from charloom.params import load_params
+from charloom.params_file import load_params
 from tests.conftest import CHECKOUT
 from tests.faults.servers import Answer, head, respond, send, serving
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from charloom.corpus import formats
-from charloom.corpus.formats import READERS, Column, Layout
+from charloom.corpus.formats import READERS, Column, TableColumns
 from charloom.corpus.intake import Labelled
 from charloom.errors import InputError, say
 
@@ -29,19 +29,19 @@ UNICODE = (
 
 def layout(
     text: Sequence[Column] = ("text",), label: Column | None = None, end: str = "blank_line", errors: str = "strict"
-) -> Layout:
-    return Layout(text, label, end, errors)
+) -> TableColumns:
+    return TableColumns(text, label, end, errors)
 
 
-def read(content: bytes, kind: str, how: Layout) -> list[Labelled]:
+def read(content: bytes, kind: str, how: TableColumns) -> list[Labelled]:
     return list(READERS[kind](io.BytesIO(content), f"mine{kind}", how))
 
 
-def texts(content: bytes, kind: str, how: Layout) -> list[str]:
+def texts(content: bytes, kind: str, how: TableColumns) -> list[str]:
     return [text for _, text in read(content, kind, how)]
 
 
-def refusal(content: bytes, kind: str, how: Layout) -> str:
+def refusal(content: bytes, kind: str, how: TableColumns) -> str:
     with pytest.raises(InputError) as caught:
         read(content, kind, how)
     return str(caught.value)
@@ -164,7 +164,7 @@ NAMED, NUMBERED = layout(label="class"), layout([2, 3], 1)
         (".parquet", as_parquet({"text": ["a", "b\0"], "class": [1, 1]}), NAMED, "mine.parquet: row 2: holds a NUL"),
     ],
 )
-def test_what_cannot_be_read_is_named_in_one_line(kind: str, content: bytes, how: Layout, says: str) -> None:
+def test_what_cannot_be_read_is_named_in_one_line(kind: str, content: bytes, how: TableColumns, says: str) -> None:
     said = refusal(content, kind, how)
     assert said.startswith(says)
     assert len(said.splitlines()) == 1
@@ -225,7 +225,7 @@ def test_blank_lines_do_not_add_up_to_an_article(monkeypatch: pytest.MonkeyPatch
 @settings(max_examples=200, deadline=None)
 @given(kind=st.sampled_from(sorted(READERS)), content=st.binary(max_size=60), how=st.sampled_from([NAMED, NUMBERED]))
 @example(kind=".csv", content=b"\0", how=NAMED)
-def test_any_bytes_are_articles_or_refused_in_one_line(kind: str, content: bytes, how: Layout) -> None:
+def test_any_bytes_are_articles_or_refused_in_one_line(kind: str, content: bytes, how: TableColumns) -> None:
     try:
         said = "".join(text for _, text in read(content, kind, how))
     except InputError as error:

@@ -16,11 +16,11 @@ from pyarrow import parquet
 from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
-from charloom.corpus.formats import Layout
+from charloom.corpus.formats import TableColumns
 from charloom.corpus.locations import open_files
 from charloom.errors import InputError, RunError
 
-LINES = Layout(["text"], None, "line", "strict")
+LINES = TableColumns(["text"], None, "line", "strict")
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "": bytes,
     ".gz": gzip.compress,

@@ -15,7 +15,7 @@ from charloom.corpus.articles import SPLITS, Article, read_articles, read_source
 from charloom.corpus.download import RemoteFile
 from charloom.corpus.sources import AG_NEWS, AG_NEWS_CLASSES, SAMPLE, obtain
 from charloom.errors import InputError, RunError
-from charloom.params import load_params
+from charloom.params_file import load_params
 from tests.conftest import CHECKOUT, WriteRows
 
 PARAMS = load_params(CHECKOUT / "params.yaml")

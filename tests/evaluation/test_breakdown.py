@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from charloom.corpus.articles import Article
-from charloom.evaluation.breakdown import POSITIONS, Breakdown, Part, article_bits, break_down
+from charloom.evaluation.breakdown import POSITIONS, Breakdown, BreakdownPart, article_bits, break_down
+from charloom.text.encode import write_split
+from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Vocabulary
-from charloom.text.windows import Windows, write_windows
 from tests.learning import Encoded, default_params, encode_sample
 
 TEXTS = [(1, "Ab c, 1é"), (3, "a\n"), (1, "Ωx")]  # Ω is unknown, no article has class 2
@@ -23,44 +24,44 @@ def vocabulary() -> Vocabulary:
 
 
 @pytest.fixture(scope="module")
-def split(tmp_path_factory: pytest.TempPathFactory, vocabulary: Vocabulary) -> Windows:
+def split(tmp_path_factory: pytest.TempPathFactory, vocabulary: Vocabulary) -> EncodedSplit:
     folder = tmp_path_factory.mktemp("split")
     articles = [Article(label, text) for label, text in TEXTS]
-    write_windows(folder, articles, vocabulary, default_params().windows, np.dtype(np.uint16))
-    return Windows.load(folder)
+    write_split(folder, articles, vocabulary, default_params().windows, np.dtype(np.uint16))
+    return EncodedSplit.load(folder)
 
 
 @pytest.fixture
-def parts(split: Windows, vocabulary: Vocabulary) -> Breakdown:
+def parts(split: EncodedSplit, vocabulary: Vocabulary) -> Breakdown:
     """Where the bits go when the symbols cost 1, 2, 3, …: article by article 1 to 9, 10 to 12, 13 to 15."""
     return break_down(split, np.arange(1.0, len(split.codes)), NAMES, vocabulary)
 
 
 def test_a_class_pays_for_its_ends_and_does_not_count_them(parts: Breakdown) -> None:
     first, second, third = 45, 10 + 11 + 12, 13 + 14 + 15
-    assert parts.by_class == [Part("one", 10, (first + third) / 10), Part("three", 2, second / 2)]
+    assert parts.by_class == [BreakdownPart("one", 10, (first + third) / 10), BreakdownPart("three", 2, second / 2)]
 
 
 def test_positions_count_from_one_and_include_the_end(parts: Breakdown) -> None:
     assert parts.by_position == [
-        Part("1", 3, (1 + 10 + 13) / 3),
-        Part("2", 3, (2 + 11 + 14) / 3),
-        Part("3", 3, (3 + 12 + 15) / 3),
-        Part("4", 2, (4 + 5) / 2),
-        Part("6", 2, (6 + 7) / 2),
-        Part("8", 2, (8 + 9) / 2),
+        BreakdownPart("1", 3, (1 + 10 + 13) / 3),
+        BreakdownPart("2", 3, (2 + 11 + 14) / 3),
+        BreakdownPart("3", 3, (3 + 12 + 15) / 3),
+        BreakdownPart("4", 2, (4 + 5) / 2),
+        BreakdownPart("6", 2, (6 + 7) / 2),
+        BreakdownPart("8", 2, (8 + 9) / 2),
     ]
 
 
 def test_kinds_of_symbols(parts: Breakdown) -> None:
     # A b _ c , _ 1 é <eos> | a \n <eos> | Ω x <eos>
     assert parts.by_kind == [
-        Part("first letter of a word", 5, (1 + 4 + 8 + 10 + 14) / 5),
-        Part("other letters", 1, 2),
-        Part("spaces", 3, (3 + 6 + 11) / 3),
-        Part("digits", 1, 7),
-        Part("punctuation and signs", 2, (5 + 13) / 2),
-        Part("end of the article", 3, (9 + 12 + 15) / 3),
+        BreakdownPart("first letter of a word", 5, (1 + 4 + 8 + 10 + 14) / 5),
+        BreakdownPart("other letters", 1, 2),
+        BreakdownPart("spaces", 3, (3 + 6 + 11) / 3),
+        BreakdownPart("digits", 1, 7),
+        BreakdownPart("punctuation and signs", 2, (5 + 13) / 2),
+        BreakdownPart("end of the article", 3, (9 + 12 + 15) / 3),
     ]
 
 

@@ -16,10 +16,12 @@ from charloom.corpus.articles import Article
 from charloom.corpus.sources import AG_NEWS_CLASSES
 from charloom.evaluation.calibration import fit_temperature
 from charloom.evaluation.classification import classify_split, log_posteriors, log_priors, nats_by_class
-from charloom.model.saved import Checkpoints, load_model
+from charloom.model.saved import load_model
 from charloom.params import WindowsParams
+from charloom.text.encode import write_split
+from charloom.text.split import ClassCount, EncodedSplit
 from charloom.text.vocab import Codes, Vocabulary
-from charloom.text.windows import Topic, Windows, write_windows
+from charloom.training.checkpoint import Checkpoints
 from charloom.training.loop import run_training
 from tests.learning import Encoded, save_conditioned_model, small_training
 
@@ -33,8 +35,8 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Encoded:
     folder, vocabulary = tmp_path_factory.mktemp("plain"), Vocabulary.build(TEXTS.values())
     params = WindowsParams(length=20, stride=20, scope="stream")
     articles = [Article(1 + number % 3 // 2, TEXTS[1 + number % 3 // 2][number % 7 :]) for number in range(60)]
-    write_windows(folder, articles, vocabulary, params, np.dtype(np.uint32), ["small", "capital"])
-    split = Windows.load(folder)
+    write_split(folder, articles, vocabulary, params, np.dtype(np.uint32), ["small", "capital"])
+    split = EncodedSplit.load(folder)
     return Encoded(vocabulary, split, split, split)
 
 
@@ -44,17 +46,17 @@ def test_classes_that_are_plain_are_told_apart(plain: Encoded, tmp_path: Path, b
     run_training(training, Checkpoints(tmp_path), [], lambda: False)
     costs = list(nats_by_class(training.model.eval(), articles_of(plain.test), CPU))
     assert [cost.shape for cost in costs] == [(2, length) for length in plain.test.lengths]
-    posteriors = log_posteriors(np.array([cost.sum(1) for cost in costs]), log_priors(plain.train.topics))
+    posteriors = log_posteriors(np.array([cost.sum(1) for cost in costs]), log_priors(plain.train.class_counts))
     assert posteriors.argmax(1).tolist() == plain.test.classes.tolist()
-    soon = log_posteriors(np.array([cost[:, :5].sum(1) for cost in costs]), log_priors(plain.train.topics))
+    soon = log_posteriors(np.array([cost[:, :5].sum(1) for cost in costs]), log_priors(plain.train.class_counts))
     assert soon.argmax(1).tolist() == plain.test.classes.tolist()
 
 
 def test_a_classification_is_what_its_costs_say(tmp_path: Path) -> None:
     saved = load_model(save_conditioned_model(tmp_path / "model", tmp_path / "windows"))
-    valid, test = (Windows.load(tmp_path / "windows" / split) for split in ("valid", "test"))
+    valid, test = (EncodedSplit.load(tmp_path / "windows" / split) for split in ("valid", "test"))
     found = classify_split(saved, valid, test, CPU)
-    priors = log_priors(saved.topics)
+    priors = log_priors(saved.class_counts)
     costs = [list(nats_by_class(saved.model, articles_of(split), CPU)) for split in (valid, test)]
     whole = np.array([cost.sum(1) for cost in costs[1]])
     assert found.names == list(AG_NEWS_CLASSES)
@@ -74,13 +76,13 @@ def test_a_classification_is_what_its_costs_say(tmp_path: Path) -> None:
     assert found.calibrated_log_loss < found.log_loss
 
 
-def articles_of(split: Windows) -> Iterator[Codes]:
+def articles_of(split: EncodedSplit) -> Iterator[Codes]:
     return (split.article(index) for index in range(split.articles))
 
 
 def test_priors_are_shares_of_the_articles_with_one_more_of_each() -> None:
-    topics = [Topic(name="a", articles=6), Topic(name="b", articles=0)]
-    assert np.exp(log_priors(topics)).tolist() == pytest.approx([7 / 8, 1 / 8])
+    class_counts = [ClassCount(name="a", articles=6), ClassCount(name="b", articles=0)]
+    assert np.exp(log_priors(class_counts)).tolist() == pytest.approx([7 / 8, 1 / 8])
 
 
 @given(st.lists(st.floats(0, 5000), min_size=2, max_size=5))

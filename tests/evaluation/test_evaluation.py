@@ -62,7 +62,7 @@ def test_the_scores_are_those_of_scoring(findings: Findings, saved: SavedModel, 
 
 def test_the_metrics_are_the_scores_and_each_class(findings: Findings) -> None:
     metrics = findings.metrics()
-    assert metrics["bpc"] == findings.scores.bits_per_character
+    assert metrics["bpc"] == findings.scores.total.bits_per_character
     assert metrics["unknown_characters"] == 0
     assert list(metrics["bpc_by_class"]) == CLASSES
     sizes = [part.size for part in findings.breakdown.by_class]
@@ -86,7 +86,7 @@ def test_articles_are_read_from_easy_to_hard(findings: Findings, encoded: Encode
         assert reading.bpc == pytest.approx(np.quantile(bpc, reading.easier), rel=0.02)
         (index,) = np.flatnonzero(np.isclose(bpc, reading.bpc, rtol=1e-12))
         assert reading.codes.tolist() == encoded.test.article(int(index))[1:].tolist()
-        assert reading.topic == CLASSES[encoded.test.classes[index]]
+        assert reading.class_name == CLASSES[encoded.test.classes[index]]
         assert reading.left_out == 0
         assert reading.surprisal.bits.sum() == pytest.approx(findings.scores.nats[index] / math.log(2), rel=1e-5)
         assert reading.surprisal.expected.shape == (len(reading.codes), 5)
@@ -102,7 +102,7 @@ def test_a_long_article_is_read_in_part(
 ) -> None:
     monkeypatch.setattr("charloom.evaluation.evaluation.READ_AT_MOST", 50)
     for part, whole in zip(evaluated(saved, encoded).readings, findings.readings, strict=True):
-        assert (part.bpc, part.topic) == (whole.bpc, whole.topic)
+        assert (part.bpc, part.class_name) == (whole.bpc, whole.class_name)
         assert part.codes.tolist() == whole.codes[:50].tolist()
         assert part.left_out == len(whole.codes) - 50 > 0
         np.testing.assert_allclose(part.surprisal.bits, whole.surprisal.bits[:50], rtol=1e-5)

@@ -28,10 +28,12 @@ from safetensors.torch import load, save
 
 from charloom.errors import CharloomError, say
 from charloom.files import file_digest
-from charloom.model.saved import Checkpoint, Checkpoints, load_model, save_model
-from charloom.params import load_params
+from charloom.model.saved import load_model, save_model
+from charloom.params_file import load_params
+from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Vocabulary
-from charloom.text.windows import Windows
+from charloom.training.checkpoint import Checkpoint, Checkpoints
+from charloom.training.state import resume, snapshot
 from tests.conftest import CHECKOUT
 from tests.faults.mutations import forge_json, forge_yaml, forged_array, forged_json, forged_tensors, mutate
 from tests.learning import Encoded, encode_sample, small_model, small_training
@@ -57,7 +59,7 @@ def vocabulary_target(folder: Path, encoded: Encoded) -> Target:
 
 def model_target(folder: Path, encoded: Encoded) -> Target:
     model = small_model(len(encoded.vocabulary), hidden_size=512, classes=4)
-    save_model(folder, model, encoded.vocabulary, "key", encoded.train.topics)
+    save_model(folder, model, encoded.vocabulary, "key", encoded.train.class_counts)
     weights, about = folder / "model.safetensors", folder / "model.json"
 
     def forge(chance: Chance) -> None:
@@ -89,7 +91,7 @@ def checkpoint_target(folder: Path, encoded: Encoded) -> Target:
     training.train_step()
     training.record(validate=False)
     checkpoints = Checkpoints(folder / "key")
-    checkpoints.save(training.checkpoint())
+    checkpoints.save(snapshot(training))
     path = folder / "key" / "last.safetensors"
 
     def forge(chance: Chance) -> None:
@@ -129,12 +131,12 @@ def use_vocabulary(vocabulary: Vocabulary) -> None:
 def use_model(folder: Path) -> None:
     saved = load_model(folder)
     ids = torch.tensor([[0], [len(saved.vocabulary) - 1]])
-    saved.model(ids, classes=torch.tensor([len(saved.topics)]))
+    saved.model(ids, classes=torch.tensor([len(saved.class_counts)]))
     use_vocabulary(saved.vocabulary)
 
 
 def use_windows(folder: Path, symbols: int) -> None:
-    windows = Windows.load(folder, symbols)
+    windows = EncodedSplit.load(folder, symbols)
     for index in (0, windows.articles // 2, windows.articles - 1):
         assert windows.article(index).size >= 2
         assert windows.lengths[index] > 0
@@ -144,7 +146,7 @@ def use_windows(folder: Path, symbols: int) -> None:
 
 def use_checkpoint(checkpoints: Checkpoints, encoded: Encoded) -> None:
     training = small_training(encoded, {"hidden_size": 256}, epochs=2.0)
-    training.resume(checkpoints)
+    resume(training, checkpoints)
     if training.step < training.steps:
         training.train_step()
         training.record(validate=False)

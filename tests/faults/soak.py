@@ -26,13 +26,14 @@ from charloom.corpus.articles import SPLITS
 from charloom.corpus.sources import SAMPLE
 from charloom.errors import CharloomError
 from charloom.model.device import precisions
-from charloom.params import Params, load_params
+from charloom.params import Params
+from charloom.params_file import load_params
 from tests.conftest import CHECKOUT
 
 SCRIPTS = {
     "download": "download",
     "build_vocab": "build_vocab",
-    "make_windows": "windows",
+    "encode_splits": "windows",
     "measure_baselines": "baselines",
     "train": "train",
     "evaluate": "evaluate",

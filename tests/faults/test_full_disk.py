@@ -10,8 +10,8 @@ import pytest
 
 from charloom.errors import InputError
 from charloom.files import file_digest
-from charloom.model.saved import Checkpoint, Checkpoints
-from charloom.text.windows import Windows
+from charloom.text.split import EncodedSplit
+from charloom.training.checkpoint import Checkpoint, Checkpoints
 from tests.faults.disks import on_small_disk
 from tests.pipeline.workspace import Workspace, read_stages
 
@@ -108,7 +108,7 @@ def test_windows_on_a_full_disk_are_not_taken_for_whole(undisturbed: Undisturbed
     assert error_line(ended.output).endswith(": No space left on device")
     assert not list(workspace.folder.glob("left/**/.*.tmp"))
     with pytest.raises(InputError, match=r"windows\.json: no such file"):
-        Windows.load(workspace.folder / "left" / "train")
+        EncodedSplit.load(workspace.folder / "left" / "train")
     workspace.run_script("windows")
     assert workspace.digests("windows") == undisturbed[0].digests("windows")
 

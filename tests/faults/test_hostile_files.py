@@ -27,11 +27,12 @@ NO_PICKLE = """
 import _pickle, pickle, sys
 from pathlib import Path
 import numpy, torch
-from charloom.model.saved import Checkpoint, Checkpoints, load_model
+from charloom.training.checkpoint import Checkpoint, Checkpoints
+from charloom.model.saved import load_model
 from charloom.training.history import read_history
-from charloom.params import load_params
+from charloom.params_file import load_params
 from charloom.text.vocab import Vocabulary
-from charloom.text.windows import Windows
+from charloom.text.split import EncodedSplit
 
 def no_pickle(*_arguments, **_named):
     raise SystemExit("something was unpickled")
@@ -48,7 +49,7 @@ pickle._Unpickler = NoUnpickler
 load_params()
 vocabulary = Vocabulary.load(Path("data/vocab.json"))
 for split in ("train", "valid", "test"):
-    windows = Windows.load(Path("data/windows") / split, len(vocabulary))
+    windows = EncodedSplit.load(Path("data/windows") / split, len(vocabulary))
 load_model(Path("models/charloom"))
 read_history(Path("plots/history.csv"))
 (folder,) = (path for path in Path(".charloom/checkpoints").iterdir() if path.is_dir())

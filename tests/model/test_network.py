@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from charloom.model.network import join, parts
+from charloom.model.network import make_state, state_tensors
 from tests.learning import small_model
 
 CELLS = ("RNN", "LSTM", "GRU")
@@ -13,7 +13,7 @@ def test_gives_logits_for_every_symbol_and_a_state_a_layer(cell: str, layers: in
     model = small_model(7, cell=cell, layers=layers)
     logits, state = model(torch.randint(7, (5, 3)))
     assert logits.shape == (5, 3, 7)
-    assert [part.shape for part in parts(state)] == [(layers, 3, 12)] * (2 if cell == "LSTM" else 1)
+    assert [part.shape for part in state_tensors(state)] == [(layers, 3, 12)] * (2 if cell == "LSTM" else 1)
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -24,7 +24,7 @@ def test_text_can_be_streamed(cell: str) -> None:
     first, state = model(ids[:4])
     second, streamed_end = model(ids[4:], state)
     torch.testing.assert_close(torch.cat((first, second)), whole)
-    torch.testing.assert_close(parts(streamed_end), parts(end))
+    torch.testing.assert_close(state_tensors(streamed_end), state_tensors(end))
 
 
 def test_input_is_one_hot_so_that_unseen_symbols_get_no_gradient() -> None:
@@ -139,7 +139,7 @@ def test_a_class_has_a_one_and_characters_of_its_own_at_the_input_a_state_to_beg
     torch.testing.assert_close(model(ids, classes=classes.expand(5, 3))[0], logits)
     _, state = model(ids[:2], classes=classes)
     torch.testing.assert_close(model(ids[2:], state, classes)[0], logits[2:])
-    torch.testing.assert_close(parts(model(ids[2:], state, classes)[1]), parts(end))
+    torch.testing.assert_close(state_tensors(model(ids[2:], state, classes)[1]), state_tensors(end))
 
 
 def test_a_class_that_changes_within_a_text_is_that_of_each_symbol() -> None:
@@ -177,4 +177,4 @@ def test_told_nothing_it_reads_under_no_class_and_classes_begin_alike() -> None:
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_states_come_apart_and_together(count: int) -> None:
     tensors = [torch.ones(1) for _ in range(count)]
-    assert parts(join(tensors)) == tensors
+    assert state_tensors(make_state(tensors)) == tensors

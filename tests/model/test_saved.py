@@ -6,9 +6,10 @@ import torch
 
 from charloom.errors import InputError
 from charloom.files import file_digest
-from charloom.model.saved import Checkpoint, Checkpoints, load_model, save_model
+from charloom.model.saved import load_model, save_model
+from charloom.text.split import ClassCount
 from charloom.text.vocab import Vocabulary
-from charloom.text.windows import Topic
+from charloom.training.checkpoint import Checkpoint, Checkpoints
 from tests.learning import small_model
 
 VOCABULARY = Vocabulary.build(["to be or not to be"])
@@ -38,10 +39,10 @@ def test_a_model_comes_back_as_it_was(tmp_path: Path) -> None:
 
 def test_a_conditioned_model_comes_back_with_its_classes(tmp_path: Path) -> None:
     model = small_model(len(VOCABULARY), classes=2)
-    topics = [Topic(name="World", articles=7), Topic(name="Sci/Tech", articles=0)]
-    save_model(tmp_path, model, VOCABULARY, "key", topics)
+    class_counts = [ClassCount(name="World", articles=7), ClassCount(name="Sci/Tech", articles=0)]
+    save_model(tmp_path, model, VOCABULARY, "key", class_counts)
     loaded = load_model(tmp_path)
-    assert loaded.topics == topics
+    assert loaded.class_counts == class_counts
     ids, classes = torch.randint(len(VOCABULARY), (5, 2)), torch.tensor([1, 2])
     assert torch.equal(loaded.model(ids, classes=classes)[0], model.eval()(ids, classes=classes)[0])
 
@@ -53,12 +54,12 @@ def test_a_model_from_before_there_were_classes_is_read(saved: Path) -> None:
     (saved / "model.json").write_text(json.dumps(about), encoding="utf-8")
     loaded = load_model(saved)
     assert not loaded.model.conditioned
-    assert loaded.topics == []
+    assert loaded.class_counts == []
 
 
 def test_a_model_from_before_classes_had_characters_of_their_own_is_read(tmp_path: Path) -> None:
     model = small_model(len(VOCABULARY), classes=2, class_embedding=0)
-    save_model(tmp_path, model, VOCABULARY, "key", [Topic(name=name, articles=1) for name in "ab"])
+    save_model(tmp_path, model, VOCABULARY, "key", [ClassCount(name=name, articles=1) for name in "ab"])
     about = json.loads((tmp_path / "model.json").read_text(encoding="utf-8"))
     del about["model"]["class_embedding"]
     (tmp_path / "model.json").write_text(json.dumps(about), encoding="utf-8")

@@ -9,13 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from charloom.params import Params
+from charloom.params import DECIDE_NOTHING, Params
 from code_deps import DECIDES_NO_OUTPUT, SRC, closure, code_deps, imported, module_file
 from tests.pipeline.workspace import CHECKOUT, STAGES, outs, read_stages
 
 DVC = read_stages(CHECKOUT)
-# They decide no output: where a mirror is, how long to wait, what MLflow is told and what it shows.
-DECIDE_NOTHING = {"data.mirror", "data.timeout", "tracking.enabled", "tracking.experiment", "tracking.timeout"}
 STATED_ONLY = {"charloom.tracking.card"}
 # What no out of an earlier stage is: a user's own corpora and the embedded one, the report's templates.
 FROM_OUTSIDE = {
@@ -39,6 +37,13 @@ def leaves(names: set[str]) -> set[str]:
     return {
         leaf for name in names for leaf in ([f"{name}.{key}" for key in fields[name]] if name in fields else [name])
     }
+
+
+def decide_nothing() -> set[str]:
+    """The parameters that decide no output, as section.name."""
+    sections = {section for section, names in DECIDE_NOTHING.items() if names is True}
+    keys = {f"{section}.{name}" for section in DECIDE_NOTHING.keys() - sections for name in DECIDE_NOTHING[section]}
+    return leaves(sections | keys)
 
 
 def used_params(tree: ast.Module, function: str, argument: int = 0) -> set[str]:
@@ -121,12 +126,12 @@ def test_the_closure_follows_imports_inside_functions_and_names_the_package(tmp_
 @pytest.mark.parametrize("stage", STAGES)
 def test_declared_params_are_those_that_decide_the_outs(stage: str) -> None:
     used = used_params(parse(script(stage)), stage_function(stage))
-    assert leaves(set(DVC[stage]["params"])) == leaves(used) - DECIDE_NOTHING
+    assert leaves(set(DVC[stage]["params"])) == leaves(used) - decide_nothing()
 
 
 def test_every_param_but_the_stated_exceptions_belongs_to_a_stage() -> None:
     declared = set().union(*(leaves(set(stage["params"])) for stage in DVC.values()))
-    assert declared == leaves(set(Params.model_fields)) - DECIDE_NOTHING
+    assert declared == leaves(set(Params.model_fields)) - decide_nothing()
 
 
 @pytest.mark.parametrize("stage", STAGES)

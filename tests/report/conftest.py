@@ -14,8 +14,9 @@ from charloom.evaluation.classification import Classification
 from charloom.evaluation.evaluation import Findings, evaluate_model
 from charloom.model.saved import SavedModel
 from charloom.params import BaselinesParams, Params
+from charloom.text.encode import write_split
+from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Vocabulary
-from charloom.text.windows import Windows, write_windows
 from charloom.training.history import Record
 from tests.learning import default_params, model_params, small_model
 
@@ -44,8 +45,8 @@ def findings(tmp_path_factory: pytest.TempPathFactory, params: Params) -> Findin
     articles = [Article(index % len(CLASSES) + 1, text) for index, text in enumerate(texts)]
     vocabulary = Vocabulary.build(texts[: len(HOSTILE) - 1])  # Ω is unknown
     for split, some in (("train", articles), ("test", articles[::-1])):
-        write_windows(folder / split, some, vocabulary, params.windows, np.dtype(np.uint32))
-    train, test = (Windows.load(folder / split) for split in ("train", "test"))
+        write_split(folder / split, some, vocabulary, params.windows, np.dtype(np.uint32))
+    train, test = (EncodedSplit.load(folder / split) for split in ("train", "test"))
     saved = SavedModel(small_model(len(vocabulary)).eval(), vocabulary, "t" * 64, "d" * 64)
     found = evaluate_model(
         saved,

@@ -48,7 +48,7 @@ def page(findings: Findings, tmp_path_factory: pytest.TempPathFactory) -> Page:
 
 
 def test_holds_what_the_evaluation_found(page: Page, findings: Findings) -> None:
-    assert f"{findings.scores.bits_per_character:.3f} bits" in page.text
+    assert f"{findings.scores.total.bits_per_character:.3f} bits" in page.text
     for name, bpc in findings.baselines.bpc.items():
         assert name in page.text
         assert f"{bpc:.3f}" in page.text

@@ -8,7 +8,7 @@ import matplotlib
 import pytest
 from PIL import Image
 
-from charloom.evaluation.breakdown import Part
+from charloom.evaluation.breakdown import BreakdownPart
 from charloom.evaluation.evaluation import Findings
 from charloom.report.pictures import draw_history, draw_parts, draw_pictures
 from tests.report.conftest import history
@@ -72,6 +72,6 @@ def test_a_classifier_has_its_own_and_they_show_what_it_tells_apart(
 
 
 def test_a_name_is_not_taken_for_a_formula(tmp_path: Path) -> None:
-    parts = [Part("$\\frac{$", 1, 2.0), Part("$x^2$", 1, 3.0)]
+    parts = [BreakdownPart("$\\frac{$", 1, 2.0), BreakdownPart("$x^2$", 1, 3.0)]
     draw_parts(tmp_path / "parts.png", "Parts", parts, parts, "5-gram")
     assert (tmp_path / "parts.png").stat().st_size > 1000

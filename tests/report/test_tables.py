@@ -22,7 +22,10 @@ def written(folder: Path, findings: Findings) -> dict[str, list[list[str]]]:
 def test_the_tables_hold_the_model_beside_the_baselines(tmp_path: Path, findings: Findings) -> None:
     tables = written(tmp_path, findings)
     assert set(tables) == {"baselines", "by_class", "by_position", "by_kind", "classifiers", "accuracy", "confusion"}
-    assert tables["baselines"][:2] == [["predictor", "bpc"], ["this model", str(findings.scores.bits_per_character)]]
+    assert tables["baselines"][:2] == [
+        ["predictor", "bpc"],
+        ["this model", str(findings.scores.total.bits_per_character)],
+    ]
     assert [row[0] for row in tables["baselines"][2:]] == list(findings.baselines.bpc)
     for name, heads in {
         "by_class": ["class", "characters", "bpc", "ngram_bpc"],

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from charloom.corpus.articles import Article, read_articles
 from charloom.errors import InputError
 from charloom.params import WindowsParams
+from charloom.text.encode import encode_splits, stream_starts, write_split
+from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Vocabulary
-from charloom.text.windows import Windows, make_windows, stream_starts, write_windows
 from tests.conftest import WriteRows
 
 Scope = Literal["article", "stream"]
@@ -27,11 +28,13 @@ def params(length: int, stride: int, scope: Scope) -> WindowsParams:
     return WindowsParams(length=length, stride=stride, scope=scope)
 
 
-def written(folder: Path, texts: Sequence[str], settings: WindowsParams, vocabulary: Vocabulary = LETTERS) -> Windows:
+def written(
+    folder: Path, texts: Sequence[str], settings: WindowsParams, vocabulary: Vocabulary = LETTERS
+) -> EncodedSplit:
     """The windows of texts whose classes are 1, 2, …, as read back from the folder."""
     articles = (Article(label, text) for label, text in enumerate(texts, start=1))
-    write_windows(folder, articles, vocabulary, settings, np.dtype(np.uint32))
-    return Windows.load(folder)
+    write_split(folder, articles, vocabulary, settings, np.dtype(np.uint32))
+    return EncodedSplit.load(folder)
 
 
 def reference(texts: Sequence[str], length: int, stride: int, scope: Scope) -> list[list[int]]:
@@ -113,13 +116,13 @@ def raw(tmp_path: Path, write_rows: WriteRows) -> Path:
 def split(
     raw: Path, settings: WindowsParams, *, valid_fraction: float = 0.1, seed: int = 1
 ) -> dict[str, list[Article]]:
-    """The articles that make_windows puts into each split, decoded."""
+    """The articles that encode_splits puts into each split, decoded."""
     vocabulary = Vocabulary.build(article.text for article in read_articles(raw / "train.csv"))
     folder = raw.parent / "windows"
-    counts = make_windows(raw, folder, vocabulary, settings, valid_fraction=valid_fraction, seed=seed)
+    counts = encode_splits(raw, folder, vocabulary, settings, valid_fraction=valid_fraction, seed=seed)
     found = {}
     for name in ("train", "valid", "test"):
-        windows = Windows.load(folder / name)
+        windows = EncodedSplit.load(folder / name)
         found[name] = [
             Article(int(label) + 1, vocabulary.decode(windows.article(index)[1:-1]))
             for index, label in enumerate(windows.classes)
@@ -168,7 +171,7 @@ def test_the_same_parameters_give_the_same_bytes(raw: Path) -> None:
 def test_two_training_articles_are_needed(raw: Path, write_rows: WriteRows, rows: int) -> None:
     write_rows(raw / "train.csv", [(1, "abc", "def")] * rows)
     with pytest.raises(InputError, match=rf"train\.csv: {rows} article\(s\); at least two are needed"):
-        make_windows(raw, raw.parent / "w", LETTERS, params(2, 2, "stream"), valid_fraction=0.5, seed=1)
+        encode_splits(raw, raw.parent / "w", LETTERS, params(2, 2, "stream"), valid_fraction=0.5, seed=1)
 
 
 @pytest.mark.parametrize("scope", ["article", "stream"])
@@ -243,16 +246,16 @@ def test_a_damaged_split_is_refused_by_name(tmp_path: Path, damage: Damage) -> N
     assert len(written(tmp_path, ["abcde", "fghij"], params(5, 5, "stream")).codes) == 13
     damage(tmp_path)
     with pytest.raises(InputError) as caught:
-        Windows.load(tmp_path)
+        EncodedSplit.load(tmp_path)
     assert str(caught.value).startswith(str(tmp_path))
 
 
 def test_ids_that_the_vocabulary_lacks_are_refused(tmp_path: Path) -> None:
     written(tmp_path, ["abcde", "fghij"], params(5, 5, "stream"))
-    symbols = int(Windows.load(tmp_path).codes.max()) + 1
-    Windows.load(tmp_path, symbols)
+    symbols = int(EncodedSplit.load(tmp_path).codes.max()) + 1
+    EncodedSplit.load(tmp_path, symbols)
     with pytest.raises(InputError, match=f"has the id {symbols - 1}, the vocabulary {symbols - 1} symbols"):
-        Windows.load(tmp_path, symbols - 1)
+        EncodedSplit.load(tmp_path, symbols - 1)
 
 
 def test_nothing_pickled_is_run(tmp_path: Path) -> None:
@@ -265,7 +268,7 @@ def test_nothing_pickled_is_run(tmp_path: Path) -> None:
 
     np.save(tmp_path / "codes.npy", np.array([Touch()], dtype=object), allow_pickle=True)
     with pytest.raises(InputError, match=r"codes\.npy: not one row"):
-        Windows.load(tmp_path)
+        EncodedSplit.load(tmp_path)
     assert not ran.exists()
 
 
@@ -277,10 +280,10 @@ def test_a_split_written_anew_is_not_whole_until_its_end(tmp_path: Path) -> None
         raise OSError(28, "No space left on device")
 
     with pytest.raises(OSError, match="No space"):
-        write_windows(tmp_path, broken(), LETTERS, params(5, 5, "stream"), np.dtype(np.uint32))
+        write_split(tmp_path, broken(), LETTERS, params(5, 5, "stream"), np.dtype(np.uint32))
     assert not list(tmp_path.glob(".*.tmp"))
     with pytest.raises(InputError, match=r"windows\.json: no such file"):
-        Windows.load(tmp_path)
+        EncodedSplit.load(tmp_path)
 
 
 def test_the_tutorials_windows_of_ag_news(ag_news_26k: Path, tmp_path: Path) -> None:

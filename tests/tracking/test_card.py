@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from charloom.corpus.sources import obtain
-from charloom.params import load_params
+from charloom.params_file import load_params
 from charloom.tracking.card import Card, Dataset, as_trained, make_card, note_training
 from tests.conftest import CHECKOUT
 

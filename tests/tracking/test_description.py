@@ -8,8 +8,9 @@ import numpy as np
 
 from charloom.corpus.articles import Article
 from charloom.params import WindowsParams
+from charloom.text.encode import write_split
+from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Vocabulary
-from charloom.text.windows import Windows, write_windows
 from charloom.tracking.description import SHOWN, describe, words_of
 
 PARAMS = {"model.cell": "GRU", "model.layers": 2, "model.hidden_size": 64}
@@ -31,10 +32,8 @@ def test_the_words_of_a_split_are_in_lower_case_and_none_spans_two_articles(tmp_
     texts = ["Oil rose 5", "it's Ölpreise"]
     vocabulary = Vocabulary.build(texts)
     articles = [Article(1, text) for text in texts]
-    write_windows(
-        tmp_path, articles, vocabulary, WindowsParams(length=2, stride=1, scope="stream"), np.dtype(np.uint32)
-    )
-    assert words_of(Windows.load(tmp_path, len(vocabulary)), vocabulary) == {"oil", "rose", "it", "s", "ölpreise"}
+    write_split(tmp_path, articles, vocabulary, WindowsParams(length=2, stride=1, scope="stream"), np.dtype(np.uint32))
+    assert words_of(EncodedSplit.load(tmp_path, len(vocabulary)), vocabulary) == {"oil", "rose", "it", "s", "ölpreise"}
 
 
 def test_the_best_sample_has_most_different_words_that_are_words(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ import yaml
 
 from charloom.errors import InputError
 from charloom.files import file_digest, write_text
-from charloom.params import Params, load_params
-from charloom.tracking.dvclock import Lock, check_recorded
+from charloom.params import Params
+from charloom.params_file import load_params
+from charloom.tracking.dvclock import DvcLock, check_recorded
 from tests.conftest import CHECKOUT
 
 PARAMS = load_params(CHECKOUT / "params.yaml")
@@ -35,11 +36,11 @@ def workspace(tmp_path: Path) -> Path:
 
 
 def check(workspace: Path, params: Params = PARAMS) -> None:
-    check_recorded(Lock.read(workspace / "dvc.lock"), params, workspace)
+    check_recorded(DvcLock.read(workspace / "dvc.lock"), params, workspace)
 
 
 def test_a_lock_gives_digests_and_flat_parameters(workspace: Path) -> None:
-    lock = Lock.read(workspace / "dvc.lock")
+    lock = DvcLock.read(workspace / "dvc.lock")
     assert set(lock.outs()) == {"model", "scores"}
     assert set(lock.outs("train")) == set(lock.deps("evaluate")) == {"model"}
     assert lock.params()["model.cell"] == PARAMS.model.cell
@@ -47,8 +48,8 @@ def test_a_lock_gives_digests_and_flat_parameters(workspace: Path) -> None:
 
 
 def test_a_stage_can_be_left_out(workspace: Path) -> None:
-    lock = Lock.read(workspace / "dvc.lock").before("evaluate")
-    assert Lock.parse(lock.text(), "text") == lock
+    lock = DvcLock.read(workspace / "dvc.lock").before("evaluate")
+    assert DvcLock.parse(lock.text(), "text") == lock
     assert set(lock.outs()) == {"model"}
 
 
@@ -83,15 +84,15 @@ def test_a_model_made_after_its_evaluation_is_named(workspace: Path) -> None:
 def test_what_is_no_lock_is_one_line(tmp_path: Path, text: str) -> None:
     write_text(tmp_path / "dvc.lock", text)
     with pytest.raises(InputError, match=r"dvc\.lock: not a dvc\.lock"):
-        Lock.read(tmp_path / "dvc.lock")
+        DvcLock.read(tmp_path / "dvc.lock")
 
 
 def test_no_lock_says_what_writes_it(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file; `dvc repro` writes it"):
-        Lock.read(tmp_path / "dvc.lock")
+        DvcLock.read(tmp_path / "dvc.lock")
 
 
 def test_a_lock_without_an_evaluation_says_so(workspace: Path) -> None:
-    lock = Lock.read(workspace / "dvc.lock").before("evaluate")
+    lock = DvcLock.read(workspace / "dvc.lock").before("evaluate")
     with pytest.raises(InputError, match="holds no evaluate yet"):
         check_recorded(lock, PARAMS, workspace)

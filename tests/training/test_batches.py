@@ -10,8 +10,9 @@ import torch
 from charloom.corpus.articles import Article
 from charloom.errors import InputError
 from charloom.params import WindowsParams
+from charloom.text.encode import write_split
+from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Vocabulary
-from charloom.text.windows import Windows, write_windows
 from charloom.training.batches import Labels, Lanes, Shuffled
 from tests.learning import encode_sample
 
@@ -19,11 +20,11 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def split(tmp_path_factory: pytest.TempPathFactory) -> Windows:
+def split(tmp_path_factory: pytest.TempPathFactory) -> EncodedSplit:
     return encode_sample(tmp_path_factory.mktemp("windows")).train
 
 
-def lane_texts(split: Windows, epoch: int = 0, batch_size: int = 4) -> torch.Tensor:
+def lane_texts(split: EncodedSplit, epoch: int = 0, batch_size: int = 4) -> torch.Tensor:
     """The symbols (batch, steps × length) that an epoch reads along its lanes."""
     lanes = Lanes(split, batch_size, 1, CPU)
     return torch.cat([lanes.at(epoch, step)[:-1] for step in range(lanes.steps_per_epoch)]).T
@@ -35,13 +36,13 @@ def by_article(articles: list[int], targets: list[int]) -> list[tuple[int, list[
     return [(index, [symbol for _, symbol in part]) for index, part in pairs]
 
 
-def test_lanes_go_on_where_the_step_before_ended(split: Windows) -> None:
+def test_lanes_go_on_where_the_step_before_ended(split: EncodedSplit) -> None:
     lanes = Lanes(split, 4, 1, CPU)
     for step in range(5):
         assert torch.equal(lanes.at(0, step)[-1], lanes.at(0, step + 1)[0])
 
 
-def test_lanes_read_whole_articles_in_a_fresh_order_each_epoch(split: Windows) -> None:
+def test_lanes_read_whole_articles_in_a_fresh_order_each_epoch(split: EncodedSplit) -> None:
     articles = {bytes(split.article(index)[1:]) for index in range(split.articles)}
     orders = []
     for epoch in range(2):
@@ -54,18 +55,18 @@ def test_lanes_read_whole_articles_in_a_fresh_order_each_epoch(split: Windows) -
     assert orders[0] != orders[1]
 
 
-def test_lanes_leave_out_less_than_a_step_and_a_lane(split: Windows) -> None:
+def test_lanes_leave_out_less_than_a_step_and_a_lane(split: EncodedSplit) -> None:
     symbols = len(split.codes) - 1
     assert 0 <= symbols - lane_texts(split).numel() < 4 * (split.length + 1)
 
 
-def test_lanes_read_no_symbol_twice(split: Windows) -> None:
+def test_lanes_read_no_symbol_twice(split: EncodedSplit) -> None:
     read = Counter(lane_texts(split).flatten().tolist())
     there = Counter(split.codes[1:].tolist())
     assert read <= there
 
 
-def test_a_step_is_a_function_of_seed_epoch_and_step_alone(split: Windows) -> None:
+def test_a_step_is_a_function_of_seed_epoch_and_step_alone(split: EncodedSplit) -> None:
     for kind in (Lanes, Shuffled):
         wandered = kind(split, 4, 1, CPU)
         last = wandered.steps_per_epoch - 1
@@ -75,14 +76,14 @@ def test_a_step_is_a_function_of_seed_epoch_and_step_alone(split: Windows) -> No
         assert not torch.equal(wandered.at(1, 2), kind(split, 4, 2, CPU).at(1, 2))
 
 
-def test_columns_divide_a_batch(split: Windows) -> None:
+def test_columns_divide_a_batch(split: EncodedSplit) -> None:
     for kind in (Lanes, Shuffled):
         whole, left, right = (kind(split, 4, 1, CPU, columns) for columns in (slice(None), slice(0, 2), slice(2, 4)))
         assert torch.equal(torch.cat([left.at(0, 5), right.at(0, 5)], 1), whole.at(0, 5))
         assert torch.equal(torch.cat([left.articles_at(0, 5), right.articles_at(0, 5)], 1), whole.articles_at(0, 5))
 
 
-def test_a_lane_knows_the_article_of_each_target(split: Windows) -> None:
+def test_a_lane_knows_the_article_of_each_target(split: EncodedSplit) -> None:
     lanes = Lanes(split, 1, 1, CPU)
     steps = range(lanes.steps_per_epoch)
     articles = torch.cat([lanes.articles_at(1, step) for step in steps])[:, 0].tolist()
@@ -103,9 +104,9 @@ def test_a_shuffled_window_knows_the_article_of_each_target(tmp_path: Path, scop
     assert any(len(column) > 1 for column in read) == (scope == "stream")
 
 
-def test_articles_without_a_label_are_read_under_no_class(split: Windows) -> None:
+def test_articles_without_a_label_are_read_under_no_class(split: EncodedSplit) -> None:
     few, more = (split.labelled(fraction, 1) for fraction in (0.1, 0.5))
-    assert sum(topic.articles for topic in few.topics) == round(0.1 * split.articles)
+    assert sum(class_count.articles for class_count in few.class_counts) == round(0.1 * split.articles)
     labels = [Labels(part, 4, 1e-9, 1, CPU).at(0) for part in (few, more, split.labelled(1.0, 1))]
     assert labels[2].tolist() == split.classes.tolist()
     for less, more_of in pairwise(labels):
@@ -113,7 +114,7 @@ def test_articles_without_a_label_are_read_under_no_class(split: Windows) -> Non
     assert int((labels[0] != 4).sum()) == round(0.1 * split.articles)
 
 
-def test_labels_are_a_function_of_seed_epoch_and_article_alone(split: Windows) -> None:
+def test_labels_are_a_function_of_seed_epoch_and_article_alone(split: EncodedSplit) -> None:
     labels = Labels(split, 4, 0.25, 1, CPU)
     first = labels.at(0)
     kept = first != 4
@@ -134,7 +135,7 @@ def test_shuffled_reads_every_window_once_an_epoch(tmp_path: Path) -> None:
     assert len(windows) - len(set(map(tuple, read))) < 4
 
 
-def test_shuffled_draws_a_fresh_offset_each_epoch_in_a_stream(split: Windows) -> None:
+def test_shuffled_draws_a_fresh_offset_each_epoch_in_a_stream(split: EncodedSplit) -> None:
     batches = Shuffled(split, len(split), 1, CPU)
     first_symbols = [sorted(batches.at(epoch, 0).T.tolist()) for epoch in range(2)]
     assert first_symbols[0] != first_symbols[1]
@@ -145,13 +146,13 @@ def test_ids_beyond_a_byte_come_out_as_they_are(tmp_path: Path, symbols: int) ->
     text = "".join(chr(0x20000 + index) for index in range(symbols))
     vocabulary = Vocabulary.build([text])
     params = WindowsParams(length=5, stride=5, scope="stream")
-    write_windows(tmp_path, [Article(1, text)], vocabulary, params, np.dtype(np.uint32))
-    lanes = Lanes(Windows.load(tmp_path), 1, 1, CPU)
+    write_split(tmp_path, [Article(1, text)], vocabulary, params, np.dtype(np.uint32))
+    lanes = Lanes(EncodedSplit.load(tmp_path), 1, 1, CPU)
     read = torch.cat([lanes.at(0, step)[:-1, 0] for step in range(lanes.steps_per_epoch)])
     assert read.tolist() == list(range(symbols))
 
 
-def test_too_large_a_batch_is_an_error_that_says_so(split: Windows) -> None:
+def test_too_large_a_batch_is_an_error_that_says_so(split: EncodedSplit) -> None:
     for kind in (Lanes, Shuffled):
         with pytest.raises(InputError, match=r"train\.batch_size = 1000000"):
             kind(split, 1_000_000, 1, CPU)

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import pytest
 
-from charloom.params import Params, load_params
-from charloom.text.windows import ARRAYS
+from charloom.params import Params
+from charloom.params_file import load_params
+from charloom.text.split import ARRAYS
 from charloom.training.keys import evaluate_key, split_digest, train_key
 from tests.conftest import CHECKOUT
 

@@ -7,8 +7,8 @@ import torch
 
 from charloom.corpus.sources import AG_NEWS_CLASSES
 from charloom.errors import RunError
-from charloom.model.network import join, parts
-from charloom.model.saved import Checkpoint, Checkpoints
+from charloom.model.network import make_state, state_tensors
+from charloom.training.checkpoint import Checkpoint, Checkpoints
 from charloom.training.history import Record
 from charloom.training.loop import Interrupted, Training, run_training
 from tests.learning import Encoded, encode_sample, small_training
@@ -183,18 +183,18 @@ def test_a_lane_begins_anew_where_its_window_begins_an_article(encoded: Encoded)
     for twin, value in zip(twins, (0.0, 0.5), strict=True):
         twin.train_step()
         twin.step = step
-        twin.state = join([torch.full_like(part, value) for part in parts(twin.state)])
+        twin.state = make_state([torch.full_like(part, value) for part in state_tensors(twin.state)])
         twin.train_step()
     anew = batches.at(0, step)[0] == eos
-    for one, other in zip(parts(twins[0].state), parts(twins[1].state), strict=True):
+    for one, other in zip(state_tensors(twins[0].state), state_tensors(twins[1].state), strict=True):
         assert (one == other).all(2)[0].tolist() == anew.tolist()
 
 
 @pytest.mark.parametrize("batching", ["lanes", "shuffled"])
 def test_a_conditioned_training_learns_every_class_and_none(encoded: Encoded, tmp_path: Path, batching: str) -> None:
     training = small_training(encoded, {"classes": 4}, batching=batching)
-    assert [topic.name for topic in training.topics] == list(AG_NEWS_CLASSES)
-    assert sum(topic.articles for topic in training.topics) == encoded.train.articles
+    assert [class_count.name for class_count in training.class_counts] == list(AG_NEWS_CLASSES)
+    assert sum(class_count.articles for class_count in training.class_counts) == encoded.train.articles
     run(training, tmp_path)
     weights = training.model.get_parameter("rnn.weight_ih_l0")[:, len(encoded.vocabulary) : training.model.ones]
     for learned in (weights.T, training.model.initial[0, 0], training.model.class_head, training.model.class_embedding):

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from charloom.model.saved import Checkpoints
+from charloom.training.checkpoint import Checkpoints
 from charloom.training.loop import run_training
 from charloom.training.progress import show_progress
 from tests.learning import encode_sample, small_training

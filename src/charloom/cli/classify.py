@@ -38,7 +38,7 @@ def classify(folder: Path, device: str, file: str, layout: str | None, as_json: 
     from charloom.evaluation.classification import log_posteriors, log_priors, nats_by_class  # torch: seconds
 
     saved = open_model(folder, device)
-    names, priors = saved.class_names(), log_priors(saved.topics)
+    names, priors = saved.class_names(), log_priors(saved.class_counts)
     costs = with_costs(saved, read_texts(file, layout_of(file, layout)), nats_by_class)
     lacking: Counter[str] = Counter()
     number = 0

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from charloom.errors import say
-from charloom.params import load_params
-from charloom.tracking.dvclock import Lock, check_recorded
+from charloom.params_file import load_params
+from charloom.tracking.dvclock import DvcLock, check_recorded
 
 
 @click.command()
@@ -23,10 +23,10 @@ def publish() -> None:
     if not params.tracking.enabled:
         say("tracking.enabled is false in params.yaml: nothing is published")
         return
-    check_recorded(Lock.read(Path("dvc.lock")), params, Path())
+    check_recorded(DvcLock.read(Path("dvc.lock")), params, Path())
 
     from charloom.model.saved import load_model
-    from charloom.text.windows import Windows
+    from charloom.text.split import EncodedSplit
     from charloom.tracking import publication as tracking
     from charloom.tracking.card import evaluation_card  # torch and MLflow: seconds that a mistake need not wait
     from charloom.tracking.description import words_of
@@ -34,7 +34,7 @@ def publish() -> None:
     from charloom.training.history import read_history
 
     saved = load_model(Path("models/charloom"))
-    test = Windows.load(Path("data/windows/test"), len(saved.vocabulary))
+    test = EncodedSplit.load(Path("data/windows/test"), len(saved.vocabulary))
     words = partial(words_of, test, saved.vocabulary)
     card = evaluation_card(params, saved, Path("data"))
     evaluated = tracking.Evaluated(card, read_history(Path("plots/history.csv")), words, Path())

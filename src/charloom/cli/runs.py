@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from charloom.errors import say
-from charloom.params import load_params
+from charloom.params_file import load_params
 from charloom.terminal import harmless
 
 if TYPE_CHECKING:

@@ -38,7 +38,7 @@ Events = Iterator[tuple[int, str]]  # (text, character), and (text, "") where it
 @click.option(
     "--first", type=click.IntRange(0), default=0, show_default=True, help="Number of the first text; --seed 1 has many."
 )
-@click.option("--class", "topic", help="Write articles of this class: for a model with model.conditioning: class.")
+@click.option("--class", "class_name", help="Write articles of this class: for a model with model.conditioning: class.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line and text, its characters as they are.")
 def sample(
     folder: Path,
@@ -52,7 +52,7 @@ def sample(
     until_eos: bool,
     seed: int,
     first: int,
-    topic: str | None,
+    class_name: str | None,
     as_json: bool,
 ) -> None:
     """Write text with a model, character by character.
@@ -71,11 +71,11 @@ def sample(
     if temperature == 0 and samples > 1:
         warn("greedy texts are all the same: writing one")
         samples = 1
-    classes = None if topic is None else [saved.class_named(topic)] * samples
+    classes = None if class_name is None else [saved.class_named(class_name)] * samples
     # closed here where the output ends early: by the interpreter's end torch lacks what its generators close with
     with closing(stream(saved.model, saved.vocabulary, [prompt] * samples, how, first, classes)) as steps:
         if as_json:
-            about = {"seed": seed} if topic is None else {"seed": seed, "class": topic}
+            about = {"seed": seed} if class_name is None else {"seed": seed, "class": class_name}
             write_json(in_order(steps), prompt, about, first)
         else:
             write_text(in_order(steps), prompt, "" if until_eos else "\n")

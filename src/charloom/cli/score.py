@@ -29,7 +29,7 @@ EACH = f"{'bpc':>8} {'perplexity':>11} {'characters':>11}  text"
 SURPRISAL = "text\tposition\tsymbol\tbits"
 
 
-class Part(NamedTuple):
+class ScoredText(NamedTuple):
     """A text or a part of one, its symbols and what they cost."""
 
     text: str
@@ -50,7 +50,7 @@ class Part(NamedTuple):
 )
 @click.option("--each", is_flag=True, help="A row a text too.")
 @click.option("--surprisal", is_flag=True, help="A row a character instead, and the sums on the standard error.")
-@click.option("--class", "topic", help="Score under this class: for a model with model.conditioning: class.")
+@click.option("--class", "class_name", help="Score under this class: for a model with model.conditioning: class.")
 @click.option("--json", "as_json", is_flag=True, help="Rows as JSON objects, one a line.")
 def score(
     folder: Path,
@@ -59,7 +59,7 @@ def score(
     layout: str | None,
     each: bool,
     surprisal: bool,
-    topic: str | None,
+    class_name: str | None,
     as_json: bool,
 ) -> None:
     """Bits per character and perplexity of the text in FILE (UTF-8; - is the standard input) under a model.
@@ -72,11 +72,11 @@ def score(
     if each and surprisal:
         raise click.UsageError("--each and --surprisal are two tables: ask for one of them.")
     saved = open_model(folder, device)
-    told = saved.model.no_class if topic is None else saved.class_named(topic)
+    class_id = saved.model.no_class if class_name is None else saved.class_named(class_name)
     sums = Sums(saved.vocabulary)
     if (each or surprisal) and not as_json:
         print(EACH if each else SURPRISAL)
-    for part in read_parts(saved, file, layout_of(file, layout), told):
+    for part in read_parts(saved, file, layout_of(file, layout), class_id):
         if surprisal:
             print_symbols(part, sums, as_json=as_json)
         sums.add(part)
@@ -90,36 +90,36 @@ def score(
     print_total(sums, as_json=as_json, to=sys.stderr if surprisal else sys.stdout)
 
 
-def read_parts(saved: SavedModel, file: str, layout: str, topic: int) -> Iterator[Part]:
+def read_parts(saved: SavedModel, file: str, layout: str, class_id: int) -> Iterator[ScoredText]:
     """The texts of a file, scored under a class or none; in layout whole, the parts of the one text."""
     if layout != "whole":
-        yield from score_texts(saved, read_texts(file, layout), topic)
+        yield from score_texts(saved, read_texts(file, layout), class_id)
         return
     with click.open_file(file, "rb") as stream:
-        yield from score_parts(saved, without_last_newline(read_pieces(stream, file)), topic)
+        yield from score_parts(saved, without_last_newline(read_pieces(stream, file)), class_id)
 
 
-def score_texts(saved: SavedModel, texts: Iterator[str], topic: int) -> Iterator[Part]:
+def score_texts(saved: SavedModel, texts: Iterator[str], class_id: int) -> Iterator[ScoredText]:
     """Texts, each scored by itself."""
     from charloom.model.scoring import surprisals
 
-    for text, found in with_costs(saved, texts, partial(surprisals, classes=repeat(topic))):
-        yield Part(text, framed(saved.vocabulary, text)[1:], found, ends=True)
+    for text, found in with_costs(saved, texts, partial(surprisals, classes=repeat(class_id))):
+        yield ScoredText(text, framed(saved.vocabulary, text)[1:], found, ends=True)
 
 
-def score_parts(saved: SavedModel, pieces: Iterator[str], topic: int) -> Iterator[Part]:
+def score_parts(saved: SavedModel, pieces: Iterator[str], class_id: int) -> Iterator[ScoredText]:
     """One text that comes in pieces."""
-    from charloom.model.scoring import surprisals_of_parts
+    from charloom.model.scoring import surprisals_of_pieces
 
     eos = np.array([saved.vocabulary.eos], saved.vocabulary.dtype)
     pieces, to_score = tee(normalized_pieces(saved.vocabulary, pieces))
     encoded = (encode(saved.vocabulary, piece) for piece in to_score)
     text, device = chain([eos], encoded, [eos]), saved.model.head.weight.device
-    scored = surprisals_of_parts(saved.model, text, device, topic=topic)
+    scored = surprisals_of_pieces(saved.model, text, device, class_id=class_id)
     next(scored)  # of the <eos> that the text begins behind
     for piece in pieces:
-        yield Part(piece, encode(saved.vocabulary, piece), next(scored), ends=False)
-    yield Part("", eos, next(scored), ends=True)
+        yield ScoredText(piece, encode(saved.vocabulary, piece), next(scored), ends=False)
+    yield ScoredText("", eos, next(scored), ends=True)
 
 
 class Sums:
@@ -135,7 +135,7 @@ class Sums:
         self.beginning = ""
         self.unknown: Counter[str] = Counter()
 
-    def add(self, part: Part) -> None:
+    def add(self, part: ScoredText) -> None:
         """Count a part in."""
         characters = int((part.symbols != self.vocabulary.eos).sum())
         self.text += self._cost(float(part.surprisal.bits.sum()), len(part.symbols), characters)
@@ -150,7 +150,7 @@ class Sums:
         self.beginning = ""
 
 
-def print_symbols(part: Part, sums: Sums, *, as_json: bool) -> None:
+def print_symbols(part: ScoredText, sums: Sums, *, as_json: bool) -> None:
     """A row a symbol, or an object a part."""
     number, begin = sums.texts + 1, sums.text.symbols + 1
     names = [*part.text, *[EOS] * part.ends]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from charloom.errors import RunError, say
-from charloom.params import load_params
+from charloom.params_file import load_params
 
 
 @click.command()

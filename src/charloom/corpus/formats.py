@@ -15,11 +15,11 @@ from charloom.corpus.intake import Labelled
 from charloom.errors import InputError
 
 Column = int | str  # a number from 1 in a file whose first line is data already, else a name
-Read = Callable[[IO[bytes], str, "Layout"], Iterator[Labelled]]
+Read = Callable[[IO[bytes], str, "TableColumns"], Iterator[Labelled]]
 
 
 @dataclass(frozen=True)
-class Layout:
+class TableColumns:
     """How files are read: data.text_columns, data.class_column, data.article_end and data.errors."""
 
     text_columns: Sequence[Column]
@@ -33,7 +33,7 @@ class Layout:
         return [*self.text_columns, *([] if self.class_column is None else [self.class_column])]
 
 
-def read_txt(file: IO[bytes], name: str, layout: Layout) -> Iterator[Labelled]:
+def read_txt(file: IO[bytes], name: str, layout: TableColumns) -> Iterator[Labelled]:
     """Articles that end at a blank line, or at the end of each line."""
     held: list[str] = []
     begin = size = 0
@@ -50,7 +50,7 @@ def read_txt(file: IO[bytes], name: str, layout: Layout) -> Iterator[Labelled]:
             held.clear()
 
 
-def read_csv(file: IO[bytes], name: str, layout: Layout, delimiter: str = ",") -> Iterator[Labelled]:
+def read_csv(file: IO[bytes], name: str, layout: TableColumns, delimiter: str = ",") -> Iterator[Labelled]:
     """A row an article; the first line has the names of the columns, unless params.yaml gives numbers."""
     rows = csv_rows((line for _, line in _lines(file, name, layout.errors)), name, delimiter)
     first = next(rows, None)
@@ -73,7 +73,7 @@ def read_csv(file: IO[bytes], name: str, layout: Layout, delimiter: str = ",") -
         yield _article([row[place] for place in places], layout, f"{name}:{line}")
 
 
-def read_jsonl(file: IO[bytes], name: str, layout: Layout) -> Iterator[Labelled]:
+def read_jsonl(file: IO[bytes], name: str, layout: TableColumns) -> Iterator[Labelled]:
     """A JSON object a line, whose fields the columns name."""
     for number, line in _lines(file, name, layout.errors):
         if not line.strip():
@@ -90,7 +90,7 @@ def read_jsonl(file: IO[bytes], name: str, layout: Layout) -> Iterator[Labelled]
         yield _article([row[str(column)] for column in layout.columns], layout, f"{name}:{number}")
 
 
-def read_parquet(file: IO[bytes], name: str, layout: Layout) -> Iterator[Labelled]:
+def read_parquet(file: IO[bytes], name: str, layout: TableColumns) -> Iterator[Labelled]:
     """A row an article, in the columns named. The file must be seekable."""
     import pyarrow as pa
     from pyarrow import parquet
@@ -145,7 +145,7 @@ def _decode(data: bytes, place: str, errors: str, offset: int) -> str:
         raise InputError(f"{place}: {byte} is not UTF-8; {NOT_UTF8}") from None
 
 
-def _article(values: Sequence[object], layout: Layout, place: str) -> Labelled:
+def _article(values: Sequence[object], layout: TableColumns, place: str) -> Labelled:
     """The article that the values of the columns give; null is an empty text, the texts are joined by a space."""
     texts = values[: len(layout.text_columns)]
     for column, value in zip(layout.text_columns, texts, strict=True):
@@ -157,7 +157,7 @@ def _article(values: Sequence[object], layout: Layout, place: str) -> Labelled:
     return _class_name(values[-1], layout, place), _checked(text, place)
 
 
-def _class_name(value: object, layout: Layout, place: str) -> str | None:
+def _class_name(value: object, layout: TableColumns, place: str) -> str | None:
     if layout.class_column is None:
         return None
     if isinstance(value, (str, int)) and (named := str(value).strip()):

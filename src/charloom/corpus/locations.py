@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from charloom.corpus.articles import SPLITS
-from charloom.corpus.formats import READERS, Layout
+from charloom.corpus.formats import READERS, TableColumns
 from charloom.corpus.intake import Labelled, Source
 from charloom.errors import CharloomError, InputError, RunError, say
 
@@ -53,7 +53,7 @@ class File:
     kind: Kind
     split: str | None  # what its name, or that of a folder around it, begins with
 
-    def articles(self, layout: Layout) -> Iterator[Labelled]:
+    def articles(self, layout: TableColumns) -> Iterator[Labelled]:
         """Its articles; raises InputError where it is not what its name says, RunError where it is out of reach."""
         name = _name(self.system, self.path)
         with _reaching(self.system, name):
@@ -79,7 +79,7 @@ class File:
                 yield io.BufferedReader(opened, BUFFER_BYTES)
 
 
-def open_files(source: str, root: Path, layout: Layout) -> Source:
+def open_files(source: str, root: Path, layout: TableColumns) -> Source:
     """The articles of the files that `source` names, which is taken from `root` where it is a relative path.
 
     Where files of both train and test are among them, by their names or their folders', these alone are read; else all,
@@ -97,7 +97,7 @@ def open_files(source: str, root: Path, layout: Layout) -> Source:
     return Source({split: _articles(each, layout) for split, each in used.items()})
 
 
-def _articles(files: Iterable[File], layout: Layout) -> Iterator[Labelled]:
+def _articles(files: Iterable[File], layout: TableColumns) -> Iterator[Labelled]:
     return chain.from_iterable(file.articles(layout) for file in files)
 
 

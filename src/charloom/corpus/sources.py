@@ -11,7 +11,7 @@ from typing import Any
 from charloom.corpus.articles import COLUMNS, FORMAT, SPLITS, VERSION, read_articles
 from charloom.corpus.catalogue import open_catalogue
 from charloom.corpus.download import RemoteFile, cache_folder, fetch
-from charloom.corpus.formats import Layout
+from charloom.corpus.formats import TableColumns
 from charloom.corpus.intake import Labelled, Overlap, Rules, Source, take_in
 from charloom.corpus.locations import open_files
 from charloom.errors import InputError
@@ -72,8 +72,8 @@ def _rules(params: Params) -> Rules:
     return Rules(params.data.normalize, params.data.deduplicate, params.data.test_fraction, params.data.seed)
 
 
-def _layout(params: Params) -> Layout:
-    return Layout(params.data.text_columns, params.data.class_column, params.data.article_end, params.data.errors)
+def _layout(params: Params) -> TableColumns:
+    return TableColumns(params.data.text_columns, params.data.class_column, params.data.article_end, params.data.errors)
 
 
 def _laid_out(params: Params, root: Path, mirror: str | None) -> dict[str, tuple[str, Path]] | None:

@@ -15,8 +15,8 @@ from charloom.evaluation.breakdown import Breakdown, break_down
 from charloom.evaluation.ngrams import kneser_ney
 from charloom.files import read_json, write_json
 from charloom.params import BaselinesParams
+from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Vocabulary
-from charloom.text.windows import Windows
 
 FORMAT, VERSION = "charloom-baselines", 1
 
@@ -55,7 +55,7 @@ class Baselines:
 
 
 def measure_baselines(
-    train: Windows, test: Windows, vocabulary: Vocabulary, names: Sequence[str], params: BaselinesParams
+    train: EncodedSplit, test: EncodedSplit, vocabulary: Vocabulary, names: Sequence[str], params: BaselinesParams
 ) -> Baselines:
     """Predict the test split from the training split, as a model that was trained on it does.
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Vocabulary
-from charloom.text.windows import Windows
 
 # From 6 on each is about 1.4 times the one before. A last one ends where the longest article does.
 POSITIONS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096, 8192)
@@ -18,7 +18,7 @@ KINDS = ("first letter of a word", "other letters", "spaces", "digits", "punctua
 Bits = npt.NDArray[np.floating]  # of each symbol of a split's codes but the first `<eos>`
 
 
-class Part(NamedTuple):
+class BreakdownPart(NamedTuple):
     """Some of a split's symbols: what they are, how many, and the bits that one costs on average."""
 
     name: str
@@ -29,29 +29,29 @@ class Part(NamedTuple):
 class Breakdown(NamedTuple):
     """The parts of a split, three ways."""
 
-    by_class: list[Part]
-    by_position: list[Part]
-    by_kind: list[Part]
+    by_class: list[BreakdownPart]
+    by_position: list[BreakdownPart]
+    by_kind: list[BreakdownPart]
 
     @classmethod
     def from_json(cls, value: Mapping[str, Sequence[tuple[str, int, float]]]) -> Breakdown:
         """The breakdown whose `_asdict` went through JSON."""
-        return cls(**{name: [Part(*part) for part in parts] for name, parts in value.items()})
+        return cls(**{name: [BreakdownPart(*part) for part in parts] for name, parts in value.items()})
 
 
-def break_down(split: Windows, bits: Bits, names: Sequence[str], vocabulary: Vocabulary) -> Breakdown:
+def break_down(split: EncodedSplit, bits: Bits, names: Sequence[str], vocabulary: Vocabulary) -> Breakdown:
     """Where the bits of a split go; `names` are those of its classes."""
     return Breakdown(by_class(split, bits, names), by_position(split, bits), by_kind(split, bits, vocabulary))
 
 
-def by_class(split: Windows, bits: Bits, names: Sequence[str]) -> list[Part]:
+def by_class(split: EncodedSplit, bits: Bits, names: Sequence[str]) -> list[BreakdownPart]:
     """Bits per character of each class, `<eos>` paid for but not counted as in the score of the whole."""
     paid = np.bincount(split.classes, article_bits(split, bits), minlength=len(names))
     characters = np.bincount(split.classes, split.lengths - 1, minlength=len(names))
     return _parts(names, characters, paid)
 
 
-def by_position(split: Windows, bits: Bits) -> list[Part]:
+def by_position(split: EncodedSplit, bits: Bits) -> list[BreakdownPart]:
     """Bits per symbol from the first character of an article on; a part is named by its first position."""
     begins = split.offsets[:-1].astype(np.int64)
     position = np.arange(1, len(split.codes)) - np.repeat(begins, split.lengths)
@@ -59,14 +59,14 @@ def by_position(split: Windows, bits: Bits) -> list[Part]:
     return _mean_parts([str(first) for first in POSITIONS], groups, bits)
 
 
-def by_kind(split: Windows, bits: Bits, vocabulary: Vocabulary) -> list[Part]:
+def by_kind(split: EncodedSplit, bits: Bits, vocabulary: Vocabulary) -> list[BreakdownPart]:
     """Bits per symbol of each of KINDS."""
     kinds = np.array([_kind(char) for char in vocabulary.characters] + [5, 4])[split.codes]
     inside_word = (kinds[1:] == 1) & (kinds[:-1] == 1)
     return _mean_parts(KINDS, np.where(inside_word | (kinds[1:] != 1), kinds[1:], 0), bits)
 
 
-def article_bits(split: Windows, bits: Bits) -> npt.NDArray[np.float64]:
+def article_bits(split: EncodedSplit, bits: Bits) -> npt.NDArray[np.float64]:
     """What each article costs, its closing `<eos>` included."""
     return np.add.reduceat(bits, split.offsets[:-1].astype(np.int64) - 1, dtype=np.float64)
 
@@ -76,14 +76,14 @@ def _kind(char: str) -> int:
     return 1 if char.isalpha() else 2 if char.isspace() else 3 if char.isdigit() else 4
 
 
-def _mean_parts(names: Sequence[str], groups: npt.NDArray[np.int64], bits: Bits) -> list[Part]:
+def _mean_parts(names: Sequence[str], groups: npt.NDArray[np.int64], bits: Bits) -> list[BreakdownPart]:
     return _parts(names, np.bincount(groups, minlength=len(names)), np.bincount(groups, bits, minlength=len(names)))
 
 
-def _parts(names: Sequence[str], counts: npt.NDArray[np.int64], paid: npt.NDArray[Any]) -> list[Part]:
+def _parts(names: Sequence[str], counts: npt.NDArray[np.int64], paid: npt.NDArray[Any]) -> list[BreakdownPart]:
     """The parts that there are, in the order of their names."""
     return [
-        Part(name, int(count), float(total / count))
+        BreakdownPart(name, int(count), float(total / count))
         for name, count, total in zip(names, counts, paid, strict=True)
         if count
     ]

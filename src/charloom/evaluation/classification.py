@@ -15,8 +15,8 @@ from charloom.evaluation.calibration import calibration_error, fit_temperature, 
 from charloom.model.network import CharModel
 from charloom.model.saved import SavedModel
 from charloom.model.scoring import surprisals
+from charloom.text.split import ClassCount, EncodedSplit
 from charloom.text.vocab import Codes
-from charloom.text.windows import Topic, Windows
 
 Floats = npt.NDArray[np.float64]
 
@@ -35,9 +35,9 @@ def nats_by_class(model: CharModel, texts: Iterable[Codes], device: torch.device
         yield np.log(2) * np.stack([each.bits for each in of_text])
 
 
-def log_priors(topics: Sequence[Topic]) -> Floats:
+def log_priors(class_counts: Sequence[ClassCount]) -> Floats:
     """The logarithm of each class's share of the training articles, one more article of each."""
-    counts = np.array([topic.articles + 1 for topic in topics])
+    counts = np.array([class_count.articles + 1 for class_count in class_counts])
     return np.log(counts / counts.sum())
 
 
@@ -89,9 +89,9 @@ class Classification:
         }
 
 
-def classify_split(saved: SavedModel, valid: Windows, test: Windows, device: torch.device) -> Classification:
+def classify_split(saved: SavedModel, valid: EncodedSplit, test: EncodedSplit, device: torch.device) -> Classification:
     """Tell the classes of the test split apart; the temperature comes from the validation split."""
-    priors, actual = log_priors(saved.topics), test.classes
+    priors, actual = log_priors(saved.class_counts), test.classes
     valid_scores = priors - _costs(saved.model, valid, device)[-1]
     costs = _costs(saved.model, test, device)
     after_each = [log_posteriors(cost, priors) for cost in costs]
@@ -119,7 +119,7 @@ def classify_split(saved: SavedModel, valid: Windows, test: Windows, device: tor
     )
 
 
-def _costs(model: CharModel, split: Windows, device: torch.device) -> Floats:
+def _costs(model: CharModel, split: EncodedSplit, device: torch.device) -> Floats:
     """What each article costs under each class, up to each of READ and whole: (reads, articles, classes), in nats."""
     articles = (split.article(index) for index in range(split.articles))
     found = nats_by_class(model, articles, device)

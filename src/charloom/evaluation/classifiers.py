@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from charloom.errors import InputError
+from charloom.text.split import UNLABELLED, EncodedSplit
 from charloom.text.vocab import Vocabulary
-from charloom.text.windows import UNLABELLED, Windows
 
 LONGEST = 5  # characters of an n-gram
 RARE = 2  # articles in which a feature of the regressions must stand
@@ -19,7 +19,7 @@ SMOOTHING = 0.01  # of naive Bayes
 PENALTY = 3.0  # of the regressions, its inverse
 
 
-def measure_classifiers(train: Windows, test: Windows, vocabulary: Vocabulary) -> Iterator[tuple[str, float]]:
+def measure_classifiers(train: EncodedSplit, test: EncodedSplit, vocabulary: Vocabulary) -> Iterator[tuple[str, float]]:
     """The name of each and its accuracy on the test split, trained on the labelled articles; one after another.
 
     Raises InputError where those are all of one class.
@@ -52,5 +52,5 @@ def measure_classifiers(train: Windows, test: Windows, vocabulary: Vocabulary) -
         yield name, float(classifier.score(features.transform(asked), test.classes))
 
 
-def _texts(split: Windows, articles: Iterable[int], vocabulary: Vocabulary) -> list[str]:
+def _texts(split: EncodedSplit, articles: Iterable[int], vocabulary: Vocabulary) -> list[str]:
     return [vocabulary.decode(split.article(index)[1:-1]) for index in articles]

@@ -20,8 +20,8 @@ from charloom.model.sampling import sample_at_temperatures, sample_by_class
 from charloom.model.saved import SavedModel
 from charloom.model.scoring import Scores, Surprisal, surprisals
 from charloom.params import EvaluateParams
+from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Codes, Vocabulary
-from charloom.text.windows import Windows
 from charloom.training.history import Record
 
 READ_AT_MOST = 600  # symbols of an article that are shown
@@ -32,7 +32,7 @@ EXPECTED = 5  # symbols that the model expected most, at each place
 class Reading:
     """A test article's first symbols: what each cost, and what the model expected in its place."""
 
-    topic: str
+    class_name: str
     bpc: float  # of the whole article
     easier: float  # the share of the test articles that cost less a character
     codes: Codes
@@ -77,13 +77,16 @@ class Findings:
         """The numbers of metrics/evaluate.json."""
         classes = {part.name: part.bits for part in self.breakdown.by_class}
         told = self.classification.summary() if self.classification else {}
-        return self.scores.summary() | {"unknown_characters": self.unknown, "bpc_by_class": classes} | told
+        total = self.scores.total
+        counts = {"articles": len(self.scores.characters), "characters": total.characters}
+        scores = {"bpc": total.bits_per_character, "perplexity": total.perplexity, "loss_nats": total.nats_per_symbol}
+        return scores | counts | {"unknown_characters": self.unknown, "bpc_by_class": classes} | told
 
 
 def evaluate_model(
     saved: SavedModel,
-    valid: Windows,
-    test: Windows,
+    valid: EncodedSplit,
+    test: EncodedSplit,
     params: EvaluateParams,
     device: torch.device,
     *,
@@ -115,15 +118,17 @@ def evaluate_model(
         unknown=test.unknown,
         breakdown=break_down(test, bits, source["classes"], saved.vocabulary),
         samples=sample_at_temperatures(saved.model, saved.vocabulary, params),
-        samples_by_class=sample_by_class(saved.model, saved.vocabulary, params, [topic.name for topic in saved.topics]),
+        samples_by_class=sample_by_class(
+            saved.model, saved.vocabulary, params, [class_name.name for class_name in saved.class_counts]
+        ),
         readings=read_closely(saved, test, costs, source["classes"], params.articles, device),
-        classification=classify_split(saved, valid, test, device) if saved.topics else None,
+        classification=classify_split(saved, valid, test, device) if saved.class_counts else None,
     )
 
 
 def read_closely(
     saved: SavedModel,
-    test: Windows,
+    test: EncodedSplit,
     bits: npt.NDArray[np.float64],
     classes: Sequence[str],
     count: int,
@@ -137,7 +142,7 @@ def read_closely(
     shown = [codes[: READ_AT_MOST + 1] for codes in articles]
     return [
         Reading(
-            topic=classes[test.classes[order[rank]]],
+            class_name=classes[test.classes[order[rank]]],
             bpc=float(bpc[order[rank]]),
             easier=rank / test.articles,
             codes=codes[1:],

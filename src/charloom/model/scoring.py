@@ -1,4 +1,4 @@
-"""Exact bits per character and perplexity of texts under a model, and what each of their symbols cost."""
+"""What texts cost under a model: the exact nats of every symbol, bits per character, perplexity."""
 
 from __future__ import annotations
 
@@ -14,141 +14,135 @@ import torch
 from torch import Tensor
 
 from charloom.model.network import CharModel, State
+from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Codes, chunked
-from charloom.text.windows import Windows
 
-BATCH_TEXTS = 64  # 32 to 128 were alike at hidden size 256 on two cores; sorted by length, 1.7 % of AG_NEWS is padding
-CHUNK_STEPS = 128  # logits of a chunk stay in the cache; longer texts carry their state over
+# Texts scored together. 32 to 128 were equally fast at hidden size 256 on two cores. Texts of similar length are scored
+# together, so that only 1.7 % of AG_NEWS is padding.
+BATCH_TEXTS = 64
+# Time steps scored together: their logits fit in the processor's cache. Longer texts carry their state over.
+CHUNK_STEPS = 128
+MAX_NATS = 700  # exp of more is infinite in float64
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What text costs under a model; costs of parts add up."""
+    """What text costs under a model. The costs of two texts can be added."""
 
-    bits: float = 0.0
-    symbols: int = 0  # every character is one, and so is each text's closing `<eos>`
+    nats: float = 0.0
+    symbols: int = 0  # the characters, and one `<eos>` at the end of each text
     characters: int = 0
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(self.bits + other.bits, self.symbols + other.symbols, self.characters + other.characters)
+        return Cost(self.nats + other.nats, self.symbols + other.symbols, self.characters + other.characters)
+
+    @property
+    def bits(self) -> float:
+        """The cost as a person sees it."""
+        return self.nats / math.log(2)
 
     @property
     def bits_per_character(self) -> float:
-        """Total −log2 p, `<eos>` included, by characters, `<eos>` not counted."""
+        """The bits of all symbols divided by the characters.
+
+        The bits include those of `<eos>`, because a model must also predict where a text ends. `<eos>` is not counted
+        as a character, so that the number can be compared with a compressor's.
+        """
         return self.bits / self.characters
 
     @property
-    def loss_nats(self) -> float:
-        """Mean nats per symbol."""
-        return self.bits * math.log(2) / self.symbols
+    def nats_per_symbol(self) -> float:
+        """The mean loss."""
+        return self.nats / self.symbols
 
     @property
     def perplexity(self) -> float:
         """exp of the mean nats per symbol."""
-        return math.exp(min(self.loss_nats, 700))
+        return math.exp(min(self.nats_per_symbol, MAX_NATS))
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What each article of a split costs under a model, in nats, its closing `<eos>` included."""
+    """What each article of a split costs under a model."""
 
-    nats: npt.NDArray[np.float64]
-    characters: npt.NDArray[np.int64]
+    nats: npt.NDArray[np.float64]  # (articles,), including the `<eos>` at the article's end
+    characters: npt.NDArray[np.int64]  # (articles,)
 
     @property
     def total(self) -> Cost:
-        """All articles together."""
+        """The cost of all articles together."""
         characters = int(self.characters.sum())
-        return Cost(float(self.nats.sum()) / math.log(2), characters + len(self.characters), characters)
-
-    @property
-    def bits_per_character(self) -> float:
-        """Those of all articles together."""
-        return self.total.bits_per_character
-
-    @property
-    def loss_nats(self) -> float:
-        """Mean nats per symbol of all articles together."""
-        return self.total.loss_nats
-
-    @property
-    def perplexity(self) -> float:
-        """That of all articles together."""
-        return self.total.perplexity
-
-    def summary(self) -> dict[str, float]:
-        """The numbers of metrics/evaluate.json."""
-        return {
-            "bpc": self.bits_per_character,
-            "perplexity": self.perplexity,
-            "loss_nats": self.loss_nats,
-            "articles": len(self.characters),
-            "characters": int(self.characters.sum()),
-        }
+        return Cost(float(self.nats.sum()), characters + len(self.characters), characters)
 
 
 @dataclass(frozen=True)
 class Surprisal:
-    """What each symbol of a text cost, and what the model expected in its place."""
+    """What each symbol of a text cost, and which symbols the model expected there."""
 
-    bits: npt.NDArray[np.float64]  # (symbols,): −log2 of the probability that the symbol had
-    expected: npt.NDArray[np.int64]  # (symbols, top): the likeliest ids there, the likeliest first
-    probabilities: npt.NDArray[np.float64]  # (symbols, top): theirs
+    nats: npt.NDArray[np.float64]  # (symbols,): −ln of the probability of the symbol
+    expected: npt.NDArray[np.int64]  # (symbols, top): the ids of the likeliest symbols, the likeliest first
+    probabilities: npt.NDArray[np.float64]  # (symbols, top): the probabilities of those
+
+    @property
+    def bits(self) -> npt.NDArray[np.float64]:
+        """(symbols,): −log2 of the probability of the symbol."""
+        return self.nats / math.log(2)
 
 
-def score_articles(model: CharModel, split: Windows, device: torch.device) -> Scores:
-    """Score every article of a split whole, under no class, from its opening `<eos>` on, each symbol once."""
+def score_articles(model: CharModel, split: EncodedSplit, device: torch.device) -> Scores:
+    """Score every article of a split from its opening `<eos>` to its end, each symbol once, with no class given."""
     articles = (split.article(index) for index in range(split.articles))
-    nats = [each.bits.sum() * math.log(2) for each in surprisals(model, articles, device)]
+    nats = [each.nats.sum() for each in surprisals(model, articles, device)]
     return Scores(np.array(nats), split.lengths - 1)
 
 
 def surprisals(
     model: CharModel, texts: Iterable[Codes], device: torch.device, top: int = 0, classes: Iterable[int] | None = None
 ) -> Iterator[Surprisal]:
-    """Score texts, each from its beginning; a text is its ids behind an `<eos>`, which is read and not scored.
+    """Score texts, each from its beginning, and return the results in the order of the texts.
 
-    Gives them in the texts' order, with the `top` likeliest symbols at each place. A conditioned model reads each under
-    the next of `classes`, or all under no class. Memory does not grow with the number of texts.
+    A text is its ids behind an `<eos>`; the model reads that first symbol, and it costs nothing. `top` is the number of
+    likeliest symbols to report at each place. `classes` has a class id for each text of a conditioned model; None means
+    that no class is given. Memory does not grow with the number of texts.
     """
-    told = repeat(model.no_class) if classes is None else iter(classes)
-    for held in chunked(texts):
-        of_held = list(islice(told, len(held)))
+    class_ids = repeat(model.no_class) if classes is None else iter(classes)
+    for chunk in chunked(texts, len):
+        class_of_each = list(islice(class_ids, len(chunk)))
         found: dict[int, Surprisal] = {}
-        for batch in batches_by_length([len(text) for text in held]):
-            symbols = _padded([held[index] for index in batch]).to(device)
-            under = torch.tensor([of_held[index] for index in batch], device=device)
-            scored, _ = _read(model, symbols, None, top, under)
-            found |= {index: scored.of(column, len(held[index]) - 1) for column, index in enumerate(batch)}
-        yield from (found[index] for index in range(len(held)))
+        for batch in batches_by_length([len(text) for text in chunk]):
+            symbols = _padded([chunk[index] for index in batch]).to(device)
+            batch_classes = torch.tensor([class_of_each[index] for index in batch], device=device)
+            scored, _ = _score_batch(model, symbols, None, top, batch_classes)
+            found |= {index: scored.of(column, len(chunk[index]) - 1) for column, index in enumerate(batch)}
+        yield from (found[index] for index in range(len(chunk)))
 
 
-def surprisals_of_parts(
-    model: CharModel, parts: Iterable[Codes], device: torch.device, top: int = 0, topic: int | None = None
+def surprisals_of_pieces(
+    model: CharModel, pieces: Iterable[Codes], device: torch.device, class_id: int | None = None
 ) -> Iterator[Surprisal]:
-    """Score one text that comes in parts, the first behind an `<eos>`, the state carried from each to the next.
+    """Score one long text that comes in pieces, the first behind an `<eos>`. The state is carried over between them.
 
-    A conditioned model reads it under the class `topic`, or under no class.
+    `class_id` is the class of the text, for a conditioned model; None means that no class is given.
     """
     state: State | None = None
-    told = torch.tensor([model.no_class if topic is None else topic], device=device)
+    classes = torch.tensor([model.no_class if class_id is None else class_id], device=device)
     before = np.empty(0, dtype=np.int64)
-    for part in parts:
-        symbols = np.concatenate([before, part.astype(np.int64)])
-        scored, state = _read(model, torch.from_numpy(symbols)[:, None].to(device), state, top, told)
+    for piece in pieces:
+        symbols = np.concatenate([before, piece.astype(np.int64)])
+        scored, state = _score_batch(model, torch.from_numpy(symbols)[:, None].to(device), state, 0, classes)
         yield scored.of(0, len(symbols) - 1)
         before = symbols[-1:]
 
 
 def batches_by_length(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Indices of texts in batches, the longest first, so that little of a batch is padding."""
+    """The indices of texts in batches, the longest texts first, so that little of a batch is padding."""
     order: list[int] = np.argsort(lengths, kind="stable")[::-1].tolist()
     for begin in range(0, len(order), BATCH_TEXTS):
         yield order[begin : begin + BATCH_TEXTS]
 
 
 def _padded(texts: Sequence[Codes]) -> Tensor:
-    """The ids of texts as columns (symbols, texts), the longest first; zeros stand behind the end of the others."""
+    """The ids of texts as columns (symbols, texts), filled up with zeros. The first text must be the longest."""
     symbols = np.zeros((len(texts[0]), len(texts)), dtype=np.int64)
     for column, text in enumerate(texts):
         symbols[: len(text), column] = text
@@ -156,23 +150,23 @@ def _padded(texts: Sequence[Codes]) -> Tensor:
 
 
 class _Batch(NamedTuple):
-    """The surprisal of texts side by side: arrays (symbols, texts) and (symbols, texts, top)."""
+    """The surprisal of a batch of texts: as Surprisal has it, with the texts as the second dimension."""
 
-    bits: npt.NDArray[np.float64]
+    nats: npt.NDArray[np.float64]
     expected: npt.NDArray[np.int64]
     probabilities: npt.NDArray[np.float64]
 
     def of(self, column: int, symbols: int) -> Surprisal:
-        """One text's, copied: the batch is large."""
+        """The surprisal of one text. It is a copy, so that the large batch can be freed."""
         part = slice(symbols), column
-        return Surprisal(self.bits[part].copy(), self.expected[part].copy(), self.probabilities[part].copy())
+        return Surprisal(self.nats[part].copy(), self.expected[part].copy(), self.probabilities[part].copy())
 
 
 @torch.inference_mode()
-def _read(
+def _score_batch(
     model: CharModel, symbols: Tensor, state: State | None, top: int, classes: Tensor
 ) -> tuple[_Batch, State | None]:
-    """What symbols (time + 1, texts) cost behind the first row, and the state after all but the last."""
+    """Score all but the first of the symbols (time + 1, texts); also returns the state after all but the last."""
     training = model.training
     model.eval()
     inputs, targets = symbols[:-1], symbols[1:]
@@ -187,5 +181,5 @@ def _read(
         if top:
             best[chunk], expected[chunk] = log_probabilities.topk(top)
     model.train(training)
-    bits = -log_p.cpu().numpy().astype(np.float64) / math.log(2)
-    return _Batch(bits, expected.cpu().numpy(), np.exp(best.cpu().numpy().astype(np.float64))), state
+    nats = -log_p.cpu().numpy().astype(np.float64)
+    return _Batch(nats, expected.cpu().numpy(), np.exp(best.cpu().numpy().astype(np.float64))), state

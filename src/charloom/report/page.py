@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from charloom.evaluation.breakdown import Part
+from charloom.evaluation.breakdown import BreakdownPart
 from charloom.evaluation.evaluation import Findings, Reading
 from charloom.files import write_text
 from charloom.report.charts import Bar, Chart, Point, line, linear, powers, thinned
@@ -61,7 +61,7 @@ def write_page(path: Path, findings: Findings) -> None:
 
 def baseline_bars(findings: Findings) -> list[Bar]:
     """Everything that predicted the test split, the best first."""
-    bpc = {"this model": findings.scores.bits_per_character, **findings.baselines.bpc}
+    bpc = {"this model": findings.scores.total.bits_per_character, **findings.baselines.bpc}
     longest = max(bpc.values())
     return [
         Bar(name, value, 100 * value / longest, note=_note(name), ours=name == "this model")
@@ -84,7 +84,7 @@ def _note(name: str) -> str:
     return {"xz": "copies what it has read", "PPMd": "mixes contexts, learns as it reads"}.get(name, "")
 
 
-def part_bars(ours: Sequence[Part], ngram: Sequence[Part]) -> list[Bar]:
+def part_bars(ours: Sequence[BreakdownPart], ngram: Sequence[BreakdownPart]) -> list[Bar]:
     """The parts of a split, with the n-gram's cost beside the model's."""
     longest = max(part.bits for part in (*ours, *ngram))
     return [
@@ -97,7 +97,7 @@ def training_chart(findings: Findings) -> Chart:
     """Bits per character of training and validation over the symbols read."""
     trained = thinned([(record.characters, record.bpc) for record in findings.history])
     validated = [(r.characters, r.valid_bpc) for r in findings.history if r.valid_bpc is not None]
-    test = findings.scores.bits_per_character
+    test = findings.scores.total.bits_per_character
     after_the_start = sorted(bpc for _, bpc in trained)[: max(1, round(0.97 * len(trained)))]
     values = [*after_the_start, *(bpc for _, bpc in validated), test]
     margin = 0.04 * (max(values) - min(values) or 1)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from charloom.evaluation.breakdown import Part
+from charloom.evaluation.breakdown import BreakdownPart
 from charloom.evaluation.classification import Classification
 from charloom.evaluation.evaluation import Findings
 from charloom.report.canvas import OTHER, OURS, OURS_PALE, TEST, drawing, dress
@@ -24,7 +24,7 @@ UNCONDITIONED = "This model is not told of classes (model.conditioning: none)."
 
 def draw_pictures(folder: Path, findings: Findings) -> None:
     """Draw history.png, baselines.png, by_class.png, by_position.png, by_kind.png, accuracy.png and confusion.png."""
-    score, baselines = findings.scores.bits_per_character, findings.baselines
+    score, baselines = findings.scores.total.bits_per_character, findings.baselines
     ours, ngram = findings.breakdown, baselines.breakdown
     draw_history(folder / "history.png", findings.history, score)
     draw_baselines(folder / "baselines.png", {"this model": score, **baselines.bpc})
@@ -58,7 +58,7 @@ def draw_baselines(path: Path, bpc: dict[str, float]) -> None:
         axes.set(xlabel="bits per character")
 
 
-def draw_positions(path: Path, ours: Sequence[Part], ngram: Sequence[Part], ngram_name: str) -> None:
+def draw_positions(path: Path, ours: Sequence[BreakdownPart], ngram: Sequence[BreakdownPart], ngram_name: str) -> None:
     """Bits per symbol over the position in the article."""
     with _picture(path, "Bits by position in the article") as axes:
         for name, parts, colour in (("this model", ours, OURS), (ngram_name, ngram, OTHER)):
@@ -75,7 +75,9 @@ def draw_positions(path: Path, ours: Sequence[Part], ngram: Sequence[Part], ngra
         axes.legend(frameon=False)
 
 
-def draw_parts(path: Path, title: str, ours: Sequence[Part], ngram: Sequence[Part], ngram_name: str) -> None:
+def draw_parts(
+    path: Path, title: str, ours: Sequence[BreakdownPart], ngram: Sequence[BreakdownPart], ngram_name: str
+) -> None:
     """Bars of the parts of a split, two for each."""
     with _picture(path, title) as axes:
         places = range(len(ours))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from charloom.evaluation.breakdown import Part
+from charloom.evaluation.breakdown import BreakdownPart
 from charloom.evaluation.evaluation import Findings
 from charloom.files import write_csv
 
@@ -15,7 +15,7 @@ def write_tables(folder: Path, findings: Findings) -> None:
 
     And classifiers.csv, accuracy.csv and confusion.csv: headings alone where the model does not tell classes apart.
     """
-    rows = [("this model", findings.scores.bits_per_character), *findings.baselines.bpc.items()]
+    rows = [("this model", findings.scores.total.bits_per_character), *findings.baselines.bpc.items()]
     write_csv(folder / "baselines.csv", ["predictor", "bpc"], rows)
     ours, ngram = findings.breakdown, findings.baselines.breakdown
     _write(folder / "by_class.csv", ["class", "characters", "bpc", "ngram_bpc"], ours.by_class, ngram.by_class)
@@ -30,6 +30,6 @@ def write_tables(folder: Path, findings: Findings) -> None:
     write_csv(folder / "confusion.csv", ["actual", "predicted"], pairs)
 
 
-def _write(path: Path, header: Sequence[str], ours: Sequence[Part], ngram: Sequence[Part]) -> None:
+def _write(path: Path, header: Sequence[str], ours: Sequence[BreakdownPart], ngram: Sequence[BreakdownPart]) -> None:
     rows = [(part.name, part.size, part.bits, other.bits) for part, other in zip(ours, ngram, strict=True)]
     write_csv(path, header, rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -21,7 +21,7 @@ FORMAT, VERSION = "charloom-vocab", 1
 CODE_POINTS = 0x110000
 
 Codes = npt.NDArray[np.unsignedinteger]
-Text = TypeVar("Text", bound=Sized)  # as a string or as ids
+Item = TypeVar("Item")
 
 
 def code_points(text: str) -> npt.NDArray[np.uint32]:
@@ -170,7 +170,7 @@ def count_characters(texts: Iterable[str]) -> tuple[npt.NDArray[np.int64], list[
     """How often each of Unicode's code points stands in the texts, and those that do in first-seen order."""
     counts = np.zeros(CODE_POINTS, dtype=np.int64)
     order: list[int] = []
-    for chunk in chunked(texts):
+    for chunk in chunked(texts, len):
         points = code_points("".join(chunk))
         if points.size:
             _note_new(points, counts, order)
@@ -178,16 +178,16 @@ def count_characters(texts: Iterable[str]) -> tuple[npt.NDArray[np.int64], list[
     return counts, order
 
 
-def chunked(texts: Iterable[Text], symbols: int = 1 << 20) -> Iterator[list[Text]]:
-    """Lists of texts of about `symbols` together: long enough for array operations, small in memory."""
-    chunk: list[Text] = []
-    size = 0
-    for text in texts:
-        chunk.append(text)
-        size += len(text)
-        if size >= symbols:
+def chunked(items: Iterable[Item], size: Callable[[Item], int], symbols: int = 1 << 20) -> Iterator[list[Item]]:
+    """Lists of items of about `symbols` symbols together: long enough for array operations, small in memory."""
+    chunk: list[Item] = []
+    total = 0
+    for item in items:
+        chunk.append(item)
+        total += size(item)
+        if total >= symbols:
             yield chunk
-            chunk, size = [], 0
+            chunk, total = [], 0
     if chunk:
         yield chunk
 

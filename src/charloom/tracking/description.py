@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
+from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Vocabulary
-from charloom.text.windows import Windows
 
 SHOWN = 1000  # characters of a sample; MLflow takes 8,000 a tag
 _WORD = re.compile(r"[^\W\d_]+")
 
 
-def words_of(split: Windows, vocabulary: Vocabulary) -> set[str]:
+def words_of(split: EncodedSplit, vocabulary: Vocabulary) -> set[str]:
     """The words of a split's articles, in lower case."""
     texts = (vocabulary.decode(split.article(index)) for index in range(split.articles))
     return {word for text in texts for word in _words(text)}

@@ -15,13 +15,13 @@ from charloom.params import Params
 
 
 @dataclass(frozen=True)
-class Lock:
+class DvcLock:
     """The stages that a dvc.lock records."""
 
     stages: Mapping[str, Mapping[str, Any]]
 
     @classmethod
-    def read(cls, path: Path) -> Lock:
+    def read(cls, path: Path) -> DvcLock:
         """Read a dvc.lock; raises InputError where there is none."""
         try:
             return cls.parse(path.read_text(encoding="utf-8"), str(path))
@@ -29,7 +29,7 @@ class Lock:
             raise InputError(f"{path}: no such file; `dvc repro` writes it") from None
 
     @classmethod
-    def parse(cls, text: str, where: str) -> Lock:
+    def parse(cls, text: str, where: str) -> DvcLock:
         """The content of a dvc.lock; raises InputError, with `where` it is from, if it is none."""
         try:
             stages = yaml.safe_load(text)["stages"]
@@ -53,16 +53,16 @@ class Lock:
         recorded = [self.stages[name] for name in stages or self.stages if name in self.stages]
         return dict(pair for stage in recorded for pair in _flat(stage.get("params", {}).get("params.yaml", {})))
 
-    def before(self, stage: str) -> Lock:
+    def before(self, stage: str) -> DvcLock:
         """The same without a stage."""
-        return Lock({name: recorded for name, recorded in self.stages.items() if name != stage})
+        return DvcLock({name: recorded for name, recorded in self.stages.items() if name != stage})
 
     def text(self) -> str:
         """As DVC writes it."""
         return yaml.safe_dump({"schema": "2.0", "stages": dict(self.stages)}, sort_keys=False)
 
 
-def check_recorded(lock: Lock, params: Params, workspace: Path) -> None:
+def check_recorded(lock: DvcLock, params: Params, workspace: Path) -> None:
     """Raise InputError unless the model and its evaluation in a workspace are what DVC recorded."""
     missing = {"train", "evaluate"} - set(lock.stages)
     if missing:

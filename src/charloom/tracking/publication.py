@@ -13,7 +13,7 @@ from charloom.files import file_digest
 from charloom.params import TrackingParams
 from charloom.tracking.card import Card, as_trained
 from charloom.tracking.description import describe
-from charloom.tracking.dvclock import Lock
+from charloom.tracking.dvclock import DvcLock
 from charloom.tracking.models import log_model
 from charloom.tracking.store import EVALUATION, Store, metric, on_failure, record_metrics, warn
 from charloom.training.history import Record
@@ -100,7 +100,7 @@ def _lock_so_far(workspace: Path) -> str | None:
     path, model = workspace / "dvc.lock", workspace / MODEL
     if not path.exists() or not model.exists():
         return None
-    lock = Lock.read(path).before("evaluate")
+    lock = DvcLock.read(path).before("evaluate")
     return lock.text() if lock.outs("train").get(MODEL) == file_digest(model, "md5") else None
 
 

@@ -24,7 +24,7 @@ MACHINE_EVERY_S = 10.0  # as MLflow's own sampler
 MACHINE_CURVE = "system/cpu_utilization_percentage"
 
 
-class Point(NamedTuple):
+class TimedRecord(NamedTuple):
     """A record, when it came, and how fast the training was since the one before, where that is known."""
 
     record: Record
@@ -46,13 +46,13 @@ class TrainingStream:
         self._params = params
         self._card = card
         self._goes_on = bool(history)
-        self._queue: queue.SimpleQueue[Point | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[TimedRecord | None] = queue.SimpleQueue()
         self._model_digest: str | None = None
         self._asked_at = math.inf  # when what the tracker is at was begun; inf: it is at nothing that has a limit
         self._before: tuple[float, int] | None = None  # when the last record came, and the characters read by then
         self._warned = threading.Lock()  # taken by the one warning
         for record in history:
-            self._queue.put(Point(record, now_ms(), None))
+            self._queue.put(TimedRecord(record, now_ms(), None))
         self._thread = threading.Thread(target=self._run, daemon=True, name="tracking")
         self._thread.start()
 
@@ -60,7 +60,7 @@ class TrainingStream:
         now, before = time.monotonic(), self._before
         speed = (record.characters - before[1]) / (now - before[0]) if before and now > before[0] else None
         self._before = now, record.characters
-        self._queue.put(Point(record, now_ms(), speed))
+        self._queue.put(TimedRecord(record, now_ms(), speed))
 
     def finish(self, model_digest: str) -> None:
         """Say which model came out: without it the run ends as failed."""
@@ -129,9 +129,9 @@ class TrainingStream:
             store.state(run_id, {}, {"rerun_of": finished[-1].info.run_id})
         return run_id
 
-    def _next_points(self) -> tuple[list[Point], bool]:
+    def _next_points(self) -> tuple[list[TimedRecord], bool]:
         """What has come within a moment, and whether more will."""
-        points: list[Point] = []
+        points: list[TimedRecord] = []
         until = time.monotonic() + FLUSH_EVERY_S
         while (left := until - time.monotonic()) > 0:
             try:

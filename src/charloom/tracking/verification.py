@@ -13,7 +13,7 @@ from charloom.errors import InputError
 from charloom.files import file_digest, main_checkout
 from charloom.params import TrackingParams
 from charloom.tracking.card import COMMIT, git
-from charloom.tracking.dvclock import Lock
+from charloom.tracking.dvclock import DvcLock
 from charloom.tracking.overview import find_run
 from charloom.tracking.publication import MODEL, stage_metrics
 
@@ -91,7 +91,7 @@ def _check_itself(facts: Facts) -> Iterator[Check]:
     yield Check(f"{len(measured)} numbers of the stages", problem if measured else "its metrics are missing")
 
 
-def _recorded(facts: Facts, commit: str) -> tuple[str, Lock | None]:
+def _recorded(facts: Facts, commit: str) -> tuple[str, DvcLock | None]:
     """The dvc.lock that records the run: of its commit or, the result being committed later, of one behind it.
 
     Where none agrees, the one of its commit, else the one that lies here.
@@ -99,7 +99,7 @@ def _recorded(facts: Facts, commit: str) -> tuple[str, Lock | None]:
     locks = [(f"dvc.lock at {each[:8]}", lock) for each in _commits(commit) if (lock := _lock_at(each))]
     here = Path("dvc.lock")
     if here.exists():
-        locks.append(("dvc.lock here", Lock.read(here)))
+        locks.append(("dvc.lock here", DvcLock.read(here)))
     for name, lock in locks:
         if not any(_differing_params(facts, lock)) and not any(_differing_files(facts, lock)):
             return name, lock
@@ -115,18 +115,18 @@ def _commits(commit: str) -> Iterator[str]:
     yield from (git("rev-list", *options) or "").split()
 
 
-def _lock_at(commit: str) -> Lock | None:
+def _lock_at(commit: str) -> DvcLock | None:
     text = git("show", f"{commit}:./dvc.lock")
-    return None if text is None else Lock.parse(text, f"dvc.lock at {commit[:8]}")
+    return None if text is None else DvcLock.parse(text, f"dvc.lock at {commit[:8]}")
 
 
-def _differing_params(facts: Facts, lock: Lock) -> Iterator[str]:
+def _differing_params(facts: Facts, lock: DvcLock) -> Iterator[str]:
     for name, value in lock.params(*STAGES).items():
         if facts.params.get(name) != str(value):
             yield f"{name} is {facts.params.get(name, 'missing')} in the run, {value} there"
 
 
-def _differing_files(facts: Facts, lock: Lock) -> Iterator[str]:
+def _differing_files(facts: Facts, lock: DvcLock) -> Iterator[str]:
     files, outs = facts.files(), lock.outs(*STAGES)
     if not outs:
         yield "it records no training and evaluation"
@@ -135,7 +135,7 @@ def _differing_files(facts: Facts, lock: Lock) -> Iterator[str]:
             yield f"{path} is {files.get(path, 'missing')[:12]} in the run, {digest[:12]} there"
 
 
-def _differing_data(facts: Facts, lock: Lock) -> Iterator[str]:
+def _differing_data(facts: Facts, lock: DvcLock) -> Iterator[str]:
     outs = lock.outs()
     for split, digest in facts.datasets.items():
         there = outs.get(f"data/raw/{split}.csv", "missing")
@@ -143,7 +143,7 @@ def _differing_data(facts: Facts, lock: Lock) -> Iterator[str]:
             yield f"{split}.csv is {digest[:12]} in the run, {there[:12]} there"
 
 
-def _check_files(lock: Lock) -> Iterator[Check]:
+def _check_files(lock: DvcLock) -> Iterator[Check]:
     """That the files which lie here, or in DVC's cache, under the recorded names have the recorded content."""
     found, wrong = 0, []
     outs = {path: digest for path, digest in lock.outs().items() if not digest.endswith(".dir")}

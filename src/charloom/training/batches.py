@@ -1,12 +1,13 @@
-"""The order in which a training reads its text: a function of (seed, epoch, step) alone.
+"""The order in which a training reads its text. It is a function of (seed, epoch, step) alone.
 
-The codes live where the model does (on a CPU they stay mapped from disk), and batches are gathered there.
+The codes are on the model's device (on a CPU they stay mapped from disk), and batches are gathered there.
 """
 
 from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,26 +15,37 @@ import torch
 from torch import Tensor
 
 from charloom.errors import InputError
+from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Codes
-from charloom.text.windows import Windows
 
-BLOCK_SYMBOLS = 2**17  # gathered at once, whatever the batch: 1 MB of ids
-_SIGNED = {1: np.uint8, 2: np.int16, 4: np.int32}  # of the same size: torch cannot index uint16 and uint32
+BLOCK_SYMBOLS = 2**17  # symbols gathered at once, at any batch size: 1 MB of ids
+_SIGNED = {1: np.uint8, 2: np.int16, 4: np.int32}  # by bytes a number: types that torch can index with
+
+Epoch = TypeVar("Epoch")
 
 
-class Batches(ABC):
-    """A way of cutting a split into batches of `length` symbols and the one after, `batch_size` side by side.
+class _Block(NamedTuple):
+    """The batches of several steps."""
 
-    A process reads the `columns` that are its share of each. Symbols are gathered for a block of steps at once: at a
-    hidden size of 64, gathering them step by step took 3 % of the training.
+    place: tuple[int, int]  # its epoch, and its number in the epoch
+    symbols: Tensor  # (steps, length + 1, columns)
+    articles: Tensor  # (steps, length, columns)
+
+
+class Batches(ABC, Generic[Epoch]):
+    """A way to cut a split into batches: `batch_size` columns of `length` symbols and the one that follows them.
+
+    A process reads only its own `columns` of each batch. Symbols are gathered for a block of steps at once; gathering
+    them step by step took 3 % of the training time at hidden size 64.
     """
 
-    carries_state: bool  # whether a step goes on where the one before it ended
+    carries_state: bool  # whether a step continues the text of the step before
     steps_per_epoch: int
 
     def __init__(
-        self, split: Windows, batch_size: int, seed: int, device: torch.device, columns: slice = slice(None)
+        self, split: EncodedSplit, batch_size: int, seed: int, device: torch.device, columns: slice = slice(None)
     ) -> None:
+        """Raises InputError if the split is too small for one batch."""
         self.batch_size = batch_size
         self.length = split.length
         self._columns = columns
@@ -41,53 +53,63 @@ class Batches(ABC):
         self._seed = seed
         self._device = device
         self._codes = _tensor(split.codes.view(_SIGNED[split.codes.itemsize])).to(device)
-        self._mask = 2 ** (8 * split.codes.itemsize) - 1  # makes an id of what torch sees as a signed number
+        self._mask = 2 ** (8 * split.codes.itemsize) - 1  # turns the signed number that torch sees back into the id
         self._rows = self._on_device(np.arange(split.length + 1))[:, None]
         self._block_steps = max(1, BLOCK_SYMBOLS // (batch_size * split.length))
-        self._epoch = self._block = -1
+        self._epoch: tuple[int, Epoch] | None = None
+        self._block: _Block | None = None
 
     def at(self, epoch: int, step: int) -> Tensor:
-        """The symbols (length + 1, columns) of a step: inputs all but the last row, targets all but the first."""
-        return self._read(epoch, step)[0]
+        """The symbols (length + 1, columns) of a step: all rows but the last are inputs, all but the first targets."""
+        return self._block_of(epoch, step).symbols[step % self._block_steps]
 
     def articles_at(self, epoch: int, step: int) -> Tensor:
-        """The articles (length, columns) that a step's targets are in; an `<eos>` as input begins the next one."""
-        return self._read(epoch, step)[1]
+        """The article of each target, (length, columns). Where the input is `<eos>`, that is the next article."""
+        return self._block_of(epoch, step).articles[step % self._block_steps]
 
-    def _read(self, epoch: int, step: int) -> tuple[Tensor, Tensor]:
-        """The symbols and articles of a step, from its block, which is gathered unless it is at hand."""
-        block, place = divmod(step, self._block_steps)
-        if epoch != self._epoch:
-            self._begin(np.random.default_rng([self._seed, epoch]))
-        if (epoch, block) != (self._epoch, self._block):
-            first = block * self._block_steps
-            positions, self._articles = self._gather(range(first, min(first + self._block_steps, self.steps_per_epoch)))
-            self._symbols = self._codes[positions].long() & self._mask
-            self._epoch, self._block = epoch, block
-        return self._symbols[place], self._articles[place]
-
-    @abstractmethod
-    def _begin(self, random: np.random.Generator) -> None:
-        """Draw an epoch's order."""
+    def _block_of(self, epoch: int, step: int) -> _Block:
+        """The block with this step, gathered unless it is the latest one."""
+        place = epoch, step // self._block_steps
+        if self._block is None or self._block.place != place:
+            if self._epoch is None or self._epoch[0] != epoch:
+                self._epoch = epoch, self._begin(np.random.default_rng([self._seed, epoch]))
+            first = place[1] * self._block_steps
+            steps = range(first, min(first + self._block_steps, self.steps_per_epoch))
+            positions, articles = self._gather(self._epoch[1], steps)
+            self._block = _Block(place, self._codes[positions].long() & self._mask, articles)
+        return self._block
 
     @abstractmethod
-    def _gather(self, steps: range) -> tuple[Tensor, Tensor]:
-        """Where the symbols (steps, length + 1, columns) stand in the codes, and the articles of the targets."""
+    def _begin(self, random: np.random.Generator) -> Epoch:
+        """Draw the order of an epoch."""
+
+    @abstractmethod
+    def _gather(self, epoch: Epoch, steps: range) -> tuple[Tensor, Tensor]:
+        """The indices (steps, length + 1, columns) of the symbols in the codes, and the articles of the targets."""
 
     def _on_device(self, values: npt.NDArray[np.integer]) -> Tensor:
         return torch.from_numpy(values.astype(np.int64)).to(self._device)
 
 
-class Lanes(Batches):
-    """Contiguous text in `batch_size` lanes, the state carried along each: truncated back-propagation through time.
+class _Stream(NamedTuple):
+    """The articles of an epoch in their order, joined to one stream."""
 
-    Each epoch puts the articles in a fresh order, joins them to one stream and cuts it into lanes of equal length.
+    order: Tensor  # (articles,): which article comes at each place
+    ends: Tensor  # (articles,): where that article ends in the stream
+    shift: Tensor  # (articles,): what to add to an index in the stream to get the index in the codes
+
+
+class Lanes(Batches[_Stream]):
+    """Contiguous text in `batch_size` lanes. The state is carried along each lane (truncated back-propagation).
+
+    Each epoch puts the articles into a new random order, joins them to one stream and cuts it into lanes of the same
+    length. `windows.stride` has no effect here.
     """
 
     carries_state = True
 
     def __init__(
-        self, split: Windows, batch_size: int, seed: int, device: torch.device, columns: slice = slice(None)
+        self, split: EncodedSplit, batch_size: int, seed: int, device: torch.device, columns: slice = slice(None)
     ) -> None:
         super().__init__(split, batch_size, seed, device, columns)
         self._total = int(split.lengths.sum())
@@ -100,27 +122,30 @@ class Lanes(Batches):
             )
         self._first = self._rows + self._on_device(np.arange(batch_size) * lane)[columns]
 
-    def _begin(self, random: np.random.Generator) -> None:
+    def _begin(self, random: np.random.Generator) -> _Stream:
         order = random.permutation(self._split.articles)
         lengths = self._split.lengths[order]
         ends = np.cumsum(lengths)
-        self._order, self._ends = self._on_device(order), self._on_device(ends)
-        self._shift = self._on_device(self._split.offsets[order] - (ends - lengths))  # from the stream to the codes
+        shift = self._split.offsets[order] - (ends - lengths)
+        return _Stream(self._on_device(order), self._on_device(ends), self._on_device(shift))
 
-    def _gather(self, steps: range) -> tuple[Tensor, Tensor]:
+    def _gather(self, epoch: _Stream, steps: range) -> tuple[Tensor, Tensor]:
         starts = self._on_device(np.array(steps) * self.length)[:, None, None]
-        places = (self._first + starts) % self._total  # a circle: the last target may be the stream's first symbol
-        ranks = torch.searchsorted(self._ends, places, right=True)
-        return places + self._shift[ranks], self._order[ranks[:, 1:]]
+        places = (self._first + starts) % self._total  # the stream is a circle: the last target may be its first symbol
+        ranks = torch.searchsorted(epoch.ends, places, right=True)
+        return places + epoch.shift[ranks], epoch.order[ranks[:, 1:]]
 
 
-class Shuffled(Batches):
-    """Windows in random order, each read from the zero state; in a stream their offset is drawn anew each epoch."""
+class Shuffled(Batches[Tensor]):
+    """Windows in random order, each read from the zero state.
+
+    In a stream, each epoch moves all windows by a random offset below `windows.stride`.
+    """
 
     carries_state = False
 
     def __init__(
-        self, split: Windows, batch_size: int, seed: int, device: torch.device, columns: slice = slice(None)
+        self, split: EncodedSplit, batch_size: int, seed: int, device: torch.device, columns: slice = slice(None)
     ) -> None:
         super().__init__(split, batch_size, seed, device, columns)
         self.steps_per_epoch = len(split) // batch_size
@@ -128,43 +153,44 @@ class Shuffled(Batches):
             raise InputError(f"train.batch_size = {batch_size}: the training split has {len(split)} windows; lower it")
         self._ends = self._on_device(split.offsets[1:])
 
-    def _begin(self, random: np.random.Generator) -> None:
+    def _begin(self, random: np.random.Generator) -> Tensor:
         order = random.permutation(len(self._split))
         offset = int(random.integers(self._split.stride)) if self._split.scope == "stream" else 0
         last = len(self._split.codes) - self.length - 1
-        self._starts = self._on_device(np.minimum(self._split.starts[order].astype(np.int64) + offset, last))
+        return self._on_device(np.minimum(self._split.starts[order].astype(np.int64) + offset, last))
 
-    def _gather(self, steps: range) -> tuple[Tensor, Tensor]:
-        starts = self._starts[steps.start * self.batch_size : steps.stop * self.batch_size]
+    def _gather(self, epoch: Tensor, steps: range) -> tuple[Tensor, Tensor]:
+        starts = epoch[steps.start * self.batch_size : steps.stop * self.batch_size]
         positions = self._rows + starts.view(len(steps), 1, self.batch_size)[:, :, self._columns]
         return positions, torch.searchsorted(self._ends, positions, right=True)[:, 1:]
 
 
-class Labels:
-    """The class that each article of a split is read under: its own, or `no_class` for a share of them.
+BATCHING: dict[str, type[Batches[Any]]] = {"lanes": Lanes, "shuffled": Shuffled}
 
-    Which those are is a function of (seed, epoch, article) alone.
+
+class ClassIds:
+    """The class id with which each article is read: its own class, or `no_class` for a random share of the articles.
+
+    An unlabelled article is always read with `no_class`. The share is drawn again in each epoch, as a function of
+    (seed, epoch, article).
     """
 
-    def __init__(self, split: Windows, no_class: int, dropout: float, seed: int, device: torch.device) -> None:
-        self._classes = np.minimum(split.classes, no_class).astype(np.int64)
+    def __init__(self, split: EncodedSplit, no_class: int, dropout: float, seed: int, device: torch.device) -> None:
+        """`dropout` is the share of the articles that are read with `no_class`."""
+        self._classes = np.minimum(split.classes, no_class).astype(np.int64)  # UNLABELLED is the highest number
         self._no_class = no_class
         self._dropout = dropout
         self._seed = seed
         self._device = device
-        self._epoch = -1
+        self._drawn: tuple[int, Tensor] | None = None
 
     def at(self, epoch: int) -> Tensor:
-        """The classes (articles) of an epoch."""
-        if epoch != self._epoch:
-            draws = np.random.default_rng([self._seed, epoch, 1]).random(len(self._classes))  # 1: not the order's
+        """The class ids (articles) of an epoch."""
+        if self._drawn is None or self._drawn[0] != epoch:
+            draws = np.random.default_rng([self._seed, epoch, 1]).random(len(self._classes))  # 1: not the order's seed
             classes = np.where(draws < self._dropout, self._no_class, self._classes)
-            self._now = torch.from_numpy(classes).to(self._device)
-            self._epoch = epoch
-        return self._now
-
-
-KINDS: dict[str, type[Batches]] = {"lanes": Lanes, "shuffled": Shuffled}
+            self._drawn = epoch, torch.from_numpy(classes).to(self._device)
+        return self._drawn[1]
 
 
 def _tensor(codes: Codes) -> Tensor:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from charloom.files import file_digest, value_digest
 from charloom.params import Params
-from charloom.text.windows import ARRAYS
+from charloom.text.split import ARRAYS
 
 
 def train_key(params: Params, windows: Path, vocabulary: Path) -> str:

@@ -1,0 +1,144 @@
+"""An encoded split: articles as ids on disk, and the windows over them.
+
+A split is a folder with four .npy files and windows.json. encode.py writes them, EncodedSplit reads them.
+
+    codes     the ids of all characters in one row; `<eos>` stands before the first article and after each article
+    offsets   for each article, the index in codes where its first character is; one more where the next would begin
+    classes   for each article, its class id, from 0
+    starts    for each window, the index in codes where it begins
+
+windows.json is written last: a folder without it is incomplete. Window i is
+`codes[starts[i] : starts[i] + length + 1]`: all but its last symbol are inputs, all but its first symbol are targets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, Field
+
+from charloom.corpus.articles import MAX_CLASS
+from charloom.errors import InputError
+from charloom.files import read_json
+from charloom.text.npy import map_array
+from charloom.text.vocab import Codes
+
+FORMAT, VERSION = "charloom-windows", 1
+ARRAYS = ("codes", "offsets", "classes", "starts")
+FACTS = ("length", "stride", "scope", "unknown", "class_names")
+UNLABELLED = MAX_CLASS  # in the place of a class: they are counted from 0
+
+Positions = npt.NDArray[np.unsignedinteger]
+
+
+class ClassCount(BaseModel, strict=True, extra="forbid", frozen=True):
+    """A class: its name, and how many articles of a split are of it."""
+
+    name: str
+    articles: int = Field(ge=0)
+
+
+@dataclass(frozen=True)
+class EncodedSplit:
+    """A split as written by `write_split`, its arrays mapped into memory, not read."""
+
+    codes: Codes
+    offsets: Positions
+    classes: npt.NDArray[np.uint16]
+    starts: Positions
+    length: int
+    stride: int
+    scope: str
+    unknown: int
+    class_names: Sequence[str]
+
+    @classmethod
+    def load(cls, folder: Path, symbols: int | None = None) -> EncodedSplit:
+        """Open a split; raises InputError where it is missing, of another version, inconsistent, or where an id is
+        none of a vocabulary of so many symbols.
+        """
+        about = read_json(folder / "windows.json", kind=FORMAT, version=VERSION)
+        arrays: dict[str, Any] = {name: map_array(folder / f"{name}.npy") for name in ARRAYS}
+        facts: dict[str, Any] = {name: about.get(name) for name in FACTS}
+        windows = cls(**arrays, **facts)
+        if not windows._consistent(about):
+            raise InputError(f"{folder}: its arrays do not fit together; make them again with `dvc repro`")
+        if symbols is not None and (largest := int(windows.codes.max())) >= symbols:
+            raise InputError(f"{folder}: has the id {largest}, the vocabulary {symbols} symbols; make both again")
+        return windows
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @property
+    def articles(self) -> int:
+        """The number of articles."""
+        return len(self.classes)
+
+    @property
+    def characters(self) -> int:
+        """The number of characters, `<eos>` not counted."""
+        return len(self.codes) - 1 - self.articles
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """The symbols of each article: its characters and the `<eos>` after them."""
+        ends = self.offsets.astype(np.int64)
+        return ends[1:] - ends[:-1]
+
+    @property
+    def class_counts(self) -> list[ClassCount]:
+        """Its classes; raises InputError where two have the same name."""
+        if len(set(self.class_names)) < len(self.class_names):
+            raise InputError(f"two classes have the same name: {', '.join(sorted(self.class_names))}; mend classes.txt")
+        counts = np.bincount(self.classes[self.classes != UNLABELLED], minlength=len(self.class_names))
+        return [
+            ClassCount(name=name, articles=int(count)) for name, count in zip(self.class_names, counts, strict=True)
+        ]
+
+    def labelled(self, fraction: float, seed: int) -> EncodedSplit:
+        """The split with the classes of a seeded share of its articles, at least one; a smaller share is part of it."""
+        known = choose_share(self.articles, fraction, seed)
+        return replace(self, classes=np.where(known, self.classes, UNLABELLED).astype(np.uint16))
+
+    def article(self, index: int) -> Codes:
+        """Article `index` with the `<eos>` before it and the one after it: its inputs and its targets."""
+        return self.codes[int(self.offsets[index]) - 1 : int(self.offsets[index + 1])]
+
+    def _consistent(self, about: dict[str, Any]) -> bool:
+        counted = {"articles": self.articles, "characters": self.characters, "windows": len(self)}
+        whole = {"length": self.length, "stride": self.stride, "unknown": self.unknown} | counted
+        if not all(type(about.get(name)) is int and about[name] == value for name, value in whole.items()):
+            return False
+        if self.length < 1 or self.stride < 1 or self.scope not in ("article", "stream"):
+            return False
+        if self.codes.itemsize > 4 or self.classes.dtype != np.uint16 or not self._named():
+            return False
+        ends = len(self.offsets) == self.articles + 1 and int(self.offsets[0]) == 1
+        rising = bool((self.offsets[1:] > self.offsets[:-1]).all())
+        inside = len(self.starts) == 0 or int(self.starts.max()) <= len(self.codes) - self.length - 1
+        return ends and rising and inside and int(self.offsets[-1]) == len(self.codes)
+
+    def _named(self) -> bool:
+        """Whether the names are names, and each class has one where any has."""
+        names = self.class_names
+        return (
+            isinstance(names, list)
+            and all(isinstance(name, str) for name in names)
+            and (not names or not self.articles or int(self.classes.max()) < len(names))
+        )
+
+
+def choose_share(count: int, fraction: float, seed: int) -> npt.NDArray[np.bool_]:
+    """Which of `count` items are chosen: a random `fraction` of them, at least one; the same for the same seed.
+
+    With the same seed, a smaller fraction chooses a subset of what a larger one chooses.
+    """
+    chosen = np.zeros(count, dtype=bool)
+    chosen[np.random.default_rng(seed).permutation(count)[: max(1, round(fraction * count))]] = True
+    return chosen

@@ -1,0 +1,134 @@
+"""The checkpoints of a training: all that is needed to resume it and to end in the same bytes.
+
+A checkpoint is a safetensors file. What is not a tensor is JSON, stored as a tensor of bytes. The metadata of the
+safetensors format would be the natural place for that JSON. But safetensors reads metadata from files only, and here
+process 0 sends the bytes of the checkpoint to the other processes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from charloom.errors import say
+from charloom.files import atomic_path, exclusive, file_digest, write_text
+
+VERSION = 2
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A training at one step: its tensors, named `group.name`, and its other values as JSON."""
+
+    tensors: dict[str, Tensor]
+    state: dict[str, Any]
+
+    def group(self, group: str) -> dict[str, Tensor]:
+        """The tensors of one group, by their names in the group."""
+        prefix = f"{group}."
+        return {name.removeprefix(prefix): tensor for name, tensor in self.tensors.items() if name.startswith(prefix)}
+
+    def to_bytes(self) -> bytes:
+        """The bytes of a safetensors file. It includes a digest, so that damage is noticed."""
+        text = json.dumps({"version": VERSION, **self.state}, allow_nan=False).encode()
+        tensors = {name: tensor.contiguous() for name, tensor in self.tensors.items()} | {"json": _bytes_tensor(text)}
+        return save({**tensors, "sha256": _bytes_tensor(_tensors_digest(tensors))})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Checkpoint:
+        """The checkpoint in these bytes. Raises ValueError if it is damaged or of another version."""
+        try:
+            tensors = load(data)
+            digest = tensors.pop("sha256").numpy().tobytes()
+            if digest != _tensors_digest(tensors):
+                raise ValueError("a damaged checkpoint")
+            state = json.loads(tensors.pop("json").numpy().tobytes())
+        except (SafetensorError, KeyError, RecursionError) as error:
+            raise ValueError(f"not a checkpoint: {error}") from None
+        if not isinstance(state, dict) or state.pop("version", None) != VERSION:
+            raise ValueError("a checkpoint of another format version")
+        return cls(tensors, state)
+
+
+class Checkpoints:
+    """The folder of one training's checkpoints. Its name is the train_key, so only the same training finds it.
+
+    It keeps two checkpoints, `last` and `previous`. A new one is written as `next` and renamed when it is complete.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._finished = folder / "finished"
+        self._next = folder / "next.safetensors"
+        self._last = folder / "last.safetensors"
+        self._previous = folder / "previous.safetensors"
+
+    def __str__(self) -> str:
+        return str(self._folder)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes from running the same training, and remove what a killed one left half-written."""
+        with exclusive(self._folder.with_suffix(".lock"), "the checkpoints of this same training"):
+            for unfinished in self._folder.glob(".*.tmp"):
+                unfinished.unlink()
+            yield
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint. Until the new file is complete, `read` keeps returning the one before it."""
+        with atomic_path(self._next) as temporary:
+            temporary.write_bytes(checkpoint.to_bytes())
+        if self._last.exists():
+            self._last.replace(self._previous)
+        self._next.replace(self._last)
+
+    def read(self) -> bytes | None:
+        """The newest undamaged checkpoint, or None if there is none. Each damaged one costs a warning."""
+        for path in (self._next, self._last, self._previous):
+            if path.exists():
+                data = path.read_bytes()
+                try:
+                    Checkpoint.from_bytes(data)
+                except ValueError as error:
+                    say(f"warning: {path}: passing over {error}")
+                else:
+                    return data
+        return None
+
+    def note_finished(self, result: Path) -> None:
+        """Record the digest of the model file that this training produced."""
+        write_text(self._finished, file_digest(result, "md5"))
+
+    def forget_if_recorded(self, lock: Path) -> None:
+        """Delete the checkpoints if `lock` (dvc.lock) already records this training's result.
+
+        Then the user repeats the training on purpose. If DVC was killed before it recorded the result, the checkpoints
+        stay, and the training is over at once.
+        """
+        if self._finished.exists() and lock.exists() and self._finished.read_text() in lock.read_text():
+            shutil.rmtree(self._folder)
+
+
+def _bytes_tensor(data: bytes) -> Tensor:
+    return torch.frombuffer(bytearray(data), dtype=torch.uint8)
+
+
+def _tensors_digest(tensors: Mapping[str, Tensor]) -> bytes:
+    """The SHA-256 of contiguous tensors with their names, types and shapes."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.digest()

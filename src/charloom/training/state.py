@@ -1,0 +1,104 @@
+"""The state of a training as a checkpoint: `snapshot` takes one, `restore` and `resume` return to one."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import astuple
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from pydantic import BaseModel
+from torch import Tensor
+
+from charloom.cells import CELLS
+from charloom.errors import InputError
+from charloom.model.network import make_state, state_tensors
+from charloom.model.saved import TensorSpec, tensor_specs
+from charloom.training.checkpoint import Checkpoint, Checkpoints
+from charloom.training.history import Record
+
+if TYPE_CHECKING:
+    from charloom.training.loop import Training
+
+ADAM_SLOTS = ("exp_avg", "exp_avg_sq")  # two moving averages for each weight
+MAX_ADAM_STEP = 2**24  # Adam counts its steps in float32, which is exact up to here
+
+
+class Position(BaseModel, strict=True, extra="forbid", allow_inf_nan=False):
+    """How far a training is: the JSON part of its checkpoint."""
+
+    step: int
+    best_bpc: float | None
+    fetched: list[list[float]]  # loss and gradient norm of each step since the last record
+    history: list[list[int | float | None]]  # the fields of each Record
+
+
+def snapshot(training: Training) -> Checkpoint:
+    """All that is needed to continue from here to the same bytes, in any number of processes.
+
+    All processes of the group must call it together, since each holds a part of the state.
+    """
+    training.fetch_losses()
+    tensors = {f"model.{name}": tensor for name, tensor in training.model.state_dict().items()}
+    tensors |= {f"best.{name}": tensor for name, tensor in training.best.items()}
+    for index, slots in training.optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{slot}": tensor for slot, tensor in slots.items()}
+    for index, tensor in enumerate(state_tensors(training.state)):
+        tensors[f"state.{index}"] = training.group.gather(tensor, 1)
+    position = {
+        "step": training.step,
+        "best_bpc": training.best_bpc if math.isfinite(training.best_bpc) else None,
+        "fetched": training.losses_since_record,
+        "history": [list(astuple(record)) for record in training.history],
+    }
+    return Checkpoint({name: tensor.detach().cpu() for name, tensor in tensors.items()}, position)
+
+
+def resume(training: Training, checkpoints: Checkpoints) -> None:
+    """Continue from the newest checkpoint, if there is one. Process 0 reads it for all processes.
+
+    Raises InputError if the checkpoint is undamaged but belongs to another training.
+    """
+    if saved := training.group.broadcast(checkpoints.read() if training.group.leads else None):
+        try:
+            restore(training, Checkpoint.from_bytes(saved))
+        except (KeyError, IndexError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+            raise InputError(
+                f"{checkpoints}: the checkpoint does not fit this training ({error}); remove the folder to start again"
+            ) from None
+
+
+def restore(training: Training, checkpoint: Checkpoint) -> None:
+    """Continue from a checkpoint of the same training. Any other checkpoint raises an exception."""
+    position = Position.model_validate(checkpoint.state)
+    if tensor_specs(checkpoint.tensors) not in _expected_specs(training):
+        raise ValueError("tensors of another shape or type")
+    counted = {float(slot) for name, slot in checkpoint.group("optimizer").items() if name.endswith(".step")}
+    if not 0 < position.step <= training.steps or counted != {float(min(position.step, MAX_ADAM_STEP))}:
+        raise ValueError(f"step {position.step} of {training.steps}")
+    training.model.load_state_dict(checkpoint.group("model"))
+    training.best = checkpoint.group("best")
+    slots: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in checkpoint.group("optimizer").items():
+        index, _, slot = name.partition(".")
+        slots.setdefault(int(index), {})[slot] = tensor
+    training.optimizer.load_state_dict({**training.optimizer.state_dict(), "state": slots})
+    states = checkpoint.group("state")
+    training.state = make_state([states[name][:, training.columns].to(training.device) for name in sorted(states)])
+    training.step = position.step
+    training.best_bpc = math.inf if position.best_bpc is None else position.best_bpc
+    training.losses_since_record = position.fetched
+    training.history = [Record(*cast("list[Any]", values)) for values in position.history]
+
+
+def _expected_specs(training: Training) -> list[dict[str, TensorSpec]]:
+    """The tensors that a checkpoint of this training may have. In bf16 the state may be float32 or bfloat16."""
+    params, weights = training.model.params, tensor_specs(training.model.state_dict())
+    specs = {f"{group}.{name}": spec for group in ("model", "best") for name, spec in weights.items()}
+    for index, spec in enumerate(weights.values()):
+        specs[f"optimizer.{index}.step"] = torch.Size(), torch.float32
+        specs |= {f"optimizer.{index}.{slot}": spec for slot in ADAM_SLOTS}
+    names = [f"state.{index}" for index in range(len(CELLS[params.cell].state))]
+    shape = torch.Size((params.layers, training.params.batch_size, params.hidden_size))
+    types = (torch.float32, torch.bfloat16) if training.params.precision == "bf16" else (torch.float32,)
+    return [specs | dict.fromkeys(names, (shape, dtype)) for dtype in types]
