@@ -28,7 +28,7 @@ def module_file(name: str) -> Path | None:
 def imported(path: Path) -> set[Path]:
     """The charloom files that a file imports directly, also inside functions, and the packages that contain them."""
     names: set[str] = set()
-    for node in _nodes_that_run(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes_that_run(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -40,12 +40,12 @@ def imported(path: Path) -> set[Path]:
     return {file for file in map(module_file, packages) if file}
 
 
-def _nodes_that_run(node: ast.AST) -> Iterator[ast.AST]:
+def nodes_that_run(node: ast.AST) -> Iterator[ast.AST]:
     """The nodes of a syntax tree without `if TYPE_CHECKING:`, whose imports are for the type checker only."""
     yield node
     for child in ast.iter_child_nodes(node):
         if not (isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"):
-            yield from _nodes_that_run(child)
+            yield from nodes_that_run(child)
 
 
 def decides_output(path: Path) -> bool:

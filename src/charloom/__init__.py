@@ -1,9 +1,77 @@
-"""Character-level language models as a reproducible, cached, tracked pipeline."""
+"""Character-level language models as a reproducible, cached, tracked pipeline.
+
+The names in `__all__` are the public interface for Python. Each is imported when it is first used, so that
+`import charloom` loads neither torch nor MLflow.
+"""
 
 import os
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-# How long an OpenMP thread spins before it sleeps, read when torch is loaded. GNU's default is far longer and costs
-# 3.6 times the training time where another process is busy on one of two cores; this costs little where none is
-# (benchmarks/busy.py, BENCHMARKS.md).
+# How long an OpenMP thread spins before it sleeps. torch reads this once, when it is loaded. GNU's default is far
+# longer: if another process keeps one of two cores busy, training then takes 3.6 times as long. This value costs little
+# when the machine is quiet (benchmarks/busy.py, BENCHMARKS.md).
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "500")
+
+if TYPE_CHECKING:
+    from charloom.errors import CharloomError, InputError, RunError
+    from charloom.model.sampling import Sampling, sample, stream
+    from charloom.model.saved import SavedModel, load_model
+    from charloom.model.scoring import Cost, Surprisal, score_articles, surprisals
+    from charloom.params import Params
+    from charloom.params_file import load_params
+    from charloom.text.split import EncodedSplit
+    from charloom.text.texts import framed
+    from charloom.text.vocab import Vocabulary
+
+
+_MODULE_OF = {
+    "CharloomError": "charloom.errors",
+    "Cost": "charloom.model.scoring",
+    "EncodedSplit": "charloom.text.split",
+    "InputError": "charloom.errors",
+    "Params": "charloom.params",
+    "RunError": "charloom.errors",
+    "Sampling": "charloom.model.sampling",
+    "SavedModel": "charloom.model.saved",
+    "Surprisal": "charloom.model.scoring",
+    "Vocabulary": "charloom.text.vocab",
+    "framed": "charloom.text.texts",
+    "load_model": "charloom.model.saved",
+    "load_params": "charloom.params_file",
+    "sample": "charloom.model.sampling",
+    "score_articles": "charloom.model.scoring",
+    "stream": "charloom.model.sampling",
+    "surprisals": "charloom.model.scoring",
+}
+__all__ = [
+    "CharloomError",
+    "Cost",
+    "EncodedSplit",
+    "InputError",
+    "Params",
+    "RunError",
+    "Sampling",
+    "SavedModel",
+    "Surprisal",
+    "Vocabulary",
+    "framed",
+    "load_model",
+    "load_params",
+    "sample",
+    "score_articles",
+    "stream",
+    "surprisals",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'charloom' has no attribute {name!r}")
+    return getattr(import_module(_MODULE_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
