@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,11 @@ def encode_sample(folder: Path, *, scope: str = "stream", stride: int = 20) -> E
     params = default_params().windows.model_copy(update={"length": 20, "stride": stride, "scope": scope})
     encode_splits(SAMPLE, folder, vocabulary, params, valid_fraction=0.05, seed=1, class_names=AG_NEWS_CLASSES)
     return Encoded(vocabulary, *(EncodedSplit.load(folder / split) for split in ("train", "valid", "test")))
+
+
+def windows_of(split: EncodedSplit, indices: Iterable[int]) -> list[list[int]]:
+    """The ids of the windows with these indices, `length + 1` ids each, cut out one by one."""
+    return [split.codes[start : start + split.length + 1].tolist() for start in map(int, split.starts[list(indices)])]
 
 
 def default_params() -> Params:

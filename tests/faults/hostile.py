@@ -36,7 +36,7 @@ from charloom.training.checkpoint import Checkpoint, Checkpoints
 from charloom.training.state import resume, snapshot
 from tests.conftest import CHECKOUT
 from tests.faults.mutations import forge_json, forge_yaml, forged_array, forged_json, forged_tensors, mutate
-from tests.learning import Encoded, encode_sample, small_model, small_training
+from tests.learning import Encoded, encode_sample, small_model, small_training, windows_of
 
 SLACK_BYTES = 16 << 20  # what the interpreter and its heap take for themselves, whatever is read
 FORBIDDEN = ("pickle.find_class", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "subprocess.Popen", "socket.")
@@ -141,7 +141,7 @@ def use_windows(folder: Path, symbols: int) -> None:
         assert windows.article(index).size >= 2
         assert windows.lengths[index] > 0
     for index in (0, len(windows) - 1):
-        assert windows.gather([index]).shape == (1, windows.length + 1)
+        assert len(windows_of(windows, [index])[0]) == windows.length + 1
 
 
 def use_checkpoint(checkpoints: Checkpoints, encoded: Encoded) -> None:
