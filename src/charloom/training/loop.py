@@ -1,4 +1,4 @@
-"""The training loop: batch, forward, backward, update; once in a while a record, a validation and a checkpoint."""
+"""The training loop: batch, forward, backward, update. Once in a while: a record, a validation, a checkpoint."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.nn.utils import clip_grad_norm_
 
 from charloom.errors import RunError
 from charloom.model.device import set_precision
@@ -20,7 +21,7 @@ from charloom.text.split import EncodedSplit
 from charloom.training.batches import BATCHING, ClassIds
 from charloom.training.checkpoint import Checkpoints
 from charloom.training.history import Listener, Record
-from charloom.training.optimizer import adam, clip_gradients
+from charloom.training.optimizer import adam
 from charloom.training.parallel import Group
 from charloom.training.state import snapshot
 
@@ -30,9 +31,9 @@ class Interrupted(RunError):
 
 
 class Training:
-    """A training: the model, the optimizer, the data, and how far they are.
+    """A training: the model, the optimizer, the data, and the present step.
 
-    A step changes this object only. state.py saves it as a checkpoint and restores it.
+    All that a step changes is in this object. state.py saves it as a checkpoint and restores it.
     """
 
     def __init__(
@@ -43,13 +44,16 @@ class Training:
         params: TrainParams,
         group: Group,
     ) -> None:
-        """`group` is the processes that share the training. Raises InputError if the split is too small for a batch."""
+        """`group` is the group of processes that share the training.
+
+        Raises InputError if the split is too small for a batch.
+        """
         self.group = group
         self.device = device = group.device
         self.model = model.to(device)
         self.params = params
         self.valid = valid
-        self.columns = group.share(params.batch_size)  # of the batch: those that this process reads
+        self.columns = group.share(params.batch_size)  # the columns of each batch that this process reads
         self.batches = BATCHING[params.batching](train, params.batch_size, params.seed, device, self.columns)
         self.class_counts = train.class_counts if model.conditioned else []
         self._class_ids = (
@@ -61,19 +65,19 @@ class Training:
         self.optimizer = adam(self.model, params.learning_rate)
         self._parameters = list(self.model.parameters())
         self.step = 0
-        self.state: State | None = None  # of the model after the last step, for this process's columns
+        self.state: State | None = None  # the model's state after the last step, for this process's columns
         self.history: list[Record] = []
         self.best_bpc = math.inf
-        self.best = self._weights()
+        self.best = self._weights()  # the weights with the lowest validation loss so far
         self._eos = int(train.codes[0])
         self._precision = set_precision(params.precision, device)
         self._averaging_model = self.group.wrap(self.model)
-        self._losses_on_device: list[Tensor] = []  # loss and gradient norm of the latest steps
-        self.losses_since_record: list[list[float]] = []  # the same, for steps whose losses have been fetched
+        self._losses_on_device: list[Tensor] = []  # loss and gradient norm of each step that is not fetched yet
+        self.losses_since_record: list[list[float]] = []  # the same for each step that is fetched, but not recorded yet
         self._bpc_per_nat = (train.characters + train.articles) / train.characters / math.log(2)
 
     def train_step(self) -> None:
-        """Read one batch and learn from it. On a GPU nothing here waits for a result."""
+        """Read one batch and learn from it. On a GPU no line here waits for a result."""
         # the batch, and the state in which its lanes begin
         epoch, step = divmod(self.step, self.batches.steps_per_epoch)
         symbols = self.batches.at(epoch, step)
@@ -90,7 +94,7 @@ class Training:
         # backward, clip, update
         self.optimizer.zero_grad()
         loss.backward()
-        norm = clip_gradients(self._parameters, self.params.grad_clip)
+        norm = clip_grad_norm_(self._parameters, self.params.grad_clip)
         self.optimizer.step()
         # Back-propagation is truncated here: the next step gets the state, but not the graph behind it.
         self.state = make_state([tensor.detach() for tensor in state_tensors(state)])
@@ -98,7 +102,7 @@ class Training:
         self.step += 1
 
     def learning_rate(self) -> float:
-        """The step size of the next step: a linear warm-up, then constant, or half a cosine down to zero."""
+        """The step size of the next step: a linear warm-up, then a constant or half a cosine down to zero."""
         params = self.params
         warmup = params.warmup * self.steps
         if self.step < warmup:
@@ -111,7 +115,7 @@ class Training:
     def record(self, *, validate: bool) -> Record:
         """Summarise the steps since the last record and append the record to the history.
 
-        With `validate` the validation split is scored first, and the best weights so far are kept.
+        With `validate`, the validation split is scored first, and the weights are kept if they are the best so far.
         """
         self.fetch_losses()
         losses, norms = zip(*self.losses_since_record, strict=True)
@@ -135,7 +139,7 @@ class Training:
         return record
 
     def fetch_losses(self) -> None:
-        """Bring the losses of the latest steps from the device, as the mean over the group.
+        """Fetch the losses of the latest steps from the device. A loss is the mean over the group.
 
         Raises RunError if a loss is not finite, before it can reach a checkpoint.
         """
@@ -153,26 +157,32 @@ class Training:
         self.losses_since_record += fetched
         self._losses_on_device.clear()
 
-    def summary(self) -> dict[str, float]:
-        """The numbers of metrics/train.json."""
+    def metrics(self) -> dict[str, float]:
+        """The numbers by which one compares trainings: metrics/train.json."""
+        return {"valid_bpc": self.best_bpc, "train_bpc": self.history[-1].bpc}
+
+    def details(self) -> dict[str, float]:
+        """All numbers of a finished training: details/train.json."""
         return {
             "steps": self.steps,
             "parameters": self.model.size(),
+            "characters": self.history[-1].characters,  # read, `<eos>` included
             "final_bpc": self.history[-1].bpc,
             "best_valid_bpc": self.best_bpc,
         }
 
     def _classes(self, epoch: int, step: int) -> Tensor | None:
-        """The class ids (length, columns) of a batch, for a conditioned model; None for another."""
+        """The class ids (length, columns) of a batch for a conditioned model, otherwise None."""
         if self._class_ids is None:
             return None
         return self._class_ids.at(epoch)[self.batches.articles_at(epoch, step)]
 
     def _state_before(self, symbols: Tensor, classes: Tensor | None) -> State | None:
-        """The initial state of a step: carried over from the previous step, except where a window starts an article.
+        """The initial state of a step: carried over from the previous step, except if a window starts an article.
 
-        In those lanes it is the initial state that scoring and sampling use. If it were carried over there too, the
-        model would hardly ever see that state in training, and would predict the first characters of articles badly.
+        In the lane of such a window it is the initial state that scoring and sampling use. Otherwise the model would
+        hardly ever see that state in training, and would predict the first characters of articles badly. An article
+        that starts inside a window gets the carried state: the model reads on over its `<eos>`.
         """
         continues = (symbols[0] != self._eos)[:, None]
         carried = [tensor * continues for tensor in state_tensors(self.state)]
@@ -182,7 +192,7 @@ class Training:
         return make_state([old + first * ~continues for old, first in zip(carried, initial, strict=True)])
 
     def _step_seed(self) -> int:
-        """The seed of a step's dropout, so that a resumed training drops the same units."""
+        """The seed of a step's dropout. It depends only on the step, so a resumed training drops the same units."""
         return int(np.random.SeedSequence([self.params.seed, self.step, self.group.rank]).generate_state(1)[0])
 
     def _weights(self) -> dict[str, Tensor]:
@@ -192,10 +202,10 @@ class Training:
 def run_training(
     training: Training, checkpoints: Checkpoints, listeners: Sequence[Listener], stopping: Callable[[], bool]
 ) -> None:
-    """Train from where the training is to its end. Then the model has the best weights.
+    """Train from the present step to the last one. Then the model has the weights of the best validation.
 
-    Each listener receives each new record. Raises Interrupted if `stopping()` becomes true, after writing a checkpoint,
-    and RunError if the loss is not finite.
+    Each listener receives each new record. If `stopping()` becomes true, a checkpoint is written and Interrupted is
+    raised. Raises RunError if the loss is not finite.
     """
     params, group = training.params, training.group
     saved_at = time.monotonic()
@@ -209,7 +219,7 @@ def run_training(
             record = training.record(validate=validate)
             for listen in listeners:
                 listen(record)
-        # Stop or save? Several processes must agree, which costs them a message: they ask at records only.
+        # Stop or save? Several processes must agree, which costs them a message, so they ask only at records.
         stop = save = False
         if logging or group.size == 1:
             overdue = time.monotonic() - saved_at >= params.checkpoint_every
