@@ -1,4 +1,12 @@
-"""Fit the model, going on from a checkpoint where an earlier process left one."""
+"""Train the model. If an earlier process left a checkpoint of the same training, continue from it.
+
+    dvc repro train                          run this stage, and before it every stage whose inputs have changed
+    PYTHONPATH=src python stages/train.py    run this stage alone, without DVC
+    PYTHONPATH=src torchrun --nproc-per-node 4 stages/train.py    run it in four processes on this machine
+
+With `train.processes: 4` in params.yaml, the first two commands start four processes too. README.md ("On a GPU box,
+overnight") has the commands for several machines.
+"""
 
 from pathlib import Path
 
@@ -40,13 +48,11 @@ def train(params: Params) -> None:
         if group.leads:
             lead(training, checkpoints, vocabulary, key, params)
         else:
-            with stop_requests() as stopping:
-                resume(training, checkpoints)
-                run_training(training, checkpoints, [], stopping)
+            follow(training, checkpoints)
 
 
 def lead(training: Training, checkpoints: Checkpoints, vocabulary: Vocabulary, key: str, params: Params) -> None:
-    """Train and write all that comes of it, as the one process or the first of several."""
+    """Train and write all results: the only process, or process 0 of several."""
     card = make_card(params, Path("data/raw"), {"train_key": key}).trained_on(training.device)
     with checkpoints.held(), stop_requests() as stopping:
         checkpoints.forget_if_recorded(Path("dvc.lock"))
@@ -56,7 +62,15 @@ def lead(training: Training, checkpoints: Checkpoints, vocabulary: Vocabulary, k
             tracker.finish(save_model(MODEL, training.model, vocabulary, key, training.class_counts))
         checkpoints.note_finished(MODEL / "model.safetensors")
     write_history(Path("plots/history.csv"), training.history)
-    write_json(Path("metrics/train.json"), training.summary())
+    write_json(Path("metrics/train.json"), training.metrics())
+    write_json(Path("details/train.json"), training.details())
+
+
+def follow(training: Training, checkpoints: Checkpoints) -> None:
+    """Train with process 0 and write nothing."""
+    with stop_requests() as stopping:
+        resume(training, checkpoints)
+        run_training(training, checkpoints, [], stopping)
 
 
 if __name__ == "__main__":
