@@ -1,30 +1,43 @@
-"""The recurrent cells that model.cell can name. This is the one place where a cell is registered.
+"""The recurrent cells that `model.cell` can name. This is the one place where a cell is registered.
 
-To add a cell, write its module with the interface of torch.nn.LSTM (arguments `input_size, hidden_size, num_layers,
-dropout`; parameters named `weight_ih_l0`, `weight_hh_l0`, `bias_ih_l0`, …) and register it here. This file does not
-import torch, so that params.yaml can be checked without it.
+To add a cell, write its torch module and add an entry to CELLS. The module has the interface of torch.nn.LSTM:
+
+- It is made by `Module(input_size, hidden_size, num_layers, dropout=0.0)`. `dropout` acts between layers only.
+- `output, state = module(inputs, state)` reads inputs (time, batch, input_size) and returns output (time, batch,
+  hidden_size). The state is one tensor (layers, batch, hidden_size), or a tuple of such tensors; None means zeros.
+- Layer 0 has the parameters `weight_ih_l0` (gates × hidden_size, input_size), `weight_hh_l0` (gates × hidden_size,
+  hidden_size) and, if it has biases, `bias_ih_l0` and `bias_hh_l0` (gates × hidden_size). Layer 1 has `…_l1`, and so
+  on. Each stacks the gates in the order of `Cell.gates`. CharModel.reset_parameters draws their initial values.
+- An output depends only on the same text and only on its symbols so far. Scoring and sampling rely on it.
+
+An entry must be in CELLS before charloom.params is imported, because params.py checks `model.cell` against the names
+in CELLS. This file does not import torch, so that params.yaml can be checked without it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What the rest of charloom needs to know of a recurrent cell."""
+    """What the rest of charloom needs to know about a recurrent cell."""
 
     module: str  # the full name of its torch module
     gates: tuple[str, ...]  # in the order in which the module stacks their weights
-    state: tuple[str, ...]  # the tensors of its state, each (layers, batch, hidden)
+    state: tuple[str, ...]  # the names of its state's tensors, each (layers, batch, hidden)
     open_gates: tuple[str, ...] = ()  # gates whose bias begins at 1, so that they begin open
 
-    def load(self) -> Any:
-        """The class of its torch module."""
+    def load(self) -> Callable[..., nn.Module]:
+        """Import the class of the torch module."""
         module, _, name = self.module.rpartition(".")
-        return getattr(import_module(module), name)
+        return cast("Callable[..., nn.Module]", getattr(import_module(module), name))
 
 
 CELLS = {

@@ -1,1 +1,1 @@
-"""The network, and what it says about text: scores and samples."""
+"""The network, saved models, and what a model says about text: scores and samples."""

@@ -5,7 +5,8 @@
 3. a learned initial state for each class (`CharModel.initial_state`),
 4. output weights for each class, whose logits are added to the shared ones (`class_logits`).
 
-In all of them "no class" is one more class, with the highest id: what the model uses when the class is unknown.
+In each place "no class" counts as one more class. Its id, `CharModel.no_class`, is the highest. The model uses it if
+the class of a text is unknown.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ EMBEDDING_STD = 0.3
 
 
 def reset_class_weights(model: CharModel) -> None:
-    """Let classes begin without any effect.
+    """Set the initial weights so that no class has an effect yet.
 
-    A class is present at every step. Input weights as wide as those of a symbol would move every gate in the same
-    direction through the whole article.
+    The class is part of the input at every step. If its input weights began as large as a symbol's, they would push
+    every gate in the same direction throughout the article.
     """
     input_weights = model.rnn.get_parameter("weight_ih_l0")
     nn.init.zeros_(input_weights[:, model.symbols : model.one_hot_size])
@@ -52,8 +53,8 @@ def class_characters(ids: Tensor, classes: Tensor, embedding: Tensor) -> Tensor:
 def class_logits(output: Tensor, classes: Tensor, weights: Tensor) -> Tensor:
     """The logits (time, batch, symbols) that each text's class adds to the shared ones.
 
-    `output` is (time, batch, hidden), `classes` (batch) or (time, batch), `weights` (classes, symbols, hidden). There
-    are three ways to compute the same product, for three situations.
+    `output` is (time, batch, hidden), `classes` (batch) or (time, batch), `weights` (classes, symbols, hidden). The
+    product is computed in one of three ways, the fastest for the situation.
     """
     steps, texts, _ = output.shape
     if classes.dim() == 1 and steps > 1:
@@ -70,8 +71,8 @@ def class_logits(output: Tensor, classes: Tensor, weights: Tensor) -> Tensor:
 def _class_by_class(output: Tensor, classes: Tensor, weights: Tensor) -> Tensor:
     """The logits (rows, symbols) of output (rows, hidden) and classes (rows): one matrix product for each class.
 
-    The product is computed in the weights' own precision, also under bf16 autocast: oneDNN compiles and keeps a bf16
-    kernel for each number of rows, and a class has another number of rows in every batch.
+    The product is computed in the weights' precision even under bf16 autocast. In bf16, oneDNN would compile and keep a
+    kernel for each number of rows, and the number of rows of a class differs from batch to batch.
     """
     order = classes.argsort(stable=True)
     counts = classes.bincount(minlength=len(weights)).tolist()

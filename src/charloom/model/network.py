@@ -1,4 +1,4 @@
-"""CharModel, the network: one-hot → RNN, LSTM or GRU → linear. This file knows nothing about training."""
+"""CharModel, the network: one-hot input → recurrent cell → linear output. This file knows nothing about training."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from charloom.cells import CELLS
 from charloom.model.conditioning import class_characters, class_logits, one_hot_with_class, reset_class_weights
 from charloom.params import ModelParams
 
-# One tensor (layers, batch, hidden), or several for a cell whose state has several, as an LSTM's.
+# One tensor (layers, batch, hidden), or a tuple of several: the state of an LSTM has two. cells.py names them.
 State = Tensor | tuple[Tensor, ...]
 
-INPUT_STD = 3.0
+INPUT_STD = 3.0  # of the initial input weights; CharModel.reset_parameters has the reason
 
 
 class CharModel(nn.Module):
@@ -39,7 +39,7 @@ class CharModel(nn.Module):
         self.one_hot_size = symbols + class_slots
         self.class_character_size = params.class_embedding if self.conditioned else 0
         cell = CELLS[params.cell]
-        self.rnn = cell.load()(
+        self.rnn: nn.Module = cell.load()(
             self.one_hot_size + self.class_character_size,
             params.hidden_size,
             params.layers,
@@ -60,10 +60,10 @@ class CharModel(nn.Module):
     def reset_parameters(self) -> None:
         """Draw the initial weights: orthogonal recurrent weights, wide input weights, and some gates open.
 
-        Input weights are drawn with a standard deviation of INPUT_STD. A one-hot vector has a single 1, so one weight
-        is all that a gate sees of a symbol. At torch's own scale the network learns too late to tell symbols apart:
-        after 1.2 million characters at hidden size 128, each at its best step size, bits per character were 3.06 at
-        torch's scale and 2.47 at INPUT_STD.
+        Input weights are drawn with a standard deviation of INPUT_STD. A one-hot vector has a single 1, so a gate gets
+        one weight for each symbol. With torch's own, smaller weights the network is slow to tell symbols apart: after
+        1.2 million characters at hidden size 128, each at its best step size, it had 3.06 bits per character with
+        torch's weights and 2.47 with these.
         """
         cell, hidden = CELLS[self.params.cell], self.params.hidden_size
         for name, weights in self.rnn.named_parameters():
@@ -87,9 +87,9 @@ class CharModel(nn.Module):
     def forward(self, ids: Tensor, state: State | None = None, classes: Tensor | None = None) -> tuple[Tensor, State]:
         """The logits (time, batch, symbols) after each of the ids (time, batch), and the state after the last.
 
-        `state` is the state that an earlier call returned, so that a text can be read in pieces. None is the state in
-        which every text begins: zero, or the learned initial state of a conditioned model.
-        `classes` are class ids, (batch) or (time, batch). None means no class. An unconditioned model ignores them.
+        `state` is what an earlier call returned, so that a text can be read in pieces. None is the state in which every
+        text begins: zeros, or the learned initial state of a conditioned model. `classes` are class ids, (batch) or
+        (time, batch); None means `no_class`. An unconditioned model ignores them.
         """
         if not self.conditioned:
             classes = None
@@ -122,8 +122,8 @@ class CharModel(nn.Module):
     def _dropout_mask(self, output: Tensor) -> Tensor:
         """A dropout mask (1, batch, hidden), shared by all time steps.
 
-        A separate mask for each step was no better: an eighth of AG_NEWS-26k, read eight times by 256 units, gave 2.162
-        bits per character both ways. It took 8.6 % more time at 512 units on two cores.
+        A separate mask for each step was no better: both ways gave 2.162 bits per character with 256 units that read an
+        eighth of AG_NEWS-26k eight times. Separate masks took 8.6 % more time at 512 units on two cores.
         """
         return F.dropout(torch.ones_like(output[:1]), self.params.dropout)
 

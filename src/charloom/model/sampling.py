@@ -1,4 +1,4 @@
-"""Text from a model."""
+"""Drawing text from a model: `sample` returns whole texts, `stream` returns each character as soon as it is drawn."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from torch import Tensor
 
 from charloom.errors import InputError
 from charloom.model.network import CharModel, State
-from charloom.params import EvaluateParams
 from charloom.text.texts import encode
 from charloom.text.vocab import Vocabulary
 
-# Samples are drawn so many side by side, and sample i always in column i mod TILE, the others idle if need be: the last
-# bits of a matrix product depend on its shape and on the column, and one bit can turn a draw. At hidden size 256, 64
-# columns take an LSTM twice the time of one.
+# Samples are computed in batches of TILE, and sample i always uses column i % TILE, even if other columns are unused.
+# Reason: the rounding of a matrix product depends on its shape and column, and one different bit can change a drawn
+# character. At hidden size 256 an LSTM takes twice as long for 64 columns as for one.
 TILE = 64
-DRAWS = 256  # random numbers fetched at once: a stream of them is the same in pieces of any size
+# Random numbers fetched at once for each column. NumPy's generator gives the same numbers for any size of the pieces.
+DRAWS = 256
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How texts are drawn; raises InputError where a value is out of range."""
+    """How texts are drawn. Raises InputError if a value is out of range."""
 
-    length: int = 400  # symbols drawn at most, the prompt not counted
-    temperature: float = 1.0  # 0 is greedy: always the likeliest
-    top_k: int | None = None  # draw among so many likeliest symbols
-    top_p: float | None = None  # draw among the likeliest that together have this probability
-    until_eos: bool = False  # a text ends with its article
+    length: int = 400  # the most symbols to draw, without the prompt
+    temperature: float = 1.0  # 0 is greedy: always the likeliest symbol
+    top_k: int | None = None  # draw only from this many likeliest symbols
+    top_p: float | None = None  # draw only from the fewest likeliest symbols whose probabilities sum to this
+    until_eos: bool = False  # end a text where its article ends
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -54,11 +54,13 @@ def sample(
     first: int = 0,
     classes: Sequence[int] | None = None,
 ) -> list[str]:
-    """Draw a text for each prompt: what follows the prompt, after `<eos>`, from the state that text begins in.
+    """Draw a text for each prompt. The model reads an `<eos>` and the prompt; the returned text is what follows.
 
-    An `<eos>` is a newline, `<unk>` is never drawn. A conditioned model writes text i under `classes[i]`, or under no
-    class. On one machine and thread count, text i depends on the model, its prompt and class, `how` and first + i
-    alone: drawn one by one or together, the texts are the same.
+    A drawn `<eos>` is a newline. `<unk>` is never drawn. `classes` has a class id for each text of a conditioned model;
+    None means `no_class`. `first` is the number of the first text.
+
+    On one machine and with one number of threads, text number i depends only on the model, `how`, its prompt, its class
+    and i. It is the same whether it is drawn alone or with others.
     """
     texts: list[list[str]] = [[] for _ in prompts]
     for step in stream(model, vocabulary, prompts, how, first, classes):
@@ -75,90 +77,78 @@ def stream(
     first: int = 0,
     classes: Sequence[int] | None = None,
 ) -> Generator[list[tuple[int, str]], None, None]:
-    """Draw what `sample` draws, and give it as it comes: (index, character), then (index, "") at a text's end."""
-    numbers = range(first, first + len(prompts))
-    each = [model.no_class] * len(prompts) if classes is None else classes
-    for begin in range(first - first % TILE, numbers.stop, TILE):
-        tile = {number: prompts[number - first] for number in range(begin, begin + TILE) if number in numbers}
-        told = [model.no_class] * TILE
-        for number in tile:
-            told[number % TILE] = each[number - first]
-        for step in _draw_tile(model, vocabulary, tile, how, told):
+    """Draw the texts of `sample`, and yield for each step what it drew.
+
+    That is a list of (index of the prompt, character). At the end of a text it has (index, "").
+    """
+    class_ids = [model.no_class] * len(prompts) if classes is None else classes
+    end = first + len(prompts)
+    for begin in range(first - first % TILE, end, TILE):
+        numbers = range(max(begin, first), min(begin + TILE, end))
+        tile = {number: (prompts[number - first], class_ids[number - first]) for number in numbers}
+        for step in _draw_tile(model, vocabulary, tile, how):
             yield [(number - first, character) for number, character in step]
-
-
-def sample_at_temperatures(model: CharModel, vocabulary: Vocabulary, params: EvaluateParams) -> dict[float, list[str]]:
-    """The samples that params.yaml asks for: one greedy text, and some at each temperature."""
-    samples = {}
-    for temperature in sorted({0.0, *params.temperatures}):
-        how = Sampling(params.sample_length, temperature, seed=params.seed)
-        samples[temperature] = sample(model, vocabulary, [""] * (params.samples if temperature else 1), how)
-    return samples
-
-
-def sample_by_class(
-    model: CharModel, vocabulary: Vocabulary, params: EvaluateParams, names: Sequence[str]
-) -> dict[str, list[str]]:
-    """Samples under each class of these names, at the first temperature, all of the same random numbers."""
-    how = Sampling(params.sample_length, params.temperatures[0], seed=params.seed)
-    prompts = [""] * params.samples
-    return {
-        name: sample(model, vocabulary, prompts, how, classes=[index] * params.samples)
-        for index, name in enumerate(names)
-    }
 
 
 @torch.inference_mode()
 def _draw_tile(
-    model: CharModel, vocabulary: Vocabulary, prompts: Mapping[int, str], how: Sampling, classes: Sequence[int]
+    model: CharModel, vocabulary: Vocabulary, tile: Mapping[int, tuple[str, int]], how: Sampling
 ) -> Iterator[list[tuple[int, str]]]:
-    """The texts of samples whose numbers lie in one tile, by number; `classes` are those of its columns."""
+    """Draw the samples of one tile, given as number → (prompt, class id). Yields what `stream` does, by number."""
     model.eval()
     device = model.head.weight.device
     characters = [vocabulary.decode([symbol]) for symbol in range(vocabulary.unk)]
-    given = {number: encode(vocabulary, vocabulary.normalized(text)).tolist() for number, text in prompts.items()}
-    draws = _draws(how.seed, min(prompts) - min(prompts) % TILE)
-    symbols, told = [vocabulary.eos] * TILE, torch.tensor(classes, device=device)
+    prompts = {number: encode(vocabulary, vocabulary.normalized(text)).tolist() for number, (text, _) in tile.items()}
+    class_ids = [model.no_class] * TILE
+    for number, (_, class_id) in tile.items():
+        class_ids[number % TILE] = class_id
+    classes = torch.tensor(class_ids, device=device)
+    draws = _draws(how.seed, min(tile) - min(tile) % TILE)
+    symbols = [vocabulary.eos] * TILE  # what each column reads next
     state: State | None = None
     for step in count():
-        logits, state = model(torch.tensor([symbols], device=device), state, told)
-        busy = [number % TILE for number in given]
+        logits, state = model(torch.tensor([symbols], device=device), state, classes)
+        busy = [number % TILE for number in prompts]  # the columns whose texts have not ended
         known = logits[0, busy, : vocabulary.unk].cpu().double()  # <unk> is the last id; not all devices have float64
-        came: list[tuple[int, str]] = []
-        for number, symbol in zip(list(given), _choose(known, how, next(draws)[busy]).tolist(), strict=True):
-            prompt = given[number]
+        drawn: list[tuple[int, str]] = []
+        for number, symbol in zip(list(prompts), _choose(known, how, next(draws)[busy]).tolist(), strict=True):
+            prompt = prompts[number]
             if step < len(prompt):
                 symbols[number % TILE] = prompt[step]
                 continue
             symbols[number % TILE] = symbol
-            came.append((number, characters[symbol]))
+            drawn.append((number, characters[symbol]))
             if step + 1 == len(prompt) + how.length or (how.until_eos and symbol == vocabulary.eos):
-                came.append((number, ""))
-                del given[number]
-        yield came
-        if not given:
+                drawn.append((number, ""))
+                del prompts[number]
+        yield drawn
+        if not prompts:
             return
 
 
 def _draws(seed: int, begin: int) -> Iterator[Tensor]:
-    """A random number from 0 to 1 for each column of the tile whose first sample is `begin`, again and again."""
+    """For each step, a random number from 0 to 1 for each column of the tile whose first sample has number `begin`."""
     generators = [np.random.default_rng([seed, number]) for number in range(begin, begin + TILE)]
     while True:
         yield from torch.from_numpy(np.stack([generator.random(DRAWS) for generator in generators], axis=1))
 
 
 def _choose(logits: Tensor, how: Sampling, draws: Tensor) -> Tensor:
-    """An id for each row of logits (texts, symbols), by inverting its distribution function at `draws` (texts)."""
+    """Draw an id for each row of logits (texts, symbols), from a random number for each row, `draws` (texts).
+
+    The id is the first whose cumulative probability is above the random number.
+    """
     if how.temperature == 0:
         return logits.argmax(1)
     scaled = (logits - logits.amax(1, keepdim=True)) / how.temperature
     ordered, order = scaled.sort(dim=1, descending=True, stable=True)
     probabilities = torch.softmax(ordered[:, : how.top_k], 1)
     cumulative = probabilities.cumsum(1)
-    if how.top_p is not None:  # a symbol stays where those before it have less than top_p
+    if how.top_p is not None:  # drop a symbol if the likelier ones already sum to top_p
         probabilities[cumulative - probabilities >= how.top_p * cumulative[:, -1:]] = 0
         cumulative = probabilities.cumsum(1)
+    # The last sum may be rounded to less than 1. The drawn number is kept just below it, so that an id is always found.
     total = cumulative[:, -1:]
     wanted = torch.minimum(draws[:, None] * total, total.nextafter(torch.zeros(1, dtype=total.dtype)))
-    chosen = torch.searchsorted(cumulative, wanted, right=True)  # the first whose cumulative probability is above
+    chosen = torch.searchsorted(cumulative, wanted, right=True)
     return order.gather(1, chosen)[:, 0]

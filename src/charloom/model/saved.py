@@ -23,7 +23,7 @@ from charloom.text.vocab import Vocabulary
 FORMAT, VERSION = "charloom-model", 1
 MAX_HEADER_BYTES = 1 << 20  # of a safetensors file
 KEY = re.compile(r"[0-9A-Za-z-]{1,64}")
-# Older model.json files lack these parameters. Their models were made as if the parameters had these values.
+# Older model.json files lack these parameters. Their models behave as if the parameters had these values.
 UNSTATED = {"conditioning": "none", "class_dropout": 0.1, "class_embedding": 0}
 CLASS_COUNTS = TypeAdapter(list[ClassCount])
 
@@ -62,7 +62,7 @@ def save_model(
     """
     weights = folder / "model.safetensors"
     with atomic_path(weights) as temporary:
-        # not safetensors' save_file: its errors are not OSErrors, and a full disk would get no message of its own
+        # Not safetensors' save_file: if the disk is full it raises no OSError, so the user would not see the reason.
         temporary.write_bytes(save({name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}))
     digest = file_digest(weights)
     write_json(

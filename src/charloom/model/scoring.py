@@ -17,12 +17,12 @@ from charloom.model.network import CharModel, State
 from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Codes, chunked
 
-# Texts scored together. 32 to 128 were equally fast at hidden size 256 on two cores. Texts of similar length are scored
-# together, so that only 1.7 % of AG_NEWS is padding.
+# The number of texts in a batch. 32 to 128 were equally fast at hidden size 256 on two cores. A batch has texts of
+# similar length, so that only 1.7 % of what is read for AG_NEWS is padding.
 BATCH_TEXTS = 64
-# Time steps scored together: their logits fit in the processor's cache. Longer texts carry their state over.
+# The number of time steps read at once: their logits fit in the processor's cache. The state is carried over.
 CHUNK_STEPS = 128
-MAX_NATS = 700  # exp of more is infinite in float64
+MAX_NATS = 700  # exp of a larger number is infinite in float64
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,9 @@ def surprisals(
 ) -> Iterator[Surprisal]:
     """Score texts, each from its beginning, and return the results in the order of the texts.
 
-    A text is its ids behind an `<eos>`; the model reads that first symbol, and it costs nothing. `top` is the number of
-    likeliest symbols to report at each place. `classes` has a class id for each text of a conditioned model; None means
-    that no class is given. Memory does not grow with the number of texts.
+    A text is an `<eos>` and its ids. The model reads the `<eos>` but is not asked to predict it, so it costs nothing.
+    `top` is the number of likeliest symbols to report at each place. `classes` has a class id for each text, for a
+    conditioned model; None means that no class is given. Memory does not grow with the number of texts.
     """
     class_ids = repeat(model.no_class) if classes is None else iter(classes)
     for chunk in chunked(texts, len):
@@ -120,8 +120,9 @@ def surprisals(
 def surprisals_of_pieces(
     model: CharModel, pieces: Iterable[Codes], device: torch.device, class_id: int | None = None
 ) -> Iterator[Surprisal]:
-    """Score one long text that comes in pieces, the first behind an `<eos>`. The state is carried over between them.
+    """Score one long text that comes in pieces, and carry the state over from piece to piece.
 
+    The first piece begins with an `<eos>`, which costs nothing.
     `class_id` is the class of the text, for a conditioned model; None means that no class is given.
     """
     state: State | None = None
@@ -142,7 +143,7 @@ def batches_by_length(lengths: Sequence[int]) -> Iterator[list[int]]:
 
 
 def _padded(texts: Sequence[Codes]) -> Tensor:
-    """The ids of texts as columns (symbols, texts), filled up with zeros. The first text must be the longest."""
+    """The ids of texts as columns (symbols, texts), padded with zeros. The first text must be the longest."""
     symbols = np.zeros((len(texts[0]), len(texts)), dtype=np.int64)
     for column, text in enumerate(texts):
         symbols[: len(text), column] = text
@@ -150,7 +151,7 @@ def _padded(texts: Sequence[Codes]) -> Tensor:
 
 
 class _Batch(NamedTuple):
-    """The surprisal of a batch of texts: as Surprisal has it, with the texts as the second dimension."""
+    """The surprisals of a batch of texts: the fields of Surprisal, with the texts as their second dimension."""
 
     nats: npt.NDArray[np.float64]
     expected: npt.NDArray[np.int64]
@@ -166,7 +167,10 @@ class _Batch(NamedTuple):
 def _score_batch(
     model: CharModel, symbols: Tensor, state: State | None, top: int, classes: Tensor
 ) -> tuple[_Batch, State | None]:
-    """Score all but the first of the symbols (time + 1, texts); also returns the state after all but the last."""
+    """Score all but the first of the symbols (time + 1, texts).
+
+    Also returns the state after all but the last symbol: the last one is the first to be read in the next piece.
+    """
     training = model.training
     model.eval()
     inputs, targets = symbols[:-1], symbols[1:]

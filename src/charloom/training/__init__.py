@@ -1,1 +1,1 @@
-"""Everything that fits a model: the loop, its batches, its checkpoints, its processes."""
+"""Everything that trains a model: the loop, its batches, its checkpoints, its processes."""

@@ -1,6 +1,6 @@
-"""The order in which a training reads its text. It is a function of (seed, epoch, step) alone.
+"""The batches of a training. Which text a step reads depends only on (seed, epoch, step).
 
-The codes are on the model's device (on a CPU they stay mapped from disk), and batches are gathered there.
+The codes are copied to the model's device, and batches are gathered there. On a CPU the codes stay mapped from disk.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from charloom.errors import InputError
 from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Codes
 
-BLOCK_SYMBOLS = 2**17  # symbols gathered at once, at any batch size: 1 MB of ids
-_SIGNED = {1: np.uint8, 2: np.int16, 4: np.int32}  # by bytes a number: types that torch can index with
+BLOCK_SYMBOLS = 2**17  # symbols gathered at once, for any batch size: 1 MB of ids
+_READABLE = {1: np.uint8, 2: np.int16, 4: np.int32}  # bytes per number → the type as which torch can read it
 
 Epoch = TypeVar("Epoch")
 
@@ -33,10 +33,10 @@ class _Block(NamedTuple):
 
 
 class Batches(ABC, Generic[Epoch]):
-    """A way to cut a split into batches: `batch_size` columns of `length` symbols and the one that follows them.
+    """A way to cut a split into batches. A batch has `batch_size` columns of `length` + 1 symbols.
 
-    A process reads only its own `columns` of each batch. Symbols are gathered for a block of steps at once; gathering
-    them step by step took 3 % of the training time at hidden size 64.
+    A process reads only its own `columns` of each batch. Symbols are gathered for a block of steps at once, because
+    gathering them for one step at a time took 3 % of the training time at hidden size 64.
     """
 
     carries_state: bool  # whether a step continues the text of the step before
@@ -52,23 +52,26 @@ class Batches(ABC, Generic[Epoch]):
         self._split = split
         self._seed = seed
         self._device = device
-        self._codes = _tensor(split.codes.view(_SIGNED[split.codes.itemsize])).to(device)
-        self._mask = 2 ** (8 * split.codes.itemsize) - 1  # turns the signed number that torch sees back into the id
+        self._codes = _tensor(split.codes.view(_READABLE[split.codes.itemsize])).to(device)
+        self._mask = 2 ** (8 * split.codes.itemsize) - 1  # turns a number that torch reads as negative back into the id
         self._rows = self._on_device(np.arange(split.length + 1))[:, None]
         self._block_steps = max(1, BLOCK_SYMBOLS // (batch_size * split.length))
         self._epoch: tuple[int, Epoch] | None = None
         self._block: _Block | None = None
 
     def at(self, epoch: int, step: int) -> Tensor:
-        """The symbols (length + 1, columns) of a step: all rows but the last are inputs, all but the first targets."""
+        """The symbols (length + 1, columns) of a step. All rows but the last are inputs, all but the first targets."""
         return self._block_of(epoch, step).symbols[step % self._block_steps]
 
     def articles_at(self, epoch: int, step: int) -> Tensor:
-        """The article of each target, (length, columns). Where the input is `<eos>`, that is the next article."""
+        """The index of the article of each target, (length, columns).
+
+        If the input is the `<eos>` between two articles, the target belongs to the second one.
+        """
         return self._block_of(epoch, step).articles[step % self._block_steps]
 
     def _block_of(self, epoch: int, step: int) -> _Block:
-        """The block with this step, gathered unless it is the latest one."""
+        """The block with this step. The latest block is kept; another one is gathered."""
         place = epoch, step // self._block_steps
         if self._block is None or self._block.place != place:
             if self._epoch is None or self._epoch[0] != epoch:
@@ -92,18 +95,19 @@ class Batches(ABC, Generic[Epoch]):
 
 
 class _Stream(NamedTuple):
-    """The articles of an epoch in their order, joined to one stream."""
+    """The articles of an epoch, joined to one stream in the epoch's order."""
 
-    order: Tensor  # (articles,): which article comes at each place
+    order: Tensor  # (articles,): the index of the article at each place
     ends: Tensor  # (articles,): where that article ends in the stream
     shift: Tensor  # (articles,): what to add to an index in the stream to get the index in the codes
 
 
 class Lanes(Batches[_Stream]):
-    """Contiguous text in `batch_size` lanes. The state is carried along each lane (truncated back-propagation).
+    """Contiguous text in `batch_size` lanes. Each step continues where the step before ended in each lane.
 
-    Each epoch puts the articles into a new random order, joins them to one stream and cuts it into lanes of the same
-    length. `windows.stride` has no effect here.
+    The hidden state is carried along, gradients are not (truncated back-propagation through time). Each epoch puts the
+    articles into a new random order, joins them to one stream and cuts it into lanes of the same length.
+    `windows.stride` has no effect here.
     """
 
     carries_state = True
@@ -131,15 +135,15 @@ class Lanes(Batches[_Stream]):
 
     def _gather(self, epoch: _Stream, steps: range) -> tuple[Tensor, Tensor]:
         starts = self._on_device(np.array(steps) * self.length)[:, None, None]
-        places = (self._first + starts) % self._total  # the stream is a circle: the last target may be its first symbol
+        places = (self._first + starts) % self._total  # the target after the stream's last symbol is its first symbol
         ranks = torch.searchsorted(epoch.ends, places, right=True)
         return places + epoch.shift[ranks], epoch.order[ranks[:, 1:]]
 
 
 class Shuffled(Batches[Tensor]):
-    """Windows in random order, each read from the zero state.
+    """Windows in random order. Each is read from the state in which every text begins.
 
-    In a stream, each epoch moves all windows by a random offset below `windows.stride`.
+    If the windows lie in a stream, each epoch shifts all of them by the same random offset below `windows.stride`.
     """
 
     carries_state = False
@@ -169,15 +173,21 @@ BATCHING: dict[str, type[Batches[Any]]] = {"lanes": Lanes, "shuffled": Shuffled}
 
 
 class ClassIds:
-    """The class id with which each article is read: its own class, or `no_class` for a random share of the articles.
+    """The class id with which each article is read: the article's class, or `no_class` for a random share of them.
 
-    An unlabelled article is always read with `no_class`. The share is drawn again in each epoch, as a function of
-    (seed, epoch, article).
+    The share is drawn again in each epoch; it depends only on (seed, epoch, article). An unlabelled article is always
+    read with `no_class`. This is how `data.labelled_fraction` reaches the loss:
+
+    1. `EncodedSplit.labelled` replaces the class of each unlabelled article with UNLABELLED.
+    2. ClassIds replaces UNLABELLED with `no_class`.
+    3. `Training` looks up the class id of the article of each target in the batch.
+    4. `CharModel.forward` receives these ids, so an unlabelled article trains the weights of `no_class`.
     """
 
     def __init__(self, split: EncodedSplit, no_class: int, dropout: float, seed: int, device: torch.device) -> None:
         """`dropout` is the share of the articles that are read with `no_class`."""
-        self._classes = np.minimum(split.classes, no_class).astype(np.int64)  # UNLABELLED is the highest number
+        # UNLABELLED is higher than every class id, and no_class is one more than the last: the minimum replaces it
+        self._classes = np.minimum(split.classes, no_class).astype(np.int64)
         self._no_class = no_class
         self._dropout = dropout
         self._seed = seed
@@ -187,7 +197,8 @@ class ClassIds:
     def at(self, epoch: int) -> Tensor:
         """The class ids (articles) of an epoch."""
         if self._drawn is None or self._drawn[0] != epoch:
-            draws = np.random.default_rng([self._seed, epoch, 1]).random(len(self._classes))  # 1: not the order's seed
+            # the 1 makes these random numbers differ from those that order the batches
+            draws = np.random.default_rng([self._seed, epoch, 1]).random(len(self._classes))
             classes = np.where(draws < self._dropout, self._no_class, self._classes)
             self._drawn = epoch, torch.from_numpy(classes).to(self._device)
         return self._drawn[1]
@@ -195,5 +206,5 @@ class ClassIds:
 
 def _tensor(codes: Codes) -> Tensor:
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")  # nobody writes to it
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")  # nothing writes to it
         return torch.from_numpy(codes)

@@ -1,8 +1,8 @@
-"""The checkpoints of a training: all that is needed to resume it and to end in the same bytes.
+"""The checkpoints of a training: all that is needed to resume it and to end with the same bytes.
 
-A checkpoint is a safetensors file. What is not a tensor is JSON, stored as a tensor of bytes. The metadata of the
-safetensors format would be the natural place for that JSON. But safetensors reads metadata from files only, and here
-process 0 sends the bytes of the checkpoint to the other processes.
+A checkpoint is a safetensors file. What is not a tensor is JSON, stored as a tensor of bytes. The natural place for the
+JSON would be the metadata of the file, but safetensors reads metadata only from a file on disk. Here process 0 reads
+the file and sends its bytes to the other processes.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ class Checkpoint:
     state: dict[str, Any]
 
     def group(self, group: str) -> dict[str, Tensor]:
-        """The tensors of one group, by their names in the group."""
+        """The tensors of one group, by their names within the group."""
         prefix = f"{group}."
         return {name.removeprefix(prefix): tensor for name, tensor in self.tensors.items() if name.startswith(prefix)}
 
     def to_bytes(self) -> bytes:
-        """The bytes of a safetensors file. It includes a digest, so that damage is noticed."""
+        """The bytes of a safetensors file. They include a digest, so that damage is noticed."""
         text = json.dumps({"version": VERSION, **self.state}, allow_nan=False).encode()
         tensors = {name: tensor.contiguous() for name, tensor in self.tensors.items()} | {"json": _bytes_tensor(text)}
         return save({**tensors, "sha256": _bytes_tensor(_tensors_digest(tensors))})
@@ -52,12 +52,12 @@ class Checkpoint:
             tensors = load(data)
             digest = tensors.pop("sha256").numpy().tobytes()
             if digest != _tensors_digest(tensors):
-                raise ValueError("a damaged checkpoint")
+                raise ValueError("the checkpoint is damaged")
             state = json.loads(tensors.pop("json").numpy().tobytes())
         except (SafetensorError, KeyError, RecursionError) as error:
-            raise ValueError(f"not a checkpoint: {error}") from None
+            raise ValueError(f"it is not a checkpoint: {error}") from None
         if not isinstance(state, dict) or state.pop("version", None) != VERSION:
-            raise ValueError("a checkpoint of another format version")
+            raise ValueError("the checkpoint has another format version")
         return cls(tensors, state)
 
 
@@ -94,14 +94,14 @@ class Checkpoints:
         self._next.replace(self._last)
 
     def read(self) -> bytes | None:
-        """The newest undamaged checkpoint, or None if there is none. Each damaged one costs a warning."""
+        """The bytes of the newest undamaged checkpoint, or None. Prints a warning for each damaged one."""
         for path in (self._next, self._last, self._previous):
             if path.exists():
                 data = path.read_bytes()
                 try:
                     Checkpoint.from_bytes(data)
                 except ValueError as error:
-                    say(f"warning: {path}: passing over {error}")
+                    say(f"warning: {path}: skipped, because {error}")
                 else:
                     return data
         return None
@@ -111,10 +111,10 @@ class Checkpoints:
         write_text(self._finished, file_digest(result, "md5"))
 
     def forget_if_recorded(self, lock: Path) -> None:
-        """Delete the checkpoints if `lock` (dvc.lock) already records this training's result.
+        """Delete the checkpoints if `lock` (the path of dvc.lock) already records this training's result.
 
-        Then the user repeats the training on purpose. If DVC was killed before it recorded the result, the checkpoints
-        stay, and the training is over at once.
+        In that case the user is repeating the training on purpose. If DVC was killed before it recorded the result, the
+        checkpoints stay, so that the finished training is not repeated.
         """
         if self._finished.exists() and lock.exists() and self._finished.read_text() in lock.read_text():
             shutil.rmtree(self._folder)

@@ -1,4 +1,4 @@
-"""The history of a training: one record every few steps, in history.csv and to whoever listens."""
+"""The history of a training: a record every few steps. history.csv has them, and listeners receive them."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from charloom.files import write_csv
 
 @dataclass(frozen=True)
 class Record:
-    """One line of history.csv: the steps since the record before it, and a validation where there was one."""
+    """One line of history.csv: a summary of the steps since the record before, and of a validation if there was one."""
 
     step: int
     epoch: float
     characters: int  # symbols read so far, `<eos>` included
     learning_rate: float
-    grad_norm: float  # the largest, before clipping
-    loss_nats: float  # per symbol, mean over these steps
-    bpc: float
+    grad_norm: float  # the largest of these steps, before clipping
+    loss_nats: float  # per symbol, the mean over these steps
+    bpc: float  # the same loss in bits per character
     valid_loss_nats: float | None = None
     valid_bpc: float | None = None
 
@@ -33,7 +33,7 @@ OPTIONAL = {field.name for field in fields(Record) if field.default is None}
 
 
 def read_history(path: Path) -> list[Record]:
-    """The records of history.csv. Raises InputError where it is not one."""
+    """The records of history.csv. Raises InputError if the file is not a history."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             header, *rows = csv.reader(file, strict=True)
@@ -43,17 +43,17 @@ def read_history(path: Path) -> list[Record]:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except (ValueError, csv.Error):
-        raise InputError(f"{path}: not a history as train writes it") from None
+        raise InputError(f"{path}: not a history that train wrote; make it again with `dvc repro train`") from None
 
 
 def write_history(path: Path, history: Sequence[Record]) -> None:
-    """Write history.csv, a column a field of Record."""
+    """Write history.csv, with a column for each field of Record."""
     write_csv(path, COLUMNS, map(astuple, history))
 
 
 def _record(cells: Sequence[str]) -> Record:
     row = dict(zip(COLUMNS, cells, strict=True))
-    # a cell is empty only where Record has a default: where nothing was validated
+    # only the two fields of a validation may be empty
     numbers: dict[str, Any] = {
         name: None if not cell and name in OPTIONAL else float(cell) for name, cell in row.items()
     }

@@ -1,4 +1,7 @@
-"""What names a training and an evaluation: digests of what went in, the same on every machine."""
+"""The keys that name a training and an evaluation: digests of everything that decides their results.
+
+The same inputs give the same keys on every machine.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,11 @@ from charloom.text.split import ARRAYS
 
 
 def train_key(params: Params, windows: Path, vocabulary: Path) -> str:
-    """The digest of all that decides a training: its parameters, its windows, its vocabulary."""
+    """The key of a training: a digest of its parameters, its windows and its vocabulary.
+
+    `windows.stride` is part of it even if train.batching is `lanes`, which ignores the stride: the stride is written to
+    the files of the split.
+    """
     return value_digest(
         {
             "model": params.model.model_dump(),
@@ -24,7 +31,7 @@ def train_key(params: Params, windows: Path, vocabulary: Path) -> str:
 
 
 def evaluate_key(params: Params, windows: Path, model_digest: str) -> str:
-    """The digest of all that decides an evaluation: its parameters, the test split, the model."""
+    """The key of an evaluation: a digest of its parameters, the test split and the model."""
     return value_digest(
         {
             "evaluate": params.evaluate.model_dump(),
@@ -36,6 +43,6 @@ def evaluate_key(params: Params, windows: Path, model_digest: str) -> str:
 
 
 def split_digest(folder: Path) -> str:
-    """One digest for the files of an encoded split."""
+    """One digest of all files of an encoded split."""
     names = [*(f"{name}.npy" for name in ARRAYS), "windows.json"]
     return value_digest({name: file_digest(folder / name) for name in names})

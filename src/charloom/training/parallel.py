@@ -1,7 +1,7 @@
-"""Training in several processes: torchrun starts them, DistributedDataParallel averages their gradients.
+"""Training in several processes. torchrun starts them, and DistributedDataParallel averages their gradients.
 
-The batch in params.yaml is the global one: each process reads its share of the columns, so that any number of them
-learns from the same batches. Process 0 alone writes.
+train.batch_size is the size of the global batch. Each process reads its share of the columns, so the batches are the
+same for any number of processes. Only process 0 writes files.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 
 import torch
 
-# DistributedDataParallel imports this module when it is first made, and the default arguments of its functions are the
-# group of that moment. The group then never ended, its threads met the interpreter's end, and one that still held a
-# tensor now and then aborted a process whose training was over. Imported before there is a group, it keeps none.
+# The functions of this module take the group that exists when it is imported as a default argument. Without this line
+# DistributedDataParallel would import it later, when our group exists. The group would then live until the interpreter
+# ends, and one of its threads that still has a tensor can abort a process whose training is over. Importing it now,
+# before any group exists, makes the default argument None.
 import torch.distributed.nn.functional
 from torch import Tensor, distributed, nn
 from torch.distributed.elastic.multiprocessing.api import DefaultLogsSpecs, SignalException
@@ -30,15 +31,15 @@ from torch.nn.parallel import DistributedDataParallel
 from charloom.errors import InputError, RunError
 from charloom.stage import under_torchrun
 
-# gloo's threads let go of a message's tensors a moment after it has arrived. Who is the last to let go of one needs
-# Python's lock, which torch holds while it waits for those threads at the end: with torch 2.3, trainings that were over
-# hung there now and then. So the last messages' tensors stay here, and Python is the last.
+# Freeing a tensor needs the GIL. If a gloo thread frees the last reference while torch waits for that thread and holds
+# the GIL, the process deadlocks (seen with torch 2.3, after finished trainings). Keeping the tensors of the last eight
+# messages alive makes Python the one that frees them.
 _sent: deque[tuple[Tensor, ...]] = deque(maxlen=8)
 
 
 @dataclass(frozen=True)
 class Group:
-    """The processes of a training, and which of them this one is; alone, every method is free."""
+    """The processes of a training, and which of them this one is. In a group of one, no method sends a message."""
 
     rank: int = 0
     size: int = 1
@@ -52,14 +53,16 @@ class Group:
         return self.rank == 0
 
     def share(self, batch_size: int) -> slice:
-        """This process' columns of a global batch."""
+        """The columns of a global batch that this process reads."""
         if batch_size % self.size:
-            raise InputError(f"train.batch_size = {batch_size}: must be a multiple of the {self.size} processes")
+            raise InputError(
+                f"train.batch_size = {batch_size}: must be a multiple of the {self.size} processes that share it"
+            )
         columns = batch_size // self.size
         return slice(self.rank * columns, (self.rank + 1) * columns)
 
     def wrap(self, model: nn.Module) -> nn.Module:
-        """The model for training steps: its backward pass averages the gradients over the group."""
+        """The model as training steps must call it: its backward pass averages the gradients over the group."""
         if self.size == 1:
             return model
         wrapped = DistributedDataParallel(model)
@@ -75,17 +78,17 @@ class Group:
         return values
 
     def gather(self, tensor: Tensor, dim: int) -> Tensor:
-        """The processes' shares of a tensor, joined along `dim` in every process."""
+        """The shares of all processes, joined along `dim`. Every process gets the whole tensor."""
         if self.size == 1:
             return tensor
         share = tensor.contiguous()
-        parts = [torch.empty_like(share) for _ in range(self.size)]
-        _sent.append((share, *parts))
-        distributed.all_gather(parts, share)
-        return torch.cat(parts, dim)
+        shares = [torch.empty_like(share) for _ in range(self.size)]
+        _sent.append((share, *shares))
+        distributed.all_gather(shares, share)
+        return torch.cat(shares, dim)
 
     def broadcast(self, data: bytes | None) -> bytes | None:
-        """Process 0's bytes in every process: nothing is pickled on the way."""
+        """The bytes that process 0 passed, in every process. They are sent as a tensor, so nothing is pickled."""
         if self.size == 1:
             return data
         size = torch.tensor([-1 if data is None else len(data)], device=self.device)
@@ -101,7 +104,7 @@ class Group:
         return content.cpu().numpy().tobytes()
 
     def any(self, flags: list[bool]) -> list[bool]:
-        """Each flag raised where any process raised it."""
+        """For each flag, whether it is true in any process."""
         if self.size == 1:
             return flags
         raised = torch.tensor(flags, dtype=torch.int32, device=self.device)
@@ -110,9 +113,10 @@ class Group:
         return [bool(flag) for flag in raised.tolist()]
 
     def _end(self) -> None:
-        # A model that outlives its group (a local variable, a traceback) would end it, in the destructor of its
-        # reducer: there torch waits for gloo's threads with Python's lock held, and one that is just letting go of a
-        # tensor waits for that lock. destroy_process_group lets go of the lock, where it is the last to hold the group.
+        # If a wrapped model outlives this method (in a local variable or a traceback), the destructor of its reducer
+        # would end the group. There torch holds the GIL while it waits for gloo's threads, and a thread that is freeing
+        # a tensor waits for the GIL: a deadlock. destroy_process_group releases the GIL, so it must have the last
+        # reference to the group.
         for model in self._wrapped:
             del model.reducer, model.logger, model.process_group
         distributed.destroy_process_group()
@@ -120,7 +124,10 @@ class Group:
 
 @contextmanager
 def join_group(device: torch.device) -> Iterator[Group]:
-    """Join the processes that torchrun started, each on a GPU of its own; others are a group of one."""
+    """Join the processes that torchrun started; on CUDA each uses another GPU. Any other process is a group of one.
+
+    Raises RunError if the contact to another process is lost.
+    """
     if not under_torchrun():
         yield Group(device=device)
         return
@@ -137,7 +144,7 @@ def join_group(device: torch.device) -> Iterator[Group]:
     except RuntimeError as error:
         if "gloo" not in str(error) and not isinstance(error, distributed.DistError):
             raise
-        raise RunError(f"process {rank} lost contact with another one of the {size}") from None
+        raise RunError(f"training process {rank} of {size} lost contact with another one") from None
     finally:
         group._end()
 
@@ -145,7 +152,8 @@ def join_group(device: torch.device) -> Iterator[Group]:
 def launch(script: str, processes: int) -> None:
     """Run a stage script in several processes on this machine, as torchrun does, and wait for them.
 
-    SIGINT and SIGTERM are passed on, so that they save and stop. Raises RunError where one of them failed.
+    SIGINT and SIGTERM are passed on to the processes, which then save a checkpoint and stop. Raises RunError if a
+    process failed.
     """
     config = LaunchConfig(
         min_nodes=1,
@@ -155,19 +163,19 @@ def launch(script: str, processes: int) -> None:
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",  # a free port
         max_restarts=0,
-        logs_specs=DefaultLogsSpecs(log_dir=os.devnull),  # torchrun would leave a folder of empty ones in /tmp
-        monitor_interval=0.1,  # seconds; torch 2.3 looks every 30, and by then all have failed
+        logs_specs=DefaultLogsSpecs(log_dir=os.devnull),  # otherwise torchrun leaves a folder of empty logs in /tmp
+        monitor_interval=0.1,  # seconds between checks; with the 30 of torch 2.3, all others fail before it notices one
     )
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # until set_threads: torchrun would set it too, with a warning
-    logging.disable(logging.ERROR)  # torchrun's own, over several screens; what failed is said below
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # until set_threads; torchrun would set the same, with a warning
+    logging.disable(logging.ERROR)  # torchrun logs several screens; the errors below say what failed
     try:
         elastic_launch(config, sys.executable)(script)
     except SignalException:
-        raise RunError("stopped; the next `dvc repro` goes on at the last checkpoint") from None
+        raise RunError("stopped; the next `dvc repro` continues from the last checkpoint") from None
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
         how = signal.Signals(-failure.exitcode).name if failure.exitcode < 0 else f"exit code {failure.exitcode}"
         raise RunError(
-            f"training process {rank} of {processes} ended with {how}; the next `dvc repro` goes on at the last"
+            f"training process {rank} of {processes} ended with {how}; the next `dvc repro` continues from the last"
             " checkpoint"
         ) from None

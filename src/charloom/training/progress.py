@@ -1,4 +1,4 @@
-"""How a training tells a person where it is: a bar on a terminal, a line every few seconds elsewhere."""
+"""The progress of a training as a person sees it: a bar on a terminal, otherwise a line every few seconds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LINE_EVERY_S = 5.0
 
 @contextmanager
 def show_progress(training: Training) -> Iterator[Listener]:
-    """Give a listener that draws the progress of `training` from where it stands."""
+    """Yield a listener that shows the progress of `training`, starting from its present step."""
     console = Console(stderr=True)
     clock = _Clock(training)
     if not console.is_terminal:
@@ -36,7 +36,7 @@ def show_progress(training: Training) -> Iterator[Listener]:
 
 
 class _Lines:
-    """A line for each validation, and between them one every few seconds."""
+    """Prints a line for each validation, and one every few seconds between them."""
 
     def __init__(self, clock: _Clock) -> None:
         self._clock = clock
@@ -51,7 +51,7 @@ class _Lines:
 
 
 class _Clock:
-    """Speed and time left, measured since this process began to train."""
+    """The speed and the time left, measured from when this process began to train."""
 
     def __init__(self, training: Training) -> None:
         self.steps = training.steps
@@ -60,7 +60,7 @@ class _Clock:
         self._began = time.monotonic()
 
     def text(self, record: Record) -> str:
-        """`31,200 characters/s  0:04:10 left`"""
+        """For example `31,200 characters/s  0:04:10 left`."""
         elapsed = time.monotonic() - self._began
         speed = (record.characters - self._from_characters) / elapsed
         left = elapsed / (record.step - self._from_step) * (self.steps - record.step)

@@ -1,4 +1,4 @@
-"""The state of a training as a checkpoint: `snapshot` takes one, `restore` and `resume` return to one."""
+"""From a training to a checkpoint and back: `snapshot` makes one, `restore` and `resume` continue from one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAX_ADAM_STEP = 2**24  # Adam counts its steps in float32, which is exact up to 
 
 
 class Position(BaseModel, strict=True, extra="forbid", allow_inf_nan=False):
-    """How far a training is: the JSON part of its checkpoint."""
+    """How far a training has come: the JSON part of its checkpoint."""
 
     step: int
     best_bpc: float | None
@@ -34,9 +34,9 @@ class Position(BaseModel, strict=True, extra="forbid", allow_inf_nan=False):
 
 
 def snapshot(training: Training) -> Checkpoint:
-    """All that is needed to continue from here to the same bytes, in any number of processes.
+    """The checkpoint from which any number of processes can continue to the same result.
 
-    All processes of the group must call it together, since each holds a part of the state.
+    All processes of the group must call this together, because each has a part of the hidden state.
     """
     training.fetch_losses()
     tensors = {f"model.{name}": tensor for name, tensor in training.model.state_dict().items()}
@@ -64,18 +64,18 @@ def resume(training: Training, checkpoints: Checkpoints) -> None:
             restore(training, Checkpoint.from_bytes(saved))
         except (KeyError, IndexError, TypeError, ValueError, RuntimeError, AttributeError) as error:
             raise InputError(
-                f"{checkpoints}: the checkpoint does not fit this training ({error}); remove the folder to start again"
+                f"{checkpoints}: the checkpoint does not fit this training ({error}); delete the folder to start again"
             ) from None
 
 
 def restore(training: Training, checkpoint: Checkpoint) -> None:
-    """Continue from a checkpoint of the same training. Any other checkpoint raises an exception."""
+    """Continue from a checkpoint of the same training. A checkpoint of another training raises an exception."""
     position = Position.model_validate(checkpoint.state)
     if tensor_specs(checkpoint.tensors) not in _expected_specs(training):
-        raise ValueError("tensors of another shape or type")
+        raise ValueError("its tensors have other names, shapes or types")
     counted = {float(slot) for name, slot in checkpoint.group("optimizer").items() if name.endswith(".step")}
     if not 0 < position.step <= training.steps or counted != {float(min(position.step, MAX_ADAM_STEP))}:
-        raise ValueError(f"step {position.step} of {training.steps}")
+        raise ValueError(f"its step {position.step} cannot be one of {training.steps}")
     training.model.load_state_dict(checkpoint.group("model"))
     training.best = checkpoint.group("best")
     slots: dict[int, dict[str, Tensor]] = {}
@@ -92,7 +92,10 @@ def restore(training: Training, checkpoint: Checkpoint) -> None:
 
 
 def _expected_specs(training: Training) -> list[dict[str, TensorSpec]]:
-    """The tensors that a checkpoint of this training may have. In bf16 the state may be float32 or bfloat16."""
+    """The tensors that a checkpoint of this training may have.
+
+    If train.precision is bf16, the hidden state can be float32 or bfloat16.
+    """
     params, weights = training.model.params, tensor_specs(training.model.state_dict())
     specs = {f"{group}.{name}": spec for group in ("model", "best") for name, spec in weights.items()}
     for index, spec in enumerate(weights.values()):
