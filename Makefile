@@ -1,81 +1,81 @@
-# Each target sets up all that it needs: `make demo` and `make test` work on a fresh clone.
+# Each target installs what it needs, so `make demo` and `make test` work in a fresh clone. `make help` lists the targets.
 PYTHON ?= python3
 VENV := .venv
 CONSTRAINTS := constraints.txt
 EXTRAS :=
 BIN := $(VENV)/bin
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
-# the other install, beside torchtext's last release: its variables for another make
+# The second install, with torchtext's last release: these variables are passed to another make.
 TORCHTEXT := VENV=.venv-torchtext CONSTRAINTS=constraints-torchtext.txt 'EXTRAS=[torchtext]'
 
 .PHONY: help install install-torchtext demo screenshots repro deps ui test test-torchtext lint types unit soak fuzz bench audit clean
 
-help: ## list the targets
+help: ## list all targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-install: $(VENV)/.installed ## a virtual environment with the pinned packages
+install: $(VENV)/.installed ## create .venv with the pinned packages
 
-install-torchtext: ## the other one, with torchtext: 6 GB on the disk, half of that to download
+install-torchtext: ## create .venv-torchtext, a second install with torchtext (6 GB, half of it downloaded)
 	$(MAKE) $(TORCHTEXT) install
 
-# pip 25.1 is the first that reads dependency groups
+# pip reads dependency groups (--group) since 25.1
 $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.$(EXTRAS)' --group dev
 	touch $@
 
-demo: install ## the whole pipeline on the embedded sample, in demo/
+demo: install ## run the whole pipeline on the embedded sample, in demo/ (four minutes)
 	$(RUN) python scripts/demo.py
 
-screenshots: demo ## docs/images' pictures of the demo's report; needs Debian's chromium and chromium-driver
+screenshots: demo ## take the pictures of the demo's report in docs/images (needs chromium and chromium-driver)
 	PYTHONPATH=. $(BIN)/python scripts/screenshots.py
 
-repro: install ## the pipeline with params.yaml, and what it holds in MLflow
+repro: install ## run the pipeline with params.yaml, then publish the results to MLflow
 	$(RUN) python scripts/mend.py
 	$(RUN) dvc repro
 	$(RUN) charloom publish
 
-deps: install ## write the code that each stage imports into dvc.yaml
+deps: install ## write into dvc.yaml which code each stage imports
 	$(RUN) python scripts/code_deps.py
 
-# the server's jobs, seven processes, are for evaluations of language models by others
-ui: install ## MLflow's pages, on this machine only
+# The server's seven job processes evaluate large language models. charloom does not use them.
+ui: install ## show the runs in MLflow at http://127.0.0.1:5000 (set PORT for another port)
 	@case "$$MLFLOW_TRACKING_URI" in \
 	http*) echo "MLFLOW_TRACKING_URI names a server: open $$MLFLOW_TRACKING_URI" ;; \
 	*) $(RUN) MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --host 127.0.0.1 --port "$${PORT:-5000}" --workers 1 \
 		--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}" ;; \
 	esac
 
-test: lint types unit ## all that a change must pass
+test: lint types unit ## run all checks that a change must pass: lint, types and tests
 
-test-torchtext: install install-torchtext ## the same tests beside torchtext, and those that read what the other install wrote
+test-torchtext: install install-torchtext ## run the tests in the install with torchtext, and exchange models between both installs
 	CHARLOOM_OTHER_PYTHON="$(CURDIR)/$(BIN)/python" $(MAKE) $(TORCHTEXT) unit
 
-lint: install
+lint: install ## check style and format with ruff
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 
-types: install
+types: install ## check types with mypy
 	$(RUN) mypy
 
-# a file to a process, in the order of tests/conftest.py: the slow ones first
-unit: install
+# Each process runs whole test files. tests/conftest.py puts the slow files first.
+unit: install ## run the tests; TESTS=tests/text runs only these
 	$(RUN) pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(TESTS)
 
-soak: install ## the long versions of the fault tests
+soak: install ## run the long versions of the fault tests (docs/reliability.md)
 	$(RUN) CHARLOOM_KILLS=20 CHARLOOM_PIPELINE_KILLS=60 CHARLOOM_RUNS=500 CHARLOOM_SOAK=1 pytest -s tests/faults
 
-fuzz: install ## 10,000 mutations of the files that charloom reads
+fuzz: install ## read 10,000 damaged or forged files (docs/reliability.md)
 	$(RUN) CHARLOOM_MUTATIONS=2000 pytest -s tests/faults/test_hostile_files.py
 
-bench: install ## what BENCHMARKS.md quotes, a quarter of an hour on a quiet machine
+bench: install ## run the short benchmarks of BENCHMARKS.md, a quarter of an hour on a quiet machine
 	set -e; for each in windows training busy sampling scoring classify; do $(RUN) python benchmarks/$$each.py; done
 
-audit: ## known vulnerabilities of the pinned packages; asks the package index, and fails where it does not answer
+audit: ## ask the package index for known vulnerabilities of the pinned packages
 	$(PYTHON) -m venv build/audit
 	build/audit/bin/python -m pip install --quiet pip-audit==2.10.1
 	build/audit/bin/pip-audit --strict --disable-pip --no-deps --requirement constraints.txt
 
-clean: ## remove the environment and the demo; results and caches of the pipeline stay
+clean: ## remove both installs and the demo; results and caches of the pipeline remain
 	rm -rf $(VENV) .venv-torchtext demo build
