@@ -26,14 +26,14 @@ exit_with(main)
         ("pass", 0, ""),
     ],
 )
-def test_each_failure_has_its_exit_code_and_one_line_on_stderr(
+def test_each_failure_has_its_exit_code_and_prints_one_line_to_stderr(
     run_python: Run, statement: str, code: int, line: str
 ) -> None:
     done = run_python(RAISE.format(statement=statement))
     assert (done.returncode, done.stderr, done.stdout) == (code, line, "")
 
 
-def test_ctrl_c_ends_with_130_and_one_line(start_python: Start) -> None:
+def test_ctrl_c_exits_with_130_and_prints_one_line(start_python: Start) -> None:
     process = start_python(RAISE.format(statement="import time; print('ready'); time.sleep(60)"))
     assert line_of(process.stdout) == "ready\n"
     process.send_signal(signal.SIGINT)
@@ -41,12 +41,12 @@ def test_ctrl_c_ends_with_130_and_one_line(start_python: Start) -> None:
     assert (process.returncode, err) == (130, "error: interrupted\n")
 
 
-def test_whitespace_and_newlines_of_a_message_are_folded_into_one_line(run_python: Run) -> None:
+def test_a_message_of_several_lines_is_printed_as_one_line(run_python: Run) -> None:
     done = run_python(RAISE.format(statement=r"raise InputError('  first\n\n  second\r\n\tthird ')"))
     assert done.stderr == "error: first second third\n"
 
 
-def test_terminal_sequences_in_a_message_are_shown_not_obeyed(run_python: Run) -> None:
+def test_control_characters_in_a_message_are_escaped(run_python: Run) -> None:
     done = run_python(RAISE.format(statement=r"raise InputError('key \x1b[31m red é')"))
     assert done.stderr == "error: key \\x1b[31m red é\n"
 

@@ -17,12 +17,12 @@ print(load_torchtext().vocab.__name__)
 
 
 @pytest.mark.skipif(find_spec("torchtext") is not None, reason="this install has torchtext")
-def test_an_install_without_torchtext_is_told_of_the_extra() -> None:
+def test_without_torchtext_the_error_names_the_extra() -> None:
     with pytest.raises(InputError, match=r"No module named 'torchtext'.*pip install 'charloom\[torchtext\]'"):
         load_torchtext()
 
 
 @pytest.mark.usefixtures("torchtext")
-def test_torchtext_is_loaded_without_its_warning(run_python: Run) -> None:
+def test_torchtext_is_loaded_without_its_deprecation_warning(run_python: Run) -> None:
     done = run_python(LOAD)
     assert (done.stdout, done.stderr) == ("torchtext.vocab\n", "")

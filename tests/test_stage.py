@@ -45,12 +45,12 @@ def params_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path(shutil.copyfile(CHECKOUT / "params.yaml", tmp_path / "params.yaml"))
 
 
-def test_a_stage_works_with_the_parameters_of_its_folder(run_python: Run) -> None:
+def test_a_stage_reads_the_parameters_of_its_folder(run_python: Run) -> None:
     done = run_python(STAGE)
     assert (done.returncode, done.stdout, done.stderr) == (0, "working with seed 1\n", "")
 
 
-def test_bad_parameters_end_a_stage_before_its_work(run_python: Run, params_file: Path) -> None:
+def test_wrong_parameters_end_a_stage_before_its_work(run_python: Run, params_file: Path) -> None:
     text = params_file.read_text(encoding="utf-8")
     params_file.write_text(text.replace("batch_size: 16", "batch_size: -3"), encoding="utf-8")
     done = run_python(STAGE)
@@ -62,18 +62,18 @@ def test_a_second_stage_waits_for_the_first_and_says_so(start_python: Start) -> 
     first = start_python(STAGE)
     assert line_of(first.stdout) == "working with seed 1\n"
     second = start_python(STAGE)
-    assert line_of(second.stdout) == f"waiting for process {first.pid}: it is using stage toy here\n"
+    assert line_of(second.stdout) == f"waiting for process {first.pid}: it is using stage toy in this folder\n"
     first.communicate(timeout=10)
     assert line_of(second.stdout) == "working with seed 1\n"
 
 
-def test_another_stage_does_not_wait(start_python: Start, run_python: Run) -> None:
+def test_a_different_stage_does_not_wait(start_python: Start, run_python: Run) -> None:
     first = start_python(STAGE)
     assert line_of(first.stdout) == "working with seed 1\n"
     assert run_python(STAGE.replace("toy", "other")).stdout == "working with seed 1\n"
 
 
-def test_a_worker_of_torchrun_works_under_the_lock_of_its_stage(
+def test_a_torchrun_worker_does_not_wait_for_the_lock_of_its_stage(
     start_python: Start, run_python: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = start_python(STAGE)
@@ -84,7 +84,7 @@ def test_a_worker_of_torchrun_works_under_the_lock_of_its_stage(
 
 @pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
-def test_one_request_is_noted_and_a_second_ends_the_process(
+def test_the_first_signal_is_noted_and_the_second_ends_the_process(
     start_python: Start, first: signal.Signals, second: signal.Signals
 ) -> None:
     process = start_python(LOOP.format(stubborn=True))
@@ -97,9 +97,7 @@ def test_one_request_is_noted_and_a_second_ends_the_process(
     assert process.returncode == -second
 
 
-def test_a_worker_of_torchrun_is_not_ended_by_a_second_request(
-    start_python: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_second_signal_does_not_end_a_torchrun_worker(start_python: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "charloom")
     process = start_python(LOOP.format(stubborn=True).replace("time.sleep(60)", "time.sleep(0.3)"))
     assert line_of(process.stdout) == "ready\n"
@@ -112,7 +110,7 @@ def test_a_worker_of_torchrun_is_not_ended_by_a_second_request(
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
-def test_after_the_block_signals_act_as_before_it(start_python: Start, number: signal.Signals, code: int) -> None:
+def test_signals_have_their_old_effect_after_the_block(start_python: Start, number: signal.Signals, code: int) -> None:
     process = start_python(LOOP.format(stubborn=False))
     assert line_of(process.stdout) == "ready\n"
     process.send_signal(number)

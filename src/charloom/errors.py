@@ -1,4 +1,4 @@
-"""The two kinds of failure that a user sees, the one place that turns them into an exit code, and how both are said."""
+"""The two kinds of failure that a user sees. `exit_with` turns them into exit codes, `say` prints one line."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import IO, NoReturn
 
 
 class CharloomError(Exception):
-    """A failure whose message is one line for the user: what is wrong, where, and what to do."""
+    """A failure that the user sees. Its message is one line: what is wrong, where, and what to do."""
 
     exit_code = 1
 
 
 class InputError(CharloomError):
-    """The user's parameters, files or arguments are wrong; running again unchanged cannot help."""
+    """The user's parameters, files or arguments are wrong. Running again without a change fails again."""
 
     exit_code = 2
 
 
 class RunError(CharloomError):
-    """The run failed: no network, no space, a loss that is not finite."""
+    """The run failed, for example: no network, a full disk, a loss that is not finite. Running again may succeed."""
 
 
 def exit_with(main: Callable[[], None]) -> NoReturn:
-    """Run `main` and leave the process: 0 done, 1 failed, 2 bad input, 130 interrupted."""
+    """Run `main` and end the process. Exit codes: 0 success, 1 failure, 2 wrong input, 130 interrupted."""
     try:
         main()
     except CharloomError as error:
@@ -35,17 +35,17 @@ def exit_with(main: Callable[[], None]) -> NoReturn:
         sys.exit(130)
     except OSError as error:
         if error.filename is None and error.strerror is None:
-            raise
+            raise  # not from the operating system: a bug, which keeps its traceback
         _complain(f"{error.filename or 'input/output'}: {error.strerror}")
         sys.exit(1)
     sys.exit(0)
 
 
 def say(message: str, file: IO[str] | None = None) -> None:
-    """Print a message in one line, to stdout where no file is given; a terminal obeys nothing that stands in it."""
+    """Print a message as one line, to stdout if no file is given. Control characters are escaped."""
     line = " ".join(message.split())
     shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
-    print(f"{shown}\n", end="", file=file, flush=True)  # in one write: another thread's line may not come between
+    print(f"{shown}\n", end="", file=file, flush=True)  # one write: no other thread's line gets in between
 
 
 def _complain(message: str) -> None:

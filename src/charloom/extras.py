@@ -1,4 +1,4 @@
-"""What an install may lack: torchtext, whose last release loads beside torch 2.3 alone."""
+"""torchtext, which an install may lack: its last release works only with torch 2.3."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from charloom.errors import InputError
 
 
 def load_torchtext() -> Any:
-    """torchtext with its corpora and vocabularies, without its warning that it is archived.
+    """Import torchtext with its `datasets` and `vocab`, without the warning that torchtext is archived.
 
-    Raises InputError, naming the extra, where it is missing or does not load beside this torch.
+    Raises InputError, which names the extra, if torchtext is missing or does not work with the installed torch.
     """
     try:
         torchtext = import_module("torchtext")
@@ -20,7 +20,7 @@ def load_torchtext() -> Any:
             import_module(f"torchtext.{module}")
     except (ImportError, OSError) as error:
         raise InputError(
-            f"torchtext cannot be loaded ({error}); it runs beside torch 2.3 alone: in an environment of its own,"
-            " pip install 'charloom[torchtext]', or `make install-torchtext` in a checkout"
+            f"torchtext cannot be loaded ({error}). It works only with torch 2.3, so install it into a separate"
+            " environment: pip install 'charloom[torchtext]', or `make install-torchtext` in a checkout"
         ) from None
     return torchtext

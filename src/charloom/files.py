@@ -1,4 +1,4 @@
-"""Files that another program never sees half-written, their digests, and locks between processes."""
+"""Reading and writing files: atomic writes, JSON, CSV, errors for bytes that are not UTF-8, digests, file locks."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ import portalocker
 from charloom.errors import InputError, say
 
 CHUNK_BYTES = 1 << 20
-MAX_JSON_BYTES = 1 << 25  # a vocabulary of all of Unicode has 30 MB
+MAX_JSON_BYTES = 1 << 25  # a vocabulary of all Unicode characters takes 30 MB
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; flush it to disk and rename it to `path` when the block succeeds.
+    """Give a temporary path in the same folder, and rename it to `path` when the block succeeds.
 
-    If the block fails, the temporary file is removed and whatever was at `path` stays as it was.
+    The file is flushed to disk first, so no program ever sees a half-written file at `path`. If the block fails, the
+    temporary file is removed and the file at `path` stays as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -35,7 +36,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        if error.filename is None or error.errno == errno.ENOSPC:  # which names no file, or the one copied from
+        # A full disk is reported without a file name or, when copying, with the source's name: report the target.
+        if error.filename is None or error.errno == errno.ENOSPC:
             error.filename = str(path)
         raise
     finally:
@@ -43,18 +45,18 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text, whole or not at all."""
+    """Write UTF-8 text, atomically."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON that a person can read, whole or not at all; the same value gives the same bytes."""
+    """Write indented JSON, atomically. The same value always gives the same bytes."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a CSV table with a header line, whole or not at all."""
+    """Write a CSV table with a header line, atomically."""
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
@@ -62,31 +64,42 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]
 
 
 def read_json(path: Path, *, kind: str, version: int) -> dict[str, Any]:
-    """Read a JSON object that says `"format": kind, "version": version`.
+    """Read a JSON object that contains `"format": kind, "version": version`.
 
-    Raises InputError where the file is missing, is not JSON, or is of another kind or version.
+    Raises InputError if the file is missing, is not JSON, or has another format or version.
     """
     try:
         if path.stat().st_size > MAX_JSON_BYTES:
-            raise InputError(f"{path}: larger than {MAX_JSON_BYTES} bytes, which is no {kind}")
+            raise InputError(f"{path}: has more than {MAX_JSON_BYTES} bytes, too many for {kind}")
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: not readable as JSON: {error}") from None
     if not isinstance(value, dict) or "format" not in value:
-        raise InputError(f"{path}: expected {kind}, found other JSON; make it again with `dvc repro`")
+        raise InputError(f"{path}: expected {kind}, found other JSON; recreate the file with `dvc repro`")
     found = value["format"], value.get("version")
     if found != (kind, version):
         raise InputError(
             f"{path}: expected {kind} of format version {version}, found {reprlib.repr(found[0])} of version"
-            f" {reprlib.repr(found[1])}; make it again with `dvc repro`"
+            f" {reprlib.repr(found[1])}; recreate the file with `dvc repro`"
         )
     return value
 
 
+def not_utf8(
+    place: str, error: UnicodeDecodeError, offset: int = 0, remedy: str = "convert the text to UTF-8"
+) -> InputError:
+    """The error for a byte that is not UTF-8, to be raised by the caller.
+
+    `place` is the file, with the line if it is known. `offset` is where the piece that could not be decoded begins.
+    """
+    byte = error.object[error.start]
+    return InputError(f"{place}: byte {offset + error.start} (0x{byte:02x}) is not UTF-8; {remedy}")
+
+
 def file_digest(path: Path, algorithm: str = "sha256") -> str:
-    """The hexadecimal digest of a file's bytes, read in chunks."""
+    """The hexadecimal digest of a file's bytes. The file is read in chunks."""
     digest = hashlib.new(algorithm, usedforsecurity=False)
     with path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
@@ -95,12 +108,12 @@ def file_digest(path: Path, algorithm: str = "sha256") -> str:
 
 
 def value_digest(value: Any) -> str:
-    """The SHA-256 of a JSON value, whatever the order of its keys."""
+    """The SHA-256 of a JSON value. The order of its keys does not matter."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 def flatten(values: Mapping[str, Any], separator: str = ".") -> dict[str, Any]:
-    """A mapping of mappings as one mapping, whose keys are joined: `{"a": {"b": 1}}` becomes `{"a.b": 1}`."""
+    """Turn nested mappings into one mapping with joined keys: `{"a": {"b": 1}}` becomes `{"a.b": 1}`."""
     flat: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
@@ -112,9 +125,10 @@ def flatten(values: Mapping[str, Any], separator: str = ".") -> dict[str, Any]:
 
 @contextmanager
 def exclusive(path: Path, what: str) -> Iterator[None]:
-    """Hold the lock file `path`; where another process holds it, say which one and wait for it.
+    """Hold the lock file `path` during the block. `what` names for the user what the lock protects.
 
-    The operating system lets go of the lock when its holder ends, however it ends.
+    If another process holds the lock, say which process and wait. The operating system releases the lock when its
+    holder ends, even if the holder is killed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as file:
@@ -136,5 +150,8 @@ def _holder(file: IO[str]) -> str:
 
 
 def main_checkout() -> Path:
-    """The folder that holds what outlives a run: DVC names it in DVC_ROOT, in its temporary copies too."""
+    """The folder that keeps what outlives a run, such as checkpoints.
+
+    DVC names it in DVC_ROOT, also when it runs a stage in a temporary copy of the checkout.
+    """
     return Path(os.environ.get("DVC_ROOT") or ".").resolve()

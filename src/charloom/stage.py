@@ -1,4 +1,4 @@
-"""What every stage script shares: its parameters, its lock, its exit code."""
+"""What every stage script does: read params.yaml, hold the stage's lock, set the exit code."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from charloom.files import exclusive
 from charloom.params import Params
 from charloom.params_file import load_params
 
-STATE = Path(".charloom")  # ignored by git and DVC: locks, and in the main checkout the checkpoints
+STATE = Path(".charloom")  # ignored by git and DVC: the locks and, in the main checkout, the checkpoints
 STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 def run_stage(name: str, work: Callable[[Params], None]) -> NoReturn:
-    """Validate params.yaml, then do a stage's work while holding its lock."""
+    """Read params.yaml, hold the lock of stage `name`, and do its `work`. Ends the process with an exit code."""
 
     def main() -> None:
         params = load_params()
-        # a worker of torchrun works under the lock of the stage that started it
-        lock = nullcontext() if under_torchrun() else exclusive(STATE / f"{name}.lock", f"stage {name} here")
+        # A worker of torchrun takes no lock: the stage that started it holds the lock.
+        lock = nullcontext() if under_torchrun() else exclusive(STATE / f"{name}.lock", f"stage {name} in this folder")
         with lock:
             work(params)
 
@@ -39,22 +39,23 @@ def under_torchrun() -> bool:
 
 @contextmanager
 def stop_requests() -> Iterator[Callable[[], bool]]:
-    """Give a function that says whether SIGINT or SIGTERM has come; a second one ends the process at once.
+    """Give a function that tells whether SIGINT or SIGTERM has arrived. A second signal ends the process at once.
 
-    A worker of torchrun gets one from the terminal and one from torchrun, which kills it if it takes too long.
+    A worker of torchrun gets two signals for one Ctrl-C, from the terminal and from torchrun. So a second signal does
+    not end a worker. torchrun kills a worker that takes too long.
     """
-    came = False
+    arrived = False
 
     def note(_number: int, _frame: FrameType | None) -> None:
-        nonlocal came
-        came = True
+        nonlocal arrived
+        arrived = True
         if not under_torchrun():
-            for either in STOPS:
-                signal.signal(either, signal.SIG_DFL)
+            for number in STOPS:
+                signal.signal(number, signal.SIG_DFL)
 
     before = {number: signal.signal(number, note) for number in STOPS}
     try:
-        yield lambda: came
+        yield lambda: arrived
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

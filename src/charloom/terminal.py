@@ -1,14 +1,15 @@
-"""What a terminal may be shown, or a page."""
+"""Text from outside, made safe to show in a terminal or on a page."""
 
 from __future__ import annotations
 
 import re
 
-# Unicode's Cc but newline and tab, and Cs: they move the cursor, set titles, answer queries.
-# What ends a line elsewhere, and what turns the direction of the text around it: it would be read otherwise than it is.
+# Control characters (Unicode's Cc, except newline and tab) move the cursor, set the window's title or make the terminal
+# send an answer. Surrogates (Cs) cannot be printed. U+2028 and U+2029 end a line in some programs. The others, from
+# U+202A, change the direction of the text, so that a reader sees another text than the one that is there.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u2028-\u202e\u2066-\u2069]")
 
 
 def harmless(text: str) -> str:
-    """The text with control and direction characters and lone surrogates, all but newline and tab, as their escapes."""
+    """The text with control characters, direction marks and lone surrogates escaped. Newline and tab stay."""
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
