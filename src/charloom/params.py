@@ -1,6 +1,8 @@
 """The parameters as typed, validated objects. params_file.py reads them from params.yaml.
 
-No parameter has a default here: every one must be in params.yaml, where DVC tracks it.
+No parameter has a default here: each one must be in params.yaml, where DVC tracks it. A new parameter needs changes in
+four files: its section here, its line in params.yaml, the `params` in dvc.yaml of each stage that uses it, and a wrong
+value in tests/test_params.py. If the parameter decides no result, add it to DECIDE_NOTHING too.
 """
 
 from __future__ import annotations
@@ -19,14 +21,15 @@ Column = Annotated[int, Field(ge=1, le=65536)] | Annotated[str, Field(min_length
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Normalization = Literal["none", "NFC", "NFKC"]
 if TYPE_CHECKING:
-    CellName = str
+    CellName = str  # a type checker cannot evaluate the registry
 else:
     CellName = Literal[tuple(CELLS)]
-DECIDE_NOTHING: dict[str, Any] = {"data": {"mirror", "timeout"}, "tracking": True}  # as `exclude` takes it
+# The one list of the parameters that decide no result, in the form of pydantic's `exclude`. True: the whole section.
+DECIDE_NOTHING: dict[str, Any] = {"data": {"mirror", "timeout"}, "tracking": True}
 
 
 class Section(BaseModel):
-    """One section of params.yaml: unknown keys, wrong types, NaN and infinities are errors."""
+    """A section of params.yaml. Unknown keys, wrong types, NaN and infinities are errors."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -47,9 +50,9 @@ class DataParams(Section):
     labelled_fraction: Annotated[float, Field(gt=0, le=1)]
 
     @model_validator(mode="after")
-    def _columns_are_of_one_sort(self) -> DataParams:
+    def _columns_are_all_names_or_all_numbers(self) -> DataParams:
         if len({type(column) for column in (*self.text_columns, self.class_column) if column is not None}) > 1:
-            raise ValueError("data.text_columns and data.class_column: must be all names, or all numbers from 1")
+            raise ValueError("data.text_columns and data.class_column: must be either all names or all numbers from 1")
         return self
 
 
@@ -80,12 +83,12 @@ class ModelParams(Section):
 
     @property
     def in_words(self) -> str:
-        """The model as a person describes it, such as `LSTM, 1 layer of 512 units`."""
+        """A description of the model, such as `LSTM, 1 layer of 512 units`."""
         return f"{self.cell}, {self.layers} layer{'s' * (self.layers > 1)} of {self.hidden_size} units"
 
     @property
     def short_name(self) -> str:
-        """The model in one word, such as `LSTM-512x1`."""
+        """A short name of the model, such as `LSTM-512x1`."""
         return f"{self.cell}-{self.hidden_size}x{self.layers}"
 
 
@@ -123,7 +126,7 @@ class TrackingParams(Section):
 
 
 class Params(Section):
-    """The whole of params.yaml, a section a stage or a theme."""
+    """All of params.yaml: a section for each stage or subject."""
 
     data: DataParams
     vocab: VocabParams
@@ -137,11 +140,11 @@ class Params(Section):
     @model_validator(mode="after")
     def _lanes_need_a_stream(self) -> Params:
         if self.train.batching == "lanes" and self.windows.scope == "article":
-            raise ValueError("train.batching = lanes reads across articles: allowed only with windows.scope = stream")
+            raise ValueError("train.batching = lanes needs windows.scope = stream, because a lane crosses articles")
         return self
 
     def flat(self) -> dict[str, Any]:
-        """The parameters as `section.name` → value."""
+        """All parameters, as `section.name` → value."""
         return flatten(self.model_dump())
 
     def deciding(self) -> dict[str, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The only reader of params.yaml: strict YAML, and errors that name the key, its value and the remedy."""
+"""The only reader of params.yaml. It reads strict YAML, and its errors name the key, its value and the remedy."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from charloom.errors import InputError
+from charloom.files import not_utf8
 from charloom.params import Params
 
-MAX_MERGED = 1000  # keys that YAML's merges may give one mapping
+MAX_MERGED = 1000  # keys that one mapping may get through YAML's merges (`<<`)
 MAX_BYTES = 64 * 1024  # a parameter file is a page or two; a larger file is a mistake or an attack
 
 
 def load_params(path: Path | str = "params.yaml") -> Params:
     """Read and validate a parameter file.
 
-    Raises InputError, in one line that names the key, its value and what is allowed.
+    Raises InputError with one line that names the key, its value and what is allowed.
     """
     value = _read_yaml(Path(path))
     try:
@@ -32,9 +33,9 @@ def load_params(path: Path | str = "params.yaml") -> Params:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML of which DVC reads the same: 1.2's numbers and booleans, plain types only; and a key stands once.
+    """Reads YAML as DVC does: YAML 1.2's numbers and booleans, plain types only, each key once in a mapping.
 
-    PyYAML alone takes 1e-3 for text, 010 for 8, 1:30 for 90 and `on` for true.
+    PyYAML by itself reads YAML 1.1: 1e-3 is text, 010 is 8, 1:30 is 90 and `on` is true.
     """
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
@@ -42,13 +43,13 @@ class _Loader(yaml.SafeLoader):
         seen: set[str] = set()
         for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
             if key.value in seen:
-                raise yaml.composer.ComposerError(None, None, f"key {key.value!r} stands twice", key.start_mark)
+                raise yaml.composer.ComposerError(None, None, f"key {key.value!r} appears twice", key.start_mark)
             seen.add(key.value)
         return node
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
         super().flatten_mapping(node)
-        if len(node.value) > MAX_MERGED:  # a dozen lines of merges of merges would fill the memory
+        if len(node.value) > MAX_MERGED:  # a dozen lines of nested merges would fill the memory
             raise yaml.constructor.ConstructorError(None, None, "too many merged keys", node.start_mark)
 
 
@@ -76,11 +77,11 @@ def _read_yaml(path: Path) -> object:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     if len(content) > MAX_BYTES:
-        raise InputError(f"{path}: larger than {MAX_BYTES} bytes, which is no parameter file")
+        raise InputError(f"{path}: has more than {MAX_BYTES} bytes, too many for a parameter file")
     try:
-        return yaml.load(content.decode("utf-8"), _Loader)  # noqa: S506 - a SafeLoader: it runs nothing
+        return yaml.load(content.decode("utf-8"), _Loader)  # noqa: S506 - a SafeLoader runs no code
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: byte {error.start} (0x{content[error.start]:02x}) is not UTF-8") from None
+        raise not_utf8(str(path), error) from None
     except RecursionError:
         raise InputError(f"{path}: not valid YAML: nested too deeply") from None
     except yaml.MarkedYAMLError as error:
@@ -88,11 +89,11 @@ def _read_yaml(path: Path) -> object:
         raise InputError(f"{path}{where}: not valid YAML: {error.problem}") from None
     except yaml.reader.ReaderError as error:
         raise InputError(f"{path}: not valid YAML: character {error.position} is #x{error.character:04x}") from None
-    except (yaml.YAMLError, ValueError, OverflowError, KeyError) as error:  # what is no value of its !!tag
+    except (yaml.YAMLError, ValueError, OverflowError, KeyError) as error:  # a value that its !!tag does not allow
         raise InputError(f"{path}: not valid YAML: {error}") from None
 
 
-# pydantic's messages are Python's; these say the same of YAML.
+# pydantic's messages use Python's words. These say the same in YAML's words.
 _MUST_BE = {
     "int_type": "a whole number",
     "float_type": "a number",
@@ -108,17 +109,17 @@ _MUST_BE = {
 
 
 def _first_problem(error: ValidationError) -> str:
-    """The first wrong key in one line: its name, its value, what is allowed."""
-    # unknown keys first: a misspelled key is missing too, and the hint tells both
+    """One line about the first wrong key: its name, its value and what is allowed."""
+    # Unknown keys first: a misspelled key causes two errors, unknown and missing, and the hint for the first helps more
     problems = sorted(error.errors(), key=lambda problem: problem["type"] not in ("extra_forbidden", "invalid_key"))
     first = problems[0]
     key = _key(first)
-    of_key = [problem for problem in problems if _key(problem) == key]  # one for each branch of a union
+    of_key = [problem for problem in problems if _key(problem) == key]  # a union gives an error for each of its types
     others = len({_key(problem) for problem in problems}) - 1
-    return _said(first, key, of_key) + (f" (and {others} more to mend)" if others else "")
+    return _message(first, key, of_key) + (f" (and {others} more wrong)" if others else "")
 
 
-def _said(first: ErrorDetails, key: str, of_key: list[ErrorDetails]) -> str:
+def _message(first: ErrorDetails, key: str, of_key: list[ErrorDetails]) -> str:
     shown = _shown(first["input"])
     match first["type"]:
         case "missing":
@@ -130,7 +131,7 @@ def _said(first: ErrorDetails, key: str, of_key: list[ErrorDetails]) -> str:
         case "value_error":
             return str(first["ctx"]["error"])
         case "model_type" if not key:
-            return f"must hold sections of `name: value` lines, found {shown}"
+            return f"must contain sections of `name: value` lines, found {shown}"
         case "model_type":
             return f"{key} = {shown}: must be a section of `name: value` lines"
     allowed = " or ".join(map(_must_be, of_key))
@@ -144,9 +145,9 @@ def _must_be(problem: ErrorDetails) -> str:
 
 
 def _key(problem: ErrorDetails) -> str:
-    """`section.name`, and [index] in a list; what pydantic adds for the branches of a union is left out."""
+    """`section.name`, with [index] for an item of a list. What pydantic adds for the types of a union is left out."""
     location = problem["loc"]
-    if problem["type"] == "invalid_key":  # it gives True as 1
+    if problem["type"] == "invalid_key":  # pydantic's location has 1 for the key True
         location = (*location[:-1], problem["input"])
     name = ".".join(part if isinstance(part, str) and part.isidentifier() else _shown(part) for part in location[:2])
     return name + "".join(f"[{part}]" for part in location[2:3] if isinstance(part, int))
