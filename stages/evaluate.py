@@ -1,4 +1,4 @@
-"""Measure the model on the test split, let it write, and complete the run in MLflow."""
+"""Measure the model on the test split, draw samples, write the report, and complete the run in MLflow."""
 
 from functools import partial
 from pathlib import Path
@@ -6,13 +6,15 @@ from pathlib import Path
 from charloom.corpus.articles import read_source
 from charloom.evaluation.baselines import Baselines
 from charloom.evaluation.evaluation import evaluate_model
+from charloom.evaluation.samples import write_samples
 from charloom.files import write_json
 from charloom.model.device import choose_device, make_deterministic, set_threads
 from charloom.model.saved import load_model
 from charloom.params import Params
+from charloom.report.context import make_context
 from charloom.report.page import write_page
 from charloom.report.pictures import draw_pictures
-from charloom.report.samples import write_samples
+from charloom.report.sample_text import write_sample_text
 from charloom.report.tables import write_tables
 from charloom.stage import run_stage
 from charloom.text.split import EncodedSplit
@@ -23,30 +25,26 @@ from charloom.training.history import read_history
 
 
 def evaluate(params: Params) -> None:
-    raw, windows, reports = Path("data/raw"), Path("data/windows"), Path("reports")
+    windows, reports = Path("data/windows"), Path("reports")
     device = choose_device(params.evaluate.device, "evaluate.device")
     set_threads("auto")
     make_deterministic(params.evaluate.seed)
     saved = load_model(Path("models/charloom"), device)
-    history = read_history(Path("plots/history.csv"))
     valid, test = (EncodedSplit.load(windows / split, len(saved.vocabulary)) for split in ("valid", "test"))
+    source = read_source(Path("data/raw"))
+    history = read_history(Path("plots/history.csv"))
+    baselines = Baselines.load(Path("data/baselines.json"))
 
-    findings = evaluate_model(
-        saved,
-        valid,
-        test,
-        params.evaluate,
-        device,
-        source=read_source(raw),
-        stated=params.deciding(),
-        history=history,
-        baselines=Baselines.load(Path("data/baselines.json")),
-    )
-    write_json(Path("metrics/evaluate.json"), findings.metrics())
-    write_tables(Path("plots"), findings)
-    write_samples(reports / "samples.txt", findings.samples, findings.samples_by_class)
-    draw_pictures(reports, findings)
-    write_page(reports / "report.html", findings)
+    evaluation = evaluate_model(saved, valid, test, params.evaluate, device, source["classes"])
+    write_json(Path("metrics/evaluate.json"), evaluation.metrics())
+    write_json(Path("details/evaluate.json"), evaluation.details())
+    write_samples(reports / "samples.json", evaluation.samples)
+    write_sample_text(reports / "samples.txt", evaluation.samples)
+
+    context = make_context(params, saved, source["source"], history, baselines)
+    write_tables(Path("plots"), evaluation, context)
+    draw_pictures(reports, evaluation, context)
+    write_page(reports / "report.html", evaluation, context)
 
     words = partial(words_of, test, saved.vocabulary)
     card = evaluation_card(params, saved, Path("data"))

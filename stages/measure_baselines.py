@@ -1,4 +1,4 @@
-"""Measure what simpler models make of the test split: n-grams, two compressors, and classifiers beside a classifier."""
+"""Measure how well simpler models predict the test split: n-grams, compressors and, for its classes, classifiers."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -17,17 +17,18 @@ def baselines(params: Params) -> None:
     windows = Path("data/windows")
     vocabulary = Vocabulary.load(Path("data/vocab.json"))
     train, test = (EncodedSplit.load(windows / split, len(vocabulary)) for split in ("train", "test"))
-    names = read_source(Path("data/raw"))["classes"]
-    measured = measure_baselines(train, test, vocabulary, names, params.baselines)
+    class_names = read_source(Path("data/raw"))["classes"]
+    measured = measure_baselines(train, test, vocabulary, class_names, params.baselines)
     if params.model.conditioning == "class":
         labelled = train.labelled(params.data.labelled_fraction, params.data.seed)
         accuracy = {}
-        for name, share in measure_classifiers(labelled, test, vocabulary):  # a minute each where articles are many
+        for name, share in measure_classifiers(labelled, test, vocabulary):  # a minute each on a large corpus
             print(f"{name}: accuracy {share:.3f}", flush=True)
             accuracy[name] = share
         measured = replace(measured, accuracy=accuracy)
     measured.save(Path("data/baselines.json"))
     write_json(Path("metrics/baselines.json"), measured.metrics())
+    write_json(Path("details/baselines.json"), measured.details())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Headless Chromium, as wide and as dark as a test or a screenshot wants it."""
+"""Headless Chromium in any width, light or dark, for tests and screenshots."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ PROGRAMS = "chromium", "chromedriver"  # Debian's packages chromium and chromium
 
 
 def missing() -> list[str]:
-    """What is not installed of that."""
+    """The programs that are not installed."""
     return [program for program in PROGRAMS if not shutil.which(program)]
 
 
 @contextmanager
 def chromium() -> Iterator[Chrome]:
-    """A browser that notes what it says and asks for."""
+    """A browser that logs its console messages and its requests."""
     options = ChromeOptions()
     options.binary_location = shutil.which(PROGRAMS[0]) or ""
     for flag in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "disable-gpu", "hide-scrollbars"):
@@ -35,9 +35,9 @@ def chromium() -> Iterator[Chrome]:
 
 
 def look(driver: Chrome, width: int, *, height: int = 800, dark: bool = False) -> None:
-    """Take the size and the colours of another device."""
+    """Give the window this size in CSS pixels, and light or dark colours."""
     size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width == PHONE}
-    driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})  # what an earlier width, a phone's, left
+    driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})  # a phone's settings may remain
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
@@ -46,7 +46,7 @@ def look(driver: Chrome, width: int, *, height: int = 800, dark: bool = False) -
 
 
 def requested(driver: Chrome) -> set[str]:
-    """The addresses asked for since this was called last."""
+    """The addresses that were requested since the last call."""
     messages = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
     return {
         message["params"]["request"]["url"] for message in messages if message["method"] == "Network.requestWillBeSent"

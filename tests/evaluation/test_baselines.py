@@ -1,9 +1,10 @@
-"""The baselines of the embedded sample, and compressors whose answer is known beforehand."""
+"""The baselines of the embedded sample, and compressors on text for which the right answer is known."""
 
 from __future__ import annotations
 
 import random
 import string
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,31 +24,38 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Baselines:
     return measure_baselines(encoded.train, encoded.test, encoded.vocabulary, NAMES, params)
 
 
-def test_more_context_helps_and_compressors_are_between(measured: Baselines) -> None:
+def test_longer_n_grams_are_better_and_ppmd_is_better_than_xz(measured: Baselines) -> None:
     assert list(measured.bpc) == ["unigram", "2-gram", "3-gram", "4-gram", "5-gram", "xz", "PPMd"]
     assert 5 > measured.bpc["unigram"] > measured.bpc["2-gram"] > measured.bpc["3-gram"] > measured.bpc["5-gram"] > 1
     assert 5 > measured.bpc["xz"] > measured.bpc["PPMd"] > 1
 
 
-def test_the_breakdown_is_the_longest_n_grams(measured: Baselines) -> None:
+def test_the_breakdown_is_that_of_the_longest_n_gram(measured: Baselines) -> None:
     assert measured.ngram == "5-gram"
     for parts in (measured.breakdown.by_class, measured.breakdown.by_position, measured.breakdown.by_kind):
-        paid = sum(part.size * part.bits for part in parts)
+        bits = sum(part.size * part.bits for part in parts)
         characters = sum(part.size for part in measured.breakdown.by_class)
-        assert paid / characters == pytest.approx(measured.bpc["5-gram"])
+        assert bits / characters == pytest.approx(measured.bpc["5-gram"])
     assert [part.name for part in measured.breakdown.by_class] == NAMES
 
 
-def test_is_the_same_after_a_file(measured: Baselines, tmp_path: Path) -> None:
+def test_metrics_are_two_numbers_and_details_are_all(measured: Baselines) -> None:
+    assert measured.metrics() == {"ngram_bpc": measured.bpc["5-gram"], "ppmd_bpc": measured.bpc["PPMd"]}
+    assert measured.details() == measured.bpc
+    accuracy = {"naive Bayes": 0.9}
+    assert replace(measured, accuracy=accuracy).details() == measured.bpc | {"accuracy": accuracy}
+
+
+def test_a_file_gives_back_the_same_baselines(measured: Baselines, tmp_path: Path) -> None:
     path = tmp_path / "baselines.json"
     measured.save(path)
     assert Baselines.load(path) == measured
-    path.write_text(path.read_text().replace('"version": 1', '"version": 2'))
-    with pytest.raises(InputError, match="version 2"):
+    path.write_text(path.read_text().replace('"version": 2', '"version": 1'))
+    with pytest.raises(InputError, match="found 'charloom-baselines' of version 1"):
         Baselines.load(path)
 
 
-def test_a_compressor_pays_little_for_what_it_has_read_and_all_for_noise() -> None:
+def test_a_compressor_needs_few_bits_for_known_text_and_all_bits_for_noise() -> None:
     noise = ["".join(random.Random(seed).choices(string.ascii_letters + "+/", k=20_000)).encode() for seed in (1, 2)]
     for measure in (xz_bits, lambda train, test: ppmd_bits(train, test, order=16)):
         assert measure(noise[0], noise[0]) < 0.03 * 8 * len(noise[0])

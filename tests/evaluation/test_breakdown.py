@@ -1,14 +1,15 @@
-"""Parts of a tiny split, added up by hand."""
+"""The parts of a tiny split, added up by hand."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from charloom.corpus.articles import Article
-from charloom.evaluation.breakdown import POSITIONS, Breakdown, BreakdownPart, article_bits, break_down
+from charloom.evaluation.breakdown import POSITIONS, Breakdown, BreakdownPart, article_nats, break_down
 from charloom.text.encode import write_split
 from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Vocabulary
@@ -33,16 +34,16 @@ def split(tmp_path_factory: pytest.TempPathFactory, vocabulary: Vocabulary) -> E
 
 @pytest.fixture
 def parts(split: EncodedSplit, vocabulary: Vocabulary) -> Breakdown:
-    """Where the bits go when the symbols cost 1, 2, 3, …: article by article 1 to 9, 10 to 12, 13 to 15."""
+    """The breakdown if the symbols cost 1, 2, 3, … nats: 1 to 9, 10 to 12 and 13 to 15 in the three articles."""
     return break_down(split, np.arange(1.0, len(split.codes)), NAMES, vocabulary)
 
 
-def test_a_class_pays_for_its_ends_and_does_not_count_them(parts: Breakdown) -> None:
+def test_the_nats_of_a_class_include_eos_and_its_characters_do_not(parts: Breakdown) -> None:
     first, second, third = 45, 10 + 11 + 12, 13 + 14 + 15
     assert parts.by_class == [BreakdownPart("one", 10, (first + third) / 10), BreakdownPart("three", 2, second / 2)]
 
 
-def test_positions_count_from_one_and_include_the_end(parts: Breakdown) -> None:
+def test_positions_are_counted_from_one_and_include_the_end(parts: Breakdown) -> None:
     assert parts.by_position == [
         BreakdownPart("1", 3, (1 + 10 + 13) / 3),
         BreakdownPart("2", 3, (2 + 11 + 14) / 3),
@@ -51,6 +52,10 @@ def test_positions_count_from_one_and_include_the_end(parts: Breakdown) -> None:
         BreakdownPart("6", 2, (6 + 7) / 2),
         BreakdownPart("8", 2, (8 + 9) / 2),
     ]
+
+
+def test_bits_are_nats_divided_by_the_logarithm_of_two() -> None:
+    assert BreakdownPart("a", 1, 3 * math.log(2)).bits == pytest.approx(3)
 
 
 def test_kinds_of_symbols(parts: Breakdown) -> None:
@@ -68,12 +73,12 @@ def test_kinds_of_symbols(parts: Breakdown) -> None:
 def test_the_parts_of_a_real_split_add_up_to_the_whole(tmp_path: Path) -> None:
     encoded: Encoded = encode_sample(tmp_path)
     test = encoded.test
-    bits = np.random.default_rng(1).exponential(size=len(test.codes) - 1).astype(np.float32)
-    parts = break_down(test, bits, ["World", "Sports", "Business", "Sci/Tech"], encoded.vocabulary)
-    whole = pytest.approx(float(bits.sum(dtype=np.float64)))
+    nats = np.random.default_rng(1).exponential(size=len(test.codes) - 1).astype(np.float32)
+    parts = break_down(test, nats, ["World", "Sports", "Business", "Sci/Tech"], encoded.vocabulary)
+    whole = pytest.approx(float(nats.sum(dtype=np.float64)))
     for each in parts:
-        assert sum(part.size * part.bits for part in each) == whole
-    assert article_bits(test, bits).sum() == whole
+        assert sum(part.size * part.nats for part in each) == whole
+    assert article_nats(test, nats).sum() == whole
     assert sum(part.size for part in parts.by_class) == test.characters
     assert sum(part.size for part in parts.by_position) == test.characters + test.articles
     assert [int(part.name) for part in parts.by_position] == list(POSITIONS[: len(parts.by_position)])

@@ -1,4 +1,4 @@
-"""Calibration against what is known beforehand and against scikit-learn."""
+"""Calibration of scores that were made well or badly calibrated, and scikit-learn's log loss."""
 
 from __future__ import annotations
 
@@ -12,24 +12,26 @@ from charloom.evaluation.calibration import calibration_error, fit_temperature, 
 
 RANDOM = np.random.default_rng(1)
 SCORES = RANDOM.normal(size=(4000, 3))
-DRAWN = np.array([RANDOM.choice(3, p=np.exp(row)) for row in log_softmax(SCORES)])  # as likely as the scores say
+DRAWN = np.array(
+    [RANDOM.choice(3, p=np.exp(row)) for row in log_softmax(SCORES)]
+)  # each class with the probability that the scores give it
 
 
-def test_log_loss_is_scikit_learns() -> None:
+def test_log_loss_is_that_of_scikit_learn() -> None:
     probabilities = log_softmax(SCORES)
     assert log_loss(probabilities, DRAWN) == pytest.approx(sklearn_log_loss(DRAWN, np.exp(probabilities)))
 
 
-def test_what_comes_as_often_as_was_said_has_no_calibration_error_and_the_sure_of_wrong_all() -> None:
+def test_calibration_error_is_the_gap_between_confidence_and_accuracy() -> None:
     assert calibration_error(log_softmax(SCORES), DRAWN) < 0.03
-    sure = np.log(np.array([[1.0, 1e-300]] * 4))
-    assert calibration_error(sure, np.array([0, 0, 0, 0])) == pytest.approx(0)
-    assert calibration_error(sure, np.array([1, 1, 1, 1])) == pytest.approx(1)
-    assert calibration_error(sure, np.array([0, 0, 0, 1])) == pytest.approx(0.25)
+    confident = np.log(np.array([[1.0, 1e-300]] * 4))
+    assert calibration_error(confident, np.array([0, 0, 0, 0])) == pytest.approx(0)
+    assert calibration_error(confident, np.array([1, 1, 1, 1])) == pytest.approx(1)
+    assert calibration_error(confident, np.array([0, 0, 0, 1])) == pytest.approx(0.25)
 
 
 @pytest.mark.parametrize("factor", [0.2, 1.0, 40.0])
-def test_the_temperature_undoes_what_scaled_the_scores(factor: float) -> None:
+def test_the_fitted_temperature_undoes_the_scaling_of_the_scores(factor: float) -> None:
     temperature = fit_temperature(SCORES * factor, DRAWN)
     assert temperature == pytest.approx(factor, rel=0.1)
     calibrated = log_softmax(SCORES * factor / temperature)

@@ -1,4 +1,4 @@
-"""A conditioned model as a classifier: exact where it can be computed by hand, and right where classes are plain."""
+"""A conditioned model as a classifier: its numbers, computed by hand, and its answers for two easy classes."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ TEXTS = {1: "to be or not to be, that is the question", 2: "TO BE OR NOT TO BE, 
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Encoded:
-    """Two classes, one in small letters and one in capitals: the first character tells."""
-    folder, vocabulary = tmp_path_factory.mktemp("plain"), Vocabulary.build(TEXTS.values())
+def easy(tmp_path_factory: pytest.TempPathFactory) -> Encoded:
+    """Two classes, one in small letters and one in capitals, so that the first character gives the class away."""
+    folder, vocabulary = tmp_path_factory.mktemp("easy"), Vocabulary.build(TEXTS.values())
     params = WindowsParams(length=20, stride=20, scope="stream")
     articles = [Article(1 + number % 3 // 2, TEXTS[1 + number % 3 // 2][number % 7 :]) for number in range(60)]
     write_split(folder, articles, vocabulary, params, np.dtype(np.uint32), ["small", "capital"])
@@ -41,18 +41,18 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Encoded:
 
 
 @pytest.mark.parametrize("batching", ["lanes", "shuffled"])
-def test_classes_that_are_plain_are_told_apart(plain: Encoded, tmp_path: Path, batching: str) -> None:
-    training = small_training(plain, {"classes": 2}, batching=batching, epochs=16.0, learning_rate=0.02)
+def test_a_trained_model_finds_easy_classes_after_five_characters(easy: Encoded, tmp_path: Path, batching: str) -> None:
+    training = small_training(easy, {"classes": 2}, batching=batching, epochs=16.0, learning_rate=0.02)
     run_training(training, Checkpoints(tmp_path), [], lambda: False)
-    costs = list(nats_by_class(training.model.eval(), articles_of(plain.test), CPU))
-    assert [cost.shape for cost in costs] == [(2, length) for length in plain.test.lengths]
-    posteriors = log_posteriors(np.array([cost.sum(1) for cost in costs]), log_priors(plain.train.class_counts))
-    assert posteriors.argmax(1).tolist() == plain.test.classes.tolist()
-    soon = log_posteriors(np.array([cost[:, :5].sum(1) for cost in costs]), log_priors(plain.train.class_counts))
-    assert soon.argmax(1).tolist() == plain.test.classes.tolist()
+    costs = list(nats_by_class(training.model.eval(), articles_of(easy.test), CPU))
+    assert [cost.shape for cost in costs] == [(2, length) for length in easy.test.lengths]
+    posteriors = log_posteriors(np.array([cost.sum(1) for cost in costs]), log_priors(easy.train.class_counts))
+    assert posteriors.argmax(1).tolist() == easy.test.classes.tolist()
+    early = log_posteriors(np.array([cost[:, :5].sum(1) for cost in costs]), log_priors(easy.train.class_counts))
+    assert early.argmax(1).tolist() == easy.test.classes.tolist()
 
 
-def test_a_classification_is_what_its_costs_say(tmp_path: Path) -> None:
+def test_a_classification_follows_from_the_nats_given_each_class(tmp_path: Path) -> None:
     saved = load_model(save_conditioned_model(tmp_path / "model", tmp_path / "windows"))
     valid, test = (EncodedSplit.load(tmp_path / "windows" / split) for split in ("valid", "test"))
     found = classify_split(saved, valid, test, CPU)
@@ -80,19 +80,19 @@ def articles_of(split: EncodedSplit) -> Iterator[Codes]:
     return (split.article(index) for index in range(split.articles))
 
 
-def test_priors_are_shares_of_the_articles_with_one_more_of_each() -> None:
+def test_priors_are_shares_after_adding_one_article_to_each_class() -> None:
     class_counts = [ClassCount(name="a", articles=6), ClassCount(name="b", articles=0)]
     assert np.exp(log_priors(class_counts)).tolist() == pytest.approx([7 / 8, 1 / 8])
 
 
 @given(st.lists(st.floats(0, 5000), min_size=2, max_size=5))
-def test_posteriors_are_probabilities_whatever_texts_cost(nats: list[float]) -> None:
+def test_posteriors_are_probabilities_for_any_nats(nats: list[float]) -> None:
     priors = np.log(np.full(len(nats), 1 / len(nats)))
     found = np.exp(log_posteriors(np.array([nats]), priors))
     assert found.sum() == pytest.approx(1)
     assert found[0, np.argmin(nats)] == found.max()
 
 
-def test_a_posterior_is_prior_times_likelihood() -> None:
+def test_a_posterior_is_proportional_to_prior_times_likelihood() -> None:
     found = np.exp(log_posteriors(np.array([[math.log(2), math.log(8)]]), np.log([0.2, 0.8])))
     assert found[0].tolist() == pytest.approx([0.1 / 0.2, 0.1 / 0.2])

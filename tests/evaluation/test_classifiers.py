@@ -1,4 +1,4 @@
-"""Usual classifiers on classes that are plain, and on the embedded sample."""
+"""Usual classifiers on the embedded sample."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def encoded(tmp_path_factory: pytest.TempPathFactory) -> Encoded:
     return encode_sample(tmp_path_factory.mktemp("windows"))
 
 
-def test_all_are_better_than_chance_and_the_same_again(encoded: Encoded) -> None:
+def test_every_classifier_beats_chance_and_gives_the_same_result_again(encoded: Encoded) -> None:
     small = encoded.valid
     found = dict(measure_classifiers(small, encoded.test, encoded.vocabulary))
     assert list(found) == NAMES
@@ -28,12 +28,12 @@ def test_all_are_better_than_chance_and_the_same_again(encoded: Encoded) -> None
     assert dict(measure_classifiers(small, encoded.test, encoded.vocabulary)) == found
 
 
-def test_only_labelled_articles_are_learned_from(encoded: Encoded) -> None:
+def test_classifiers_learn_from_labelled_articles_only(encoded: Encoded) -> None:
     found = dict(measure_classifiers(encoded.valid.labelled(0.5, 1), encoded.test, encoded.vocabulary))
     assert found != dict(measure_classifiers(encoded.valid, encoded.test, encoded.vocabulary))
 
 
-def test_one_class_alone_is_nothing_to_tell_apart(encoded: Encoded) -> None:
+def test_labelled_articles_of_a_single_class_are_an_error(encoded: Encoded) -> None:
     alone = replace(encoded.valid, classes=np.zeros_like(encoded.valid.classes))
     with pytest.raises(InputError, match="all of one class"):
         dict(measure_classifiers(alone, encoded.test, encoded.vocabulary))

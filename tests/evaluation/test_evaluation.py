@@ -1,27 +1,24 @@
-"""An evaluation against what its parts give by themselves."""
+"""An evaluation, compared with its parts computed separately."""
 
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from charloom.errors import InputError
-from charloom.evaluation.baselines import Baselines
-from charloom.evaluation.breakdown import Breakdown
-from charloom.evaluation.evaluation import Findings, evaluate_model
-from charloom.model.saved import SavedModel
+from charloom.evaluation.evaluation import Evaluation, evaluate_model
+from charloom.model.saved import SavedModel, load_model
 from charloom.model.scoring import score_articles
 from charloom.params import EvaluateParams
-from charloom.training.history import Record
-from tests.learning import Encoded, default_params, encode_sample, small_model
+from tests.learning import Encoded, default_params, encode_sample, save_conditioned_model, small_model
 
 CPU = torch.device("cpu")
 CLASSES = ["World", "Sports", "Business", "Sci/Tech"]
-BASELINES = Baselines({"unigram": 4.7}, "unigram", Breakdown([], [], []))
-PARAMS = default_params()
+PARAMS = default_params().evaluate
 
 
 @pytest.fixture(scope="module")
@@ -34,43 +31,46 @@ def saved(encoded: Encoded) -> SavedModel:
     return SavedModel(small_model(len(encoded.vocabulary)).eval(), encoded.vocabulary, "t" * 64, "d" * 64)
 
 
-def evaluated(saved: SavedModel, encoded: Encoded, **changes: object) -> Findings:
-    params = PARAMS.evaluate.model_dump() | {"samples": 2, "sample_length": 20, "temperatures": [1.0]} | changes
-    return evaluate_model(
-        saved,
-        encoded.valid,
-        encoded.test,
-        EvaluateParams(**params),
-        CPU,
-        source={"source": "/a/folder/of/mine", "classes": CLASSES},
-        stated=PARAMS.deciding(),
-        history=[Record(1, 0.1, 100, 0.01, 1.0, 3.0, 4.0)],
-        baselines=BASELINES,
-    )
+def evaluated(saved: SavedModel, encoded: Encoded, **changes: object) -> Evaluation:
+    params = PARAMS.model_dump() | {"samples": 2, "sample_length": 20, "temperatures": [1.0]} | changes
+    return evaluate_model(saved, encoded.valid, encoded.test, EvaluateParams(**params), CPU, CLASSES)
 
 
 @pytest.fixture(scope="module")
-def findings(saved: SavedModel, encoded: Encoded) -> Findings:
+def evaluation(saved: SavedModel, encoded: Encoded) -> Evaluation:
     return evaluated(saved, encoded)
 
 
-def test_the_scores_are_those_of_scoring(findings: Findings, saved: SavedModel, encoded: Encoded) -> None:
+def test_the_scores_are_those_of_scoring(evaluation: Evaluation, saved: SavedModel, encoded: Encoded) -> None:
     expected = score_articles(saved.model, encoded.test, CPU)
-    np.testing.assert_allclose(findings.scores.nats, expected.nats)
-    assert (findings.scores.characters == expected.characters).all()
+    np.testing.assert_allclose(evaluation.scores.nats, expected.nats)
+    assert (evaluation.scores.characters == expected.characters).all()
 
 
-def test_the_metrics_are_the_scores_and_each_class(findings: Findings) -> None:
-    metrics = findings.metrics()
-    assert metrics["bpc"] == findings.scores.total.bits_per_character
-    assert metrics["unknown_characters"] == 0
-    assert list(metrics["bpc_by_class"]) == CLASSES
-    sizes = [part.size for part in findings.breakdown.by_class]
-    mean = sum(size * bpc for size, bpc in zip(sizes, metrics["bpc_by_class"].values(), strict=True)) / sum(sizes)
-    assert mean == pytest.approx(metrics["bpc"])
+def test_the_metrics_are_the_few_numbers_that_one_compares(evaluation: Evaluation) -> None:
+    total = evaluation.scores.total
+    assert evaluation.metrics() == {"test_bpc": total.bits_per_character, "test_perplexity": total.perplexity}
 
 
-def test_predictions_that_are_no_numbers_are_refused(encoded: Encoded) -> None:
+def test_the_details_are_the_scores_and_each_class(evaluation: Evaluation) -> None:
+    details = evaluation.details()
+    assert details["bpc"] == evaluation.scores.total.bits_per_character
+    assert details["unknown_characters"] == 0
+    assert list(details["bpc_by_class"]) == CLASSES
+    sizes = [part.size for part in evaluation.breakdown.by_class]
+    mean = sum(size * bpc for size, bpc in zip(sizes, details["bpc_by_class"].values(), strict=True)) / sum(sizes)
+    assert mean == pytest.approx(details["bpc"])
+
+
+def test_a_conditioned_model_has_an_accuracy_and_its_details(tmp_path: Path, encoded: Encoded) -> None:
+    saved = load_model(save_conditioned_model(tmp_path / "model", tmp_path / "windows"))
+    evaluation = evaluated(saved, encoded)
+    assert evaluation.classification
+    assert evaluation.metrics()["accuracy"] == evaluation.classification.accuracy
+    assert evaluation.classification.details().items() <= evaluation.details().items()
+
+
+def test_predictions_that_are_not_finite_are_an_error(encoded: Encoded) -> None:
     model = small_model(len(encoded.vocabulary))
     with torch.no_grad():
         model.head.weight.fill_(3e38)
@@ -78,38 +78,33 @@ def test_predictions_that_are_no_numbers_are_refused(encoded: Encoded) -> None:
         evaluated(SavedModel(model.eval(), encoded.vocabulary, "t" * 64, "d" * 64), encoded)
 
 
-def test_articles_are_read_from_easy_to_hard(findings: Findings, encoded: Encoded) -> None:
-    bpc = findings.scores.nats / math.log(2) / findings.scores.characters
-    assert len(findings.readings) == PARAMS.evaluate.articles == 6
-    for number, reading in enumerate(findings.readings):
+def test_articles_are_read_from_easy_to_hard(evaluation: Evaluation, encoded: Encoded) -> None:
+    bpc = evaluation.scores.nats / math.log(2) / evaluation.scores.characters
+    assert len(evaluation.readings) == PARAMS.articles == 6
+    for number, reading in enumerate(evaluation.readings):
         assert reading.easier == pytest.approx((number + 0.5) / 6, abs=1 / encoded.test.articles)
         assert reading.bpc == pytest.approx(np.quantile(bpc, reading.easier), rel=0.02)
         (index,) = np.flatnonzero(np.isclose(bpc, reading.bpc, rtol=1e-12))
         assert reading.codes.tolist() == encoded.test.article(int(index))[1:].tolist()
         assert reading.class_name == CLASSES[encoded.test.classes[index]]
         assert reading.left_out == 0
-        assert reading.surprisal.bits.sum() == pytest.approx(findings.scores.nats[index] / math.log(2), rel=1e-5)
+        assert reading.surprisal.bits.sum() == pytest.approx(evaluation.scores.nats[index] / math.log(2), rel=1e-5)
         assert reading.surprisal.expected.shape == (len(reading.codes), 5)
 
 
 @pytest.mark.parametrize(("wanted", "read"), [(0, 0), (1, 1), (100, 100)])
-def test_so_many_articles_are_read(saved: SavedModel, encoded: Encoded, wanted: int, read: int) -> None:
+def test_as_many_articles_are_read_as_params_ask_for(
+    saved: SavedModel, encoded: Encoded, wanted: int, read: int
+) -> None:
     assert len(evaluated(saved, encoded, articles=wanted).readings) == read
 
 
 def test_a_long_article_is_read_in_part(
-    saved: SavedModel, encoded: Encoded, findings: Findings, monkeypatch: pytest.MonkeyPatch
+    saved: SavedModel, encoded: Encoded, evaluation: Evaluation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("charloom.evaluation.evaluation.READ_AT_MOST", 50)
-    for part, whole in zip(evaluated(saved, encoded).readings, findings.readings, strict=True):
+    for part, whole in zip(evaluated(saved, encoded).readings, evaluation.readings, strict=True):
         assert (part.bpc, part.class_name) == (whole.bpc, whole.class_name)
         assert part.codes.tolist() == whole.codes[:50].tolist()
         assert part.left_out == len(whole.codes) - 50 > 0
         np.testing.assert_allclose(part.surprisal.bits, whole.surprisal.bits[:50], rtol=1e-5)
-
-
-def test_states_the_parameters_that_decide_and_a_users_folder_by_its_name(findings: Findings) -> None:
-    assert findings.corpus == findings.params["data"]["source"] == "mine"
-    assert "mirror" not in findings.params["data"]
-    assert "tracking" not in findings.params
-    assert findings.model == f"LSTM, 1 layer of {PARAMS.model.hidden_size} units"

@@ -1,8 +1,9 @@
-"""An evaluation of a small model on a corpus whose every text and name is hostile."""
+"""The evaluation of a small model on a corpus in which every text and every class name is hostile."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -11,9 +12,11 @@ import torch
 from charloom.corpus.articles import Article
 from charloom.evaluation.baselines import measure_baselines
 from charloom.evaluation.classification import Classification
-from charloom.evaluation.evaluation import Findings, evaluate_model
+from charloom.evaluation.evaluation import Evaluation, evaluate_model
+from charloom.evaluation.samples import SampleGroup
 from charloom.model.saved import SavedModel
 from charloom.params import BaselinesParams, Params
+from charloom.report.context import Context, make_context
 from charloom.text.encode import write_split
 from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Vocabulary
@@ -30,6 +33,13 @@ HOSTILE = (
 CLASSES = ["<b>World</b>", "$x^{2", "\x1b[31mred", "</script>"]
 
 
+class Reported(NamedTuple):
+    """What the writers of a report receive."""
+
+    evaluation: Evaluation
+    context: Context
+
+
 @pytest.fixture(scope="session")
 def params() -> Params:
     default = default_params()
@@ -39,7 +49,8 @@ def params() -> Params:
 
 
 @pytest.fixture(scope="session")
-def findings(tmp_path_factory: pytest.TempPathFactory, params: Params) -> Findings:
+def reported(tmp_path_factory: pytest.TempPathFactory, params: Params) -> Reported:
+    """An unconditioned model. Two groups of samples are the hostile texts themselves."""
     folder = tmp_path_factory.mktemp("hostile")
     texts = [text * repeats for repeats in (1, 2, 4, 20) for text in HOSTILE]
     articles = [Article(index % len(CLASSES) + 1, text) for index, text in enumerate(texts)]
@@ -48,25 +59,18 @@ def findings(tmp_path_factory: pytest.TempPathFactory, params: Params) -> Findin
         write_split(folder / split, some, vocabulary, params.windows, np.dtype(np.uint32))
     train, test = (EncodedSplit.load(folder / split) for split in ("train", "test"))
     saved = SavedModel(small_model(len(vocabulary)).eval(), vocabulary, "t" * 64, "d" * 64)
-    found = evaluate_model(
-        saved,
-        train,
-        test,
-        params.evaluate,
-        torch.device("cpu"),
-        source={"source": params.data.source, "classes": CLASSES},
-        stated=params.deciding(),
-        history=history(40),
-        baselines=measure_baselines(train, test, vocabulary, CLASSES, BaselinesParams(ngram_order=4, ppmd_order=4)),
-    )
-    return replace(found, samples={**found.samples, 0.6: HOSTILE[:3], 0.7: HOSTILE[3:]})
+    evaluation = evaluate_model(saved, train, test, params.evaluate, torch.device("cpu"), CLASSES)
+    samples = [*evaluation.samples, SampleGroup(0.6, None, HOSTILE[:3]), SampleGroup(0.7, None, HOSTILE[3:])]
+    baselines = measure_baselines(train, test, vocabulary, CLASSES, BaselinesParams(ngram_order=4, ppmd_order=4))
+    context = make_context(params, saved, params.data.source, history(40), baselines)
+    return Reported(replace(evaluation, samples=samples), context)
 
 
 @pytest.fixture(scope="session")
-def told_findings(findings: Findings) -> Findings:
-    """The same of a model that tells classes apart, hostile names among them."""
+def classified(reported: Reported) -> Reported:
+    """The same for a conditioned model. The names of its classes are hostile too."""
     actual = np.arange(40) % len(CLASSES)
-    told = Classification(
+    classification = Classification(
         names=CLASSES,
         actual=actual,
         predicted=np.where(np.arange(40) < 10, 0, actual),
@@ -79,13 +83,16 @@ def told_findings(findings: Findings) -> Findings:
         bpc_true_class=1.75,
         bpc_mixed=1.8125,
     )
-    baselines = replace(findings.baselines, accuracy={"naive Bayes": 0.8125, "regression": 0.9, "words": 0.6})
-    samples = dict.fromkeys(CLASSES, HOSTILE[:2])
-    return replace(findings, classification=told, baselines=baselines, samples_by_class=samples)
+    evaluation, context = reported
+    samples = [*evaluation.samples, *(SampleGroup(0.5, name, HOSTILE[:2]) for name in CLASSES)]
+    baselines = replace(context.baselines, accuracy={"naive Bayes": 0.8125, "regression": 0.9, "words": 0.6})
+    return Reported(
+        replace(evaluation, classification=classification, samples=samples), replace(context, baselines=baselines)
+    )
 
 
 def history(records: int) -> list[Record]:
-    """A falling curve, every other record and the last one validated."""
+    """A falling curve. Every other record and the last one have a validation."""
     return [
         Record(step, step / 10, step * 1000, 0.01, 1.0, 3 / step, 4 / step, *((3.1 / step, 4.1 / step) * validated))
         for step in range(1, records + 1)

@@ -1,4 +1,4 @@
-"""The page in a real browser, hostile texts and all."""
+"""The page in a real browser. The corpus of the page is hostile."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
-from charloom.evaluation.evaluation import Findings
 from charloom.report.page import write_page
 from tests.browser import DESKTOP, PHONE, chromium, look, missing, requested
+from tests.report.conftest import Reported
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=f"not installed: {', '.join(missing())}")
 
-# The contrast of two colours as WCAG 2 has it; a background may let what is behind it show through.
+# The contrast of each text with its background, as WCAG 2 defines it. Backgrounds may be transparent.
 CONTRAST = """
 const channels = colour => colour.match(/[\\d.]+/g).map(Number);
 const over = (front, back) => front.slice(0, 3).map((c, i) => c * (front[3] ?? 1) + back[i] * (1 - (front[3] ?? 1)));
@@ -43,9 +43,9 @@ TEXTS = "h1, h1 span, h2, h3, h3 span, p, dt, dd, th, td, small, caption, .cells
 
 
 @pytest.fixture(scope="module")
-def browser(findings: Findings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+def browser(reported: Reported, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
     path = tmp_path_factory.mktemp("browser") / "report.html"
-    write_page(path, findings)
+    write_page(path, *reported)
     with chromium() as driver:
         driver.get(path.as_uri())
         yield driver
@@ -58,17 +58,17 @@ def desktop(browser: Chrome) -> Chrome:
 
 
 def tip(browser: Chrome) -> str:
-    """What the tip says, nothing where it is not shown."""
+    """The text of the tip; empty if the tip is hidden."""
     return browser.find_element(By.ID, "tip").text
 
 
-def test_asks_the_network_for_nothing_and_has_nothing_to_complain_of(browser: Chrome) -> None:
+def test_the_page_requests_nothing_and_the_browser_logs_no_error(browser: Chrome) -> None:
     assert requested(browser) == {browser.current_url}
     assert browser.get_log("browser") == []
     assert browser.title.startswith("LSTM, 1 layer of 12 units on <i>mine")
 
 
-def test_the_policy_stops_what_slips_in(desktop: Chrome, httpserver: HTTPServer) -> None:
+def test_the_policy_blocks_an_injected_element(desktop: Chrome, httpserver: HTTPServer) -> None:
     bad = f"<img id=bad src='{httpserver.url_for('/x')}' onerror=document.title=1>"
     desktop.execute_script("document.body.insertAdjacentHTML('beforeend', arguments[0])", bad)
     assert any("Content Security Policy" in entry["message"] for entry in desktop.get_log("browser"))
@@ -79,9 +79,9 @@ def test_the_policy_stops_what_slips_in(desktop: Chrome, httpserver: HTTPServer)
 
 @pytest.mark.parametrize("index", [0, 1, 30])
 def test_pointing_at_a_character_shows_its_bits_and_what_was_expected(
-    desktop: Chrome, findings: Findings, index: int
+    desktop: Chrome, reported: Reported, index: int
 ) -> None:
-    reading, area = findings.readings[2], desktop.find_elements(By.CLASS_NAME, "cells")[2]
+    reading, area = reported.evaluation.readings[2], desktop.find_elements(By.CLASS_NAME, "cells")[2]
     ActionChains(desktop).move_to_element(area.find_elements(By.TAG_NAME, "span")[index]).perform()
     assert f"{reading.surprisal.bits[index]:.2f} bits" in tip(desktop)
     assert f"{100 * reading.surprisal.probabilities[index][0]:.1f} %" in tip(desktop)
@@ -90,8 +90,8 @@ def test_pointing_at_a_character_shows_its_bits_and_what_was_expected(
     assert tip(desktop) == ""
 
 
-def test_the_arrow_keys_go_along_an_article(desktop: Chrome, findings: Findings) -> None:
-    reading, area = findings.readings[0], desktop.find_elements(By.CLASS_NAME, "cells")[0]
+def test_the_arrow_keys_move_along_an_article(desktop: Chrome, reported: Reported) -> None:
+    reading, area = reported.evaluation.readings[0], desktop.find_elements(By.CLASS_NAME, "cells")[0]
     desktop.execute_script("arguments[0].focus()", area)
     for keys, index in ((Keys.ARROW_RIGHT, 0), (Keys.ARROW_RIGHT, 1), (Keys.END, -1), (Keys.HOME, 0)):
         area.send_keys(keys)
@@ -100,9 +100,9 @@ def test_the_arrow_keys_go_along_an_article(desktop: Chrome, findings: Findings)
     assert tip(desktop) == ""
 
 
-def test_a_tap_shows_it_too_and_a_tap_elsewhere_ends_it(browser: Chrome, findings: Findings) -> None:
+def test_a_tap_shows_the_tip_and_a_tap_elsewhere_hides_it(browser: Chrome, reported: Reported) -> None:
     look(browser, PHONE)
-    reading, area = findings.readings[1], browser.find_elements(By.CLASS_NAME, "reading")[1]
+    reading, area = reported.evaluation.readings[1], browser.find_elements(By.CLASS_NAME, "reading")[1]
     browser.execute_script("arguments[0].scrollIntoView()", area)
     tap(browser, area.find_elements(By.CSS_SELECTOR, ".cells span")[5])
     assert f"{reading.surprisal.bits[5]:.2f} bits" in tip(browser)
@@ -111,28 +111,28 @@ def test_a_tap_shows_it_too_and_a_tap_elsewhere_ends_it(browser: Chrome, finding
 
 
 def tap(browser: Chrome, element: WebElement) -> None:
-    """Touch the middle of an element that is in sight."""
+    """Touch the middle of an element that is visible in the window."""
     box = browser.execute_script("return arguments[0].getBoundingClientRect().toJSON()", element)
     point = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
     for kind, points in (("touchStart", [point]), ("touchEnd", [])):
         browser.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
 
-def test_pointing_at_a_chart_names_its_numbers(desktop: Chrome) -> None:
+def test_pointing_at_a_chart_shows_its_numbers(desktop: Chrome) -> None:
     for plot, words in zip(desktop.find_elements(By.CLASS_NAME, "plot"), ("validation", "4-gram"), strict=True):
         ActionChains(desktop).move_to_element(plot).perform()
         assert words in tip(desktop)
 
 
 @pytest.mark.parametrize("width", [320, PHONE, 768, DESKTOP])
-def test_nothing_sticks_out_sideways(browser: Chrome, width: int) -> None:
+def test_the_page_is_not_wider_than_the_window(browser: Chrome, width: int) -> None:
     look(browser, width)
     wide = browser.execute_script("return document.documentElement.scrollWidth")
     assert wide == browser.execute_script("return document.documentElement.clientWidth") == width
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_every_text_stands_out_from_what_is_behind_it(browser: Chrome, dark: bool) -> None:
+def test_every_text_has_enough_contrast_with_its_background(browser: Chrome, dark: bool) -> None:
     look(browser, DESKTOP, dark=dark)
     browser.execute_script(EVERY_HEAT)
     worst = browser.execute_script(CONTRAST, TEXTS)

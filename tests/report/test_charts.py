@@ -1,4 +1,4 @@
-"""Axes and lines: where a value stands, and which ticks an axis has."""
+"""Axes and lines: the place of a value, and the ticks of an axis."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_ticks_are_round(low: float, high: float, ticks: list[float]) -> None:
     assert [value for value, _ in linear(low, high).ticks] == pytest.approx(ticks)
 
 
-def test_ticks_are_labelled_in_a_unit_with_no_digit_too_many() -> None:
+def test_tick_labels_are_in_a_unit_and_have_only_the_digits_they_need() -> None:
     assert [label for _, label in linear(0, 3e6, unit=1e6, suffix=" M").ticks][:3] == ["0.0 M", "0.5 M", "1.0 M"]
     assert [label for _, label in linear(0, 10e6, unit=1e6, suffix=" M").ticks][:3] == ["0 M", "2 M", "4 M"]
 
@@ -41,7 +41,7 @@ def test_a_logarithmic_axis_has_powers_of_ten() -> None:
     assert powers(1, 1).place(1) == 0
 
 
-def test_a_line_goes_from_the_left_and_from_above() -> None:
+def test_points_of_a_line_are_measured_from_the_left_and_the_top() -> None:
     x, y = linear(0, 10), linear(0, 4)
     assert line("a", "ours", [(0, 0), (5, 3), (10, 4)], x, y).path == "M0 100L50 25L100 0"
 

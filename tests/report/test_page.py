@@ -1,4 +1,4 @@
-"""The page as text: what it holds, and what no text of a corpus can make of it."""
+"""The page as text: what it shows, and that no text of a corpus can become a part of its code."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from charloom.evaluation.evaluation import Findings
+from charloom.evaluation.samples import SampleGroup
 from charloom.report.page import write_page
 from charloom.training.history import Record
-from tests.report.conftest import HOSTILE
+from tests.report.conftest import HOSTILE, Reported
 
 
 class Page(HTMLParser):
-    """A page's elements, its text outside scripts and styles, and its addresses."""
+    """The elements of a page, its text outside scripts and styles, its event handlers and its addresses."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -37,27 +37,28 @@ class Page(HTMLParser):
             self.text += data
 
 
-def written(folder: Path, findings: Findings) -> Page:
-    write_page(folder / "report.html", findings)
+def written(folder: Path, reported: Reported) -> Page:
+    write_page(folder / "report.html", *reported)
     return Page((folder / "report.html").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
-def page(findings: Findings, tmp_path_factory: pytest.TempPathFactory) -> Page:
-    return written(tmp_path_factory.mktemp("page"), findings)
+def page(reported: Reported, tmp_path_factory: pytest.TempPathFactory) -> Page:
+    return written(tmp_path_factory.mktemp("page"), reported)
 
 
-def test_holds_what_the_evaluation_found(page: Page, findings: Findings) -> None:
-    assert f"{findings.scores.total.bits_per_character:.3f} bits" in page.text
-    for name, bpc in findings.baselines.bpc.items():
+def test_the_page_shows_the_evaluation_and_its_context(page: Page, reported: Reported) -> None:
+    evaluation, context = reported
+    assert f"{evaluation.scores.total.bits_per_character:.3f} bits" in page.text
+    for name, bpc in context.baselines.bpc.items():
         assert name in page.text
         assert f"{bpc:.3f}" in page.text
-    for words in ("greedy", "temperature 0.5", "temperature 50", "learning_rate", findings.digest, "mine"):
+    for words in ("greedy", "temperature 0.5", "temperature 50", "learning_rate", context.digest, "mine"):
         assert words in page.text
-    assert page.html.count('class="cells"') == len(findings.readings) == 6
+    assert page.html.count('class="cells"') == len(evaluation.readings) == 6
 
 
-def test_a_hostile_text_is_shown_and_nothing_more(page: Page) -> None:
+def test_a_hostile_text_is_shown_and_adds_no_element_handler_or_address(page: Page) -> None:
     assert "<script>document.title = 'owned'</script>" in page.text
     assert page.elements.count("script") == page.html.count('type="application/json"') + 1
     assert not {"img", "svg/onload=alert(1)", "b", "i onclick"} & set(page.elements)
@@ -65,13 +66,13 @@ def test_a_hostile_text_is_shown_and_nothing_more(page: Page) -> None:
     assert page.addresses == ["data:,"]
 
 
-def test_no_character_of_it_controls_anything(page: Page) -> None:
+def test_control_characters_are_escaped(page: Page) -> None:
     controls = "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u202a-\\u202e\\u2066-\\u2069\\ufeff\\ud800-\\udfff]"
     assert re.findall(controls, page.html) == []
     assert r"\x1b[2J\x07\x08\x7f \u202etxt.exe\u2066" in page.text
 
 
-def test_only_its_own_script_may_run_and_nothing_may_be_fetched(page: Page) -> None:
+def test_the_policy_allows_the_pages_script_only_and_no_request(page: Page) -> None:
     (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', page.html)
     assert re.fullmatch(
         r"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-[\w+/]{43}='", policy
@@ -79,16 +80,17 @@ def test_only_its_own_script_may_run_and_nothing_may_be_fetched(page: Page) -> N
     assert "http" not in page.html.replace("http-equiv", "").replace(HOSTILE[1][40:60], "").split("<main>")[0]
 
 
-def test_the_same_findings_give_the_same_bytes(page: Page, findings: Findings, tmp_path: Path) -> None:
-    assert written(tmp_path, findings).html == page.html
+def test_the_same_evaluation_gives_the_same_bytes(page: Page, reported: Reported, tmp_path: Path) -> None:
+    assert written(tmp_path, reported).html == page.html
 
 
-def test_names_no_folder_of_this_machine(page: Page) -> None:
+def test_the_page_names_no_folder_of_this_machine(page: Page) -> None:
     assert "/home/someone" not in page.html
 
 
-def test_long_samples_and_articles_are_cut_and_it_says_so(findings: Findings, tmp_path: Path) -> None:
-    page = written(tmp_path, replace(findings, samples={0.0: ["a" * 5000], 1.0: [f"sample {i}." for i in range(9)]}))
+def test_long_samples_and_articles_are_cut_and_the_page_says_so(reported: Reported, tmp_path: Path) -> None:
+    samples = [SampleGroup(0.0, None, ["a" * 5000]), SampleGroup(1.0, None, [f"sample {i}." for i in range(9)])]
+    page = written(tmp_path, reported._replace(evaluation=replace(reported.evaluation, samples=samples)))
     assert "a" * 1200 in page.text
     assert "a" * 1201 not in page.text
     assert "sample 2." in page.text
@@ -97,27 +99,31 @@ def test_long_samples_and_articles_are_cut_and_it_says_so(findings: Findings, tm
     assert "more characters are not shown" in page.text
 
 
-def test_a_history_of_one_record_and_one_of_many_are_drawn(findings: Findings, tmp_path: Path) -> None:
+def test_a_history_of_one_record_and_one_of_many_are_drawn(reported: Reported, tmp_path: Path) -> None:
+    def with_history(history: list[Record]) -> Page:
+        return written(tmp_path, reported._replace(context=replace(reported.context, history=history)))
+
     one = Record(1, 0.1, 100, 0.01, 1.0, 3.0, 4.0, 3.1, 4.1)
-    assert "NaN" not in written(tmp_path, replace(findings, history=[one])).html
+    assert "NaN" not in with_history([one]).html
     many = [replace(one, step=step, characters=step * 1000, bpc=2 + 1 / step) for step in range(1, 100_001)]
-    assert len(written(tmp_path, replace(findings, history=many)).html) < 300_000
+    assert len(with_history(many).html) < 300_000
 
 
-def test_a_classifier_has_a_section_and_its_samples_stand_by_class(
-    page: Page, told_findings: Findings, tmp_path: Path
+def test_only_a_conditioned_model_has_a_section_about_classes_and_samples_by_class(
+    page: Page, classified: Reported, tmp_path: Path
 ) -> None:
-    told = written(tmp_path, told_findings)
-    for words in ("Which class it is", "1.250 nats", "0.750 with one temperature of", "4.50", "12.5 %", "3.1 %"):
-        assert words in told.text
+    conditioned = written(tmp_path, classified)
+    for words in ("Which class it is", "1.250 nats", "temperature of 4.50", "0.750 nats", "12.5 %", "3.1 %"):
+        assert words in " ".join(conditioned.text.split())
         assert words not in page.text
-    for name, accuracy in told_findings.baselines.accuracy.items():
-        assert name in told.text
-        assert f"{accuracy:.3f}" in told.text
-    assert told.html.count('class="columns"') == 2
-    assert "b" not in told.elements
-    assert r"\x1b[31mred" in told.text
+    for name, accuracy in classified.context.baselines.accuracy.items():
+        assert name in conditioned.text
+        assert f"{accuracy:.3f}" in conditioned.text
+    assert conditioned.html.count('class="columns"') == 2
+    assert "b" not in conditioned.elements
+    assert r"\x1b[31mred" in conditioned.text
 
 
-def test_without_articles_there_is_no_section_for_them(findings: Findings, tmp_path: Path) -> None:
-    assert "What surprises it" not in written(tmp_path, replace(findings, readings=[])).text
+def test_the_section_about_articles_is_left_out_if_none_was_read(reported: Reported, tmp_path: Path) -> None:
+    without = reported._replace(evaluation=replace(reported.evaluation, readings=[]))
+    assert "What surprises it" not in written(tmp_path, without).text

@@ -1,4 +1,4 @@
-"""Pictures of a run: the same numbers give the same bytes, everywhere."""
+"""The pictures of a report. The same numbers give the same bytes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import pytest
 from PIL import Image
 
 from charloom.evaluation.breakdown import BreakdownPart
-from charloom.evaluation.evaluation import Findings
 from charloom.report.pictures import draw_history, draw_parts, draw_pictures
-from tests.report.conftest import history
+from tests.report.conftest import Reported, history
 
 
 def drawn(path: Path, records: int = 20, test_bpc: float = 1.5) -> bytes:
@@ -21,7 +20,7 @@ def drawn(path: Path, records: int = 20, test_bpc: float = 1.5) -> bytes:
 
 
 @pytest.mark.parametrize("records", [1, 20])
-def test_the_picture_is_a_png_that_shows_validation_and_test(tmp_path: Path, records: int) -> None:
+def test_the_history_is_a_png_that_shows_validation_and_test(tmp_path: Path, records: int) -> None:
     drawn(tmp_path / "history.png", records)
     with Image.open(tmp_path / "history.png") as image:
         assert image.format == "PNG"
@@ -36,7 +35,7 @@ def test_the_same_numbers_give_the_same_bytes(tmp_path: Path) -> None:
     assert drawn(tmp_path / "three.png", test_bpc=2.0) != drawn(tmp_path / "one.png")
 
 
-def test_the_picture_does_not_depend_on_a_persons_matplotlibrc(tmp_path: Path) -> None:
+def test_the_picture_does_not_depend_on_the_users_matplotlibrc(tmp_path: Path) -> None:
     before = drawn(tmp_path / "before.png")
     with matplotlib.rc_context({"figure.facecolor": "black", "font.size": 20, "savefig.bbox": "tight"}):
         assert drawn(tmp_path / "after.png") == before
@@ -51,8 +50,8 @@ def test_the_picture_names_no_program_and_no_time(tmp_path: Path) -> None:
 NAMES = ("history", "baselines", "by_class", "by_position", "by_kind", "accuracy", "confusion")
 
 
-def test_every_chart_is_a_picture(tmp_path: Path, findings: Findings) -> None:
-    draw_pictures(tmp_path, findings)
+def test_every_chart_is_a_picture(tmp_path: Path, reported: Reported) -> None:
+    draw_pictures(tmp_path, *reported)
     assert {path.name for path in tmp_path.iterdir()} == {f"{name}.png" for name in NAMES}
     for path in tmp_path.iterdir():
         with Image.open(path) as image:
@@ -60,15 +59,14 @@ def test_every_chart_is_a_picture(tmp_path: Path, findings: Findings) -> None:
             assert len(image.convert("RGB").getcolors(1 << 20) or []) > 20
 
 
-def test_a_classifier_has_its_own_and_they_show_what_it_tells_apart(
-    tmp_path: Path, findings: Findings, told_findings: Findings
+def test_only_a_conditioned_model_has_charts_of_accuracy_and_confusion(
+    tmp_path: Path, reported: Reported, classified: Reported
 ) -> None:
-    for name, found in (("told", told_findings), ("untold", findings)):
-        draw_pictures(tmp_path / name, found)
-    for name in ("accuracy.png", "confusion.png"):
-        told, untold = ((tmp_path / folder / name).read_bytes() for folder in ("told", "untold"))
-        assert told != untold
-    assert (tmp_path / "told/history.png").read_bytes() == (tmp_path / "untold/history.png").read_bytes()
+    for folder, each in (("plain", reported), ("conditioned", classified)):
+        draw_pictures(tmp_path / folder, *each)
+    for name, the_same in (("accuracy.png", False), ("confusion.png", False), ("history.png", True)):
+        plain, conditioned = ((tmp_path / folder / name).read_bytes() for folder in ("plain", "conditioned"))
+        assert (plain == conditioned) == the_same
 
 
 def test_a_name_is_not_taken_for_a_formula(tmp_path: Path) -> None:

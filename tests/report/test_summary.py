@@ -37,15 +37,15 @@ def test_articles_characters_and_classes_are_counted(summary: Summary) -> None:
     assert (summary.train.classes, summary.test.classes) == (Counter({1: 4, 2: 1}), Counter({1: 1, 2: 1}))
 
 
-def test_lengths_are_those_that_so_many_articles_do_not_exceed(summary: Summary) -> None:
+def test_length_at_is_a_length_that_a_share_of_the_articles_does_not_exceed(summary: Summary) -> None:
     assert [summary.train.length_at(share) for share in (0, 0.5, 0.8, 0.81, 1)] == [4, 4, 4, 12, 12]
 
 
-def test_repeats_within_a_split_and_across_the_two_are_told_apart(summary: Summary) -> None:
+def test_repeats_within_a_split_and_across_the_splits_are_counted_separately(summary: Summary) -> None:
     assert (summary.train.repeated, summary.test.repeated, summary.duplicates) == (2, 0, 3)
 
 
-def test_characters_come_from_the_commonest_to_the_rarest_first_seen_first(summary: Summary) -> None:
+def test_characters_are_sorted_by_count_then_by_first_occurrence(summary: Summary) -> None:
     assert summary.characters == [
         ("\u05d0", 10),
         ("b", 6),
@@ -55,7 +55,7 @@ def test_characters_come_from_the_commonest_to_the_rarest_first_seen_first(summa
     ]
 
 
-def test_coverage_is_that_of_the_vocabulary_of_each_min_count(summary: Summary, tmp_path: Path) -> None:
+def test_coverage_is_that_of_the_vocabulary_with_each_min_count(summary: Summary, tmp_path: Path) -> None:
     train, test = (["".join(article.text for article in read_articles(tmp_path / f"{split}.csv"))] for split in SPLITS)
     for each in summary.coverage():
         vocabulary = Vocabulary.build(train, min_count=each.min_count) if each.min_count < 10 else None
@@ -67,17 +67,17 @@ def test_coverage_is_that_of_the_vocabulary_of_each_min_count(summary: Summary, 
     assert summary.coverage()[-1].characters == 1
 
 
-def test_a_folder_without_a_corpus_says_how_one_comes(tmp_path: Path) -> None:
+def test_an_empty_folder_is_an_error_that_says_how_to_fetch_a_corpus(tmp_path: Path) -> None:
     with pytest.raises(
-        InputError, match=r"holds no corpus; `dvc repro download` brings the one that params\.yaml names"
+        InputError, match=r"no corpus here; `dvc repro download` fetches the one that params\.yaml names"
     ):
         summarize(tmp_path)
 
 
-def test_a_split_without_text_is_refused(tmp_path: Path, write_rows: WriteRows) -> None:
+def test_a_split_without_text_is_an_error(tmp_path: Path, write_rows: WriteRows) -> None:
     write_corpus(tmp_path, write_rows)
     (tmp_path / "test.csv").write_bytes(b"")
-    with pytest.raises(InputError, match=r"test\.csv: holds no text"):
+    with pytest.raises(InputError, match=r"test\.csv: contains no text"):
         summarize(tmp_path)
 
 

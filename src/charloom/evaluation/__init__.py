@@ -1,1 +1,1 @@
-"""What is measured of a model and of the simpler models that it is compared with."""
+"""The stages baselines and evaluate: how well a model, and simpler models, predict the test split."""

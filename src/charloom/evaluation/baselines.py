@@ -1,8 +1,9 @@
-"""What simpler models make of the test split: n-grams of characters, and two compressors."""
+"""How well simpler models predict the test split: n-grams of characters, and two compressors."""
 
 from __future__ import annotations
 
 import lzma
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,20 +19,23 @@ from charloom.params import BaselinesParams
 from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Vocabulary
 
-FORMAT, VERSION = "charloom-baselines", 1
+FORMAT, VERSION = "charloom-baselines", 2
 
-XZ_WINDOW = 4096, 64 << 20  # bytes that xz looks back, at least and at most (its encoder takes ten times as much)
-PPMD_MEMORY = 1 << 30  # bytes of address space; only what the text needs is touched
+XZ_WINDOW = (
+    4096,
+    64 << 20,
+)  # the least and the most bytes that xz looks back; its encoder takes ten times as much memory
+PPMD_MEMORY = 1 << 30  # bytes of address space; the system provides only the memory that the text needs
 
 
 @dataclass(frozen=True)
 class Baselines:
-    """Bits per character of the test split by the name of what predicted it, and where the longest n-gram pays them."""
+    """How well simpler models predict the test split."""
 
-    bpc: dict[str, float]
+    bpc: dict[str, float]  # bits per character, by the name of the model
     ngram: str  # the name of the longest n-gram
-    breakdown: Breakdown
-    accuracy: dict[str, float] = field(default_factory=dict)  # of classifiers, where the model is one
+    breakdown: Breakdown  # where the cost of the longest n-gram goes
+    accuracy: dict[str, float] = field(default_factory=dict)  # of other classifiers, if the model is conditioned
 
     def save(self, path: Path) -> None:
         """Write baselines.json."""
@@ -45,42 +49,49 @@ class Baselines:
 
     @classmethod
     def load(cls, path: Path) -> Baselines:
-        """Read what `save` wrote; raises InputError where it is missing or of another version."""
+        """Read what `save` wrote. Raises InputError if the file is missing or of another version."""
         value = read_json(path, kind=FORMAT, version=VERSION)
         return cls(value["bpc"], value["ngram"], Breakdown.from_json(value["breakdown"]), value["accuracy"])
 
-    def metrics(self) -> dict[str, Any]:
-        """The numbers of metrics/baselines.json."""
+    def metrics(self) -> dict[str, float]:
+        """The few numbers that one compares: metrics/baselines.json."""
+        return {"ngram_bpc": self.bpc[self.ngram], "ppmd_bpc": self.bpc["PPMd"]}
+
+    def details(self) -> dict[str, Any]:
+        """Every number: details/baselines.json."""
         return self.bpc | ({"accuracy": self.accuracy} if self.accuracy else {})
 
 
 def measure_baselines(
-    train: EncodedSplit, test: EncodedSplit, vocabulary: Vocabulary, names: Sequence[str], params: BaselinesParams
+    train: EncodedSplit, test: EncodedSplit, vocabulary: Vocabulary, class_names: Sequence[str], params: BaselinesParams
 ) -> Baselines:
     """Predict the test split from the training split, as a model that was trained on it does.
 
-    The compressors go on learning from the test split while they read it, across its articles; n-grams, like a
-    CharModel, do not.
+    The compressors continue to learn while they read the test split, across its articles. The n-grams do not, and
+    neither does a CharModel.
     """
     bpc: dict[str, float] = {}
-    name, bits = "", np.empty(0)
+    name, nats = "", np.empty(0)
     ngrams = kneser_ney(train.codes, test.codes, symbols=len(vocabulary), eos=vocabulary.eos, order=params.ngram_order)
-    for order, bits in enumerate(ngrams, start=1):
+    for order, nats in enumerate(ngrams, start=1):
         name = "unigram" if order == 1 else f"{order}-gram"
-        bpc[name] = float(bits.sum()) / test.characters
+        bpc[name] = float(nats.sum()) / math.log(2) / test.characters
     texts = [vocabulary.decode(split.codes[1:].tolist()).encode("utf-8", "surrogatepass") for split in (train, test)]
     bpc["xz"] = xz_bits(*texts) / test.characters
     bpc["PPMd"] = ppmd_bits(*texts, order=params.ppmd_order) / test.characters
-    return Baselines(bpc, name, break_down(test, bits, names, vocabulary))
+    return Baselines(bpc, name, break_down(test, nats, class_names, vocabulary))
 
 
 def xz_bits(train: bytes, test: bytes) -> int:
-    """What xz at its strongest adds to the compressed training text for the test text behind it."""
+    """The bits by which xz's output grows if the test text follows the training text. xz runs at its strongest."""
     return 8 * (_xz_size(train + test) - _xz_size(train))
 
 
 def ppmd_bits(train: bytes, test: bytes, *, order: int) -> int:
-    """What PPMd (variant I, contexts of up to `order` bytes) adds for the test text behind the training text."""
+    """The bits by which PPMd's output grows if the test text follows the training text.
+
+    This is variant I of PPMd, with contexts of up to `order` bytes.
+    """
     return 8 * (_ppmd_size(train + test, order) - _ppmd_size(train, order))
 
 

@@ -1,33 +1,41 @@
-"""Where the bits of a split go: by class, by position in the article, by kind of symbol."""
+"""Where the cost of a split goes: by class, by position in the article, and by kind of symbol."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from charloom.evaluation.arrays import Floats
 from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Vocabulary
 
-# From 6 on each is about 1.4 times the one before. A last one ends where the longest article does.
+# The first position of each part. From 6 on, each is about 1.4 times the previous one.
 POSITIONS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096, 8192)
 KINDS = ("first letter of a word", "other letters", "spaces", "digits", "punctuation and signs", "end of the article")
+FIRST_LETTER, OTHER_LETTER, SPACE, DIGIT, PUNCTUATION, END = range(len(KINDS))  # indices in KINDS
 
-Bits = npt.NDArray[np.floating]  # of each symbol of a split's codes but the first `<eos>`
+SymbolNats = npt.NDArray[np.floating]  # the nats of each symbol of a split's codes except the first `<eos>`
 
 
 class BreakdownPart(NamedTuple):
-    """Some of a split's symbols: what they are, how many, and the bits that one costs on average."""
+    """Some of the symbols of a split: their name, their number, and their mean cost."""
 
     name: str
     size: int
-    bits: float
+    nats: float  # per symbol; per character in a breakdown by class
+
+    @property
+    def bits(self) -> float:
+        """The mean cost as a person sees it."""
+        return self.nats / math.log(2)
 
 
 class Breakdown(NamedTuple):
-    """The parts of a split, three ways."""
+    """The parts of a split, in three ways."""
 
     by_class: list[BreakdownPart]
     by_position: list[BreakdownPart]
@@ -35,55 +43,55 @@ class Breakdown(NamedTuple):
 
     @classmethod
     def from_json(cls, value: Mapping[str, Sequence[tuple[str, int, float]]]) -> Breakdown:
-        """The breakdown whose `_asdict` went through JSON."""
+        """The breakdown whose `_asdict()` was written as JSON."""
         return cls(**{name: [BreakdownPart(*part) for part in parts] for name, parts in value.items()})
 
 
-def break_down(split: EncodedSplit, bits: Bits, names: Sequence[str], vocabulary: Vocabulary) -> Breakdown:
-    """Where the bits of a split go; `names` are those of its classes."""
-    return Breakdown(by_class(split, bits, names), by_position(split, bits), by_kind(split, bits, vocabulary))
+def break_down(split: EncodedSplit, nats: SymbolNats, class_names: Sequence[str], vocabulary: Vocabulary) -> Breakdown:
+    """Divide the cost of a split among its parts. `class_names` are in the order of the class ids."""
+    return Breakdown(by_class(split, nats, class_names), by_position(split, nats), by_kind(split, nats, vocabulary))
 
 
-def by_class(split: EncodedSplit, bits: Bits, names: Sequence[str]) -> list[BreakdownPart]:
-    """Bits per character of each class, `<eos>` paid for but not counted as in the score of the whole."""
-    paid = np.bincount(split.classes, article_bits(split, bits), minlength=len(names))
-    characters = np.bincount(split.classes, split.lengths - 1, minlength=len(names))
-    return _parts(names, characters, paid)
+def by_class(split: EncodedSplit, nats: SymbolNats, class_names: Sequence[str]) -> list[BreakdownPart]:
+    """Nats per character of each class. As in `Cost.bits_per_character`, the nats include those of `<eos>`."""
+    totals = np.bincount(split.classes, article_nats(split, nats), minlength=len(class_names))
+    characters = np.bincount(split.classes, split.lengths - 1, minlength=len(class_names))
+    return _parts(class_names, characters, totals)
 
 
-def by_position(split: EncodedSplit, bits: Bits) -> list[BreakdownPart]:
-    """Bits per symbol from the first character of an article on; a part is named by its first position."""
-    begins = split.offsets[:-1].astype(np.int64)
-    position = np.arange(1, len(split.codes)) - np.repeat(begins, split.lengths)
+def by_position(split: EncodedSplit, nats: SymbolNats) -> list[BreakdownPart]:
+    """Nats per symbol by the position in the article, counted from 1. A part is named by its first position."""
+    starts = split.offsets[:-1].astype(np.int64)
+    position = np.arange(1, len(split.codes)) - np.repeat(starts, split.lengths)
     groups = np.searchsorted(POSITIONS, position + 1, side="right") - 1
-    return _mean_parts([str(first) for first in POSITIONS], groups, bits)
+    return _mean_parts([str(first) for first in POSITIONS], groups, nats)
 
 
-def by_kind(split: EncodedSplit, bits: Bits, vocabulary: Vocabulary) -> list[BreakdownPart]:
-    """Bits per symbol of each of KINDS."""
-    kinds = np.array([_kind(char) for char in vocabulary.characters] + [5, 4])[split.codes]
-    inside_word = (kinds[1:] == 1) & (kinds[:-1] == 1)
-    return _mean_parts(KINDS, np.where(inside_word | (kinds[1:] != 1), kinds[1:], 0), bits)
+def by_kind(split: EncodedSplit, nats: SymbolNats, vocabulary: Vocabulary) -> list[BreakdownPart]:
+    """Nats per symbol of each of KINDS. An unknown character counts as a sign."""
+    kinds = np.array([_kind(char) for char in vocabulary.characters] + [END, PUNCTUATION])[split.codes]
+    first_letters = (kinds[1:] == OTHER_LETTER) & (kinds[:-1] != OTHER_LETTER)
+    return _mean_parts(KINDS, np.where(first_letters, FIRST_LETTER, kinds[1:]), nats)
 
 
-def article_bits(split: EncodedSplit, bits: Bits) -> npt.NDArray[np.float64]:
-    """What each article costs, its closing `<eos>` included."""
-    return np.add.reduceat(bits, split.offsets[:-1].astype(np.int64) - 1, dtype=np.float64)
+def article_nats(split: EncodedSplit, nats: SymbolNats) -> Floats:
+    """The nats of each article, including its closing `<eos>`."""
+    return np.add.reduceat(nats, split.offsets[:-1].astype(np.int64) - 1, dtype=np.float64)
 
 
 def _kind(char: str) -> int:
-    """The index in KINDS, every letter taken for one inside a word."""
-    return 1 if char.isalpha() else 2 if char.isspace() else 3 if char.isdigit() else 4
+    """The index in KINDS of a character alone: whether a letter is the first of its word is decided later."""
+    return OTHER_LETTER if char.isalpha() else SPACE if char.isspace() else DIGIT if char.isdigit() else PUNCTUATION
 
 
-def _mean_parts(names: Sequence[str], groups: npt.NDArray[np.int64], bits: Bits) -> list[BreakdownPart]:
-    return _parts(names, np.bincount(groups, minlength=len(names)), np.bincount(groups, bits, minlength=len(names)))
+def _mean_parts(names: Sequence[str], groups: npt.NDArray[np.int64], nats: SymbolNats) -> list[BreakdownPart]:
+    return _parts(names, np.bincount(groups, minlength=len(names)), np.bincount(groups, nats, minlength=len(names)))
 
 
-def _parts(names: Sequence[str], counts: npt.NDArray[np.int64], paid: npt.NDArray[Any]) -> list[BreakdownPart]:
-    """The parts that there are, in the order of their names."""
+def _parts(names: Sequence[str], sizes: npt.NDArray[np.int64], totals: npt.NDArray[Any]) -> list[BreakdownPart]:
+    """The parts that are not empty, in the order of their names."""
     return [
-        BreakdownPart(name, int(count), float(total / count))
-        for name, count, total in zip(names, counts, paid, strict=True)
-        if count
+        BreakdownPart(name, int(size), float(total / size))
+        for name, size, total in zip(names, sizes, totals, strict=True)
+        if size
     ]

@@ -1,4 +1,8 @@
-"""Which class a text is of, by Bayes' rule: a conditioned model scores it under each (Yogatama et al. 2017)."""
+"""Find the class of a text with a conditioned model, by Bayes' rule (Yogatama et al. 2017).
+
+The model scores the text given each class in turn. These likelihoods, and the shares of the classes in the training
+split, give the probability of each class.
+"""
 
 from __future__ import annotations
 
@@ -11,71 +15,74 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from charloom.evaluation.arrays import Floats, Integers
 from charloom.evaluation.calibration import calibration_error, fit_temperature, log_loss, log_softmax
 from charloom.model.network import CharModel
 from charloom.model.saved import SavedModel
-from charloom.model.scoring import surprisals
+from charloom.model.scoring import Cost, surprisals
 from charloom.text.split import ClassCount, EncodedSplit
 from charloom.text.vocab import Codes
 
-Floats = npt.NDArray[np.float64]
-
-READ = (10, 20, 40, 80, 160)  # characters after which the class is guessed, and once more after all
+READ = (10, 20, 40, 80, 160)  # the accuracy is measured after so many characters, and after the whole article
 
 
 def nats_by_class(model: CharModel, texts: Iterable[Codes], device: torch.device) -> Iterator[Floats]:
-    """What each symbol of each text costs under each class: arrays (classes, symbols), in nats.
+    """The nats of each symbol of each text, given each class: one array (classes, symbols) for each text.
 
-    A text is read under all classes side by side, as if it were so many texts.
+    The copies of a text, one for each class, are scored in one batch, as if they were different texts.
     """
     classes = model.no_class
     copies = (text for text in texts for _ in range(classes))
-    found = surprisals(model, copies, device, classes=cycle(range(classes)))
-    while of_text := list(islice(found, classes)):
-        yield np.log(2) * np.stack([each.bits for each in of_text])
+    scored = surprisals(model, copies, device, classes=cycle(range(classes)))
+    while of_text := list(islice(scored, classes)):
+        yield np.stack([each.nats for each in of_text])
 
 
 def log_priors(class_counts: Sequence[ClassCount]) -> Floats:
-    """The logarithm of each class's share of the training articles, one more article of each."""
+    """The logarithm of each class's share of the training articles, after adding one article to each class."""
     counts = np.array([class_count.articles + 1 for class_count in class_counts])
     return np.log(counts / counts.sum())
 
 
 def log_posteriors(nats: Floats, priors: Floats) -> Floats:
-    """The logarithm of each class's probability (texts, classes), given what texts cost under each."""
+    """The log-probability of each class for each text, from the nats of the texts given each class (texts, classes)."""
     return log_softmax(priors - nats)
 
 
 @dataclass(frozen=True)
 class Classification:
-    """How well a model tells the classes of the test split apart, and what knowing them is worth."""
+    """How well a model finds the classes of the test split, and how many bits it saves to know them.
 
-    names: Sequence[str]
-    actual: npt.NDArray[np.integer]  # (articles,)
+    Bits per character are defined by `Cost.bits_per_character` (charloom/model/scoring.py).
+    """
+
+    names: Sequence[str]  # of the classes, by class id
+    actual: npt.NDArray[np.integer]  # (articles,): class ids
     predicted: npt.NDArray[np.integer]
-    accuracy_after: dict[str, float]  # by the characters read, "all" the last
-    log_loss: float  # nats an article
+    accuracy_after: dict[str, float]  # by the number of characters read; the last key is "all"
+    log_loss: float  # nats per article
     calibration_error: float
     temperature: float  # fitted on the validation split
-    calibrated_log_loss: float
-    calibrated_error: float
-    bpc_true_class: float
-    bpc_mixed: float  # under each class as far as it is likely by then
+    calibrated_log_loss: float  # after dividing the scores by the temperature
+    calibrated_error: float  # the calibration error after dividing the scores by the temperature
+    bpc_true_class: float  # bits per character given the actual class
+    # bits per character of the mixture over classes, each weighted by its posterior so far: the class is not given
+    bpc_mixed: float
 
     @property
     def accuracy(self) -> float:
-        """The share of the articles whose class is the likeliest one."""
+        """The share of the articles whose actual class is the likeliest one."""
         return self.accuracy_after["all"]
 
     @property
-    def confusion(self) -> npt.NDArray[np.int64]:
-        """How many articles of each class (rows) were taken for each (columns)."""
+    def confusion(self) -> Integers:
+        """The number of articles by actual class (rows) and predicted class (columns)."""
         classes = len(self.names)
         counts = np.bincount(self.actual.astype(np.int64) * classes + self.predicted, minlength=classes**2)
         return counts.reshape(classes, classes)
 
-    def summary(self) -> dict[str, Any]:
-        """The numbers of metrics/evaluate.json."""
+    def details(self) -> dict[str, Any]:
+        """Every number, for details/evaluate.json."""
         return {
             "accuracy": self.accuracy,
             "accuracy_after": self.accuracy_after,
@@ -90,37 +97,41 @@ class Classification:
 
 
 def classify_split(saved: SavedModel, valid: EncodedSplit, test: EncodedSplit, device: torch.device) -> Classification:
-    """Tell the classes of the test split apart; the temperature comes from the validation split."""
+    """Find the class of each article of the test split. The temperature is fitted on the validation split."""
     priors, actual = log_priors(saved.class_counts), test.classes
-    valid_scores = priors - _costs(saved.model, valid, device)[-1]
-    costs = _costs(saved.model, test, device)
-    after_each = [log_posteriors(cost, priors) for cost in costs]
-    after = {
-        str(read): float((posteriors.argmax(1) == actual).mean())
-        for read, posteriors in zip((*READ, "all"), after_each, strict=True)
-    }
-    whole, posteriors = costs[-1], after_each[-1]
-    scores = priors - whole
-    temperature = fit_temperature(valid_scores, valid.classes)
+    nats = article_nats_by_class(saved.model, test, device)
+    posteriors = [log_posteriors(each, priors) for each in nats]
+    likeliest = [each.argmax(1) for each in posteriors]
+    temperature = fit_temperature(priors - article_nats_by_class(saved.model, valid, device)[-1], valid.classes)
+    scores = priors - nats[-1]
     calibrated = log_softmax(scores / temperature)
-    bits = np.log(2) * test.characters
     return Classification(
         names=saved.class_names(),
         actual=actual,
-        predicted=posteriors.argmax(1),
-        accuracy_after=after,
-        log_loss=log_loss(posteriors, actual),
-        calibration_error=calibration_error(posteriors, actual),
+        predicted=likeliest[-1],
+        accuracy_after={
+            str(read): float((found == actual).mean()) for read, found in zip((*READ, "all"), likeliest, strict=True)
+        },
+        log_loss=log_loss(posteriors[-1], actual),
+        calibration_error=calibration_error(posteriors[-1], actual),
         temperature=temperature,
         calibrated_log_loss=log_loss(calibrated, actual),
         calibrated_error=calibration_error(calibrated, actual),
-        bpc_true_class=float(np.take_along_axis(whole, actual[:, None].astype(np.int64), 1).sum() / bits),
-        bpc_mixed=float(-np.logaddexp.reduce(scores, axis=1).sum() / bits),
+        bpc_true_class=_bits_per_character(nats[-1][np.arange(test.articles), actual], test),
+        bpc_mixed=_bits_per_character(-np.logaddexp.reduce(scores, axis=1), test),
     )
 
 
-def _costs(model: CharModel, split: EncodedSplit, device: torch.device) -> Floats:
-    """What each article costs under each class, up to each of READ and whole: (reads, articles, classes), in nats."""
+def article_nats_by_class(model: CharModel, split: EncodedSplit, device: torch.device) -> Floats:
+    """The nats of each article given each class: (reads, articles, classes).
+
+    The first dimension is how far the article was read: up to each number of characters in READ, then to its end.
+    """
     articles = (split.article(index) for index in range(split.articles))
-    found = nats_by_class(model, articles, device)
-    return np.array([[cost[:, :read].sum(1) for read in (*READ, None)] for cost in found]).swapaxes(0, 1)
+    scored = nats_by_class(model, articles, device)
+    return np.array([[nats[:, :read].sum(1) for read in (*READ, None)] for nats in scored]).swapaxes(0, 1)
+
+
+def _bits_per_character(nats: Floats, split: EncodedSplit) -> float:
+    """Bits per character of a split whose articles cost these nats."""
+    return Cost(float(nats.sum()), split.characters + split.articles, split.characters).bits_per_character

@@ -1,86 +1,71 @@
-"""What an evaluation finds: scores, where the bits go, samples, and articles read symbol by symbol."""
+"""Evaluate a model: score the test split, draw samples, read some articles closely, and find classes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from charloom.errors import InputError
-from charloom.evaluation.baselines import Baselines
-from charloom.evaluation.breakdown import Breakdown, article_bits, break_down
+from charloom.evaluation.arrays import Floats
+from charloom.evaluation.breakdown import Breakdown, article_nats, break_down
 from charloom.evaluation.classification import Classification, classify_split
-from charloom.model.sampling import sample_at_temperatures, sample_by_class
+from charloom.evaluation.samples import SampleGroup, draw_samples
 from charloom.model.saved import SavedModel
 from charloom.model.scoring import Scores, Surprisal, surprisals
 from charloom.params import EvaluateParams
 from charloom.text.split import EncodedSplit
-from charloom.text.vocab import Codes, Vocabulary
-from charloom.training.history import Record
+from charloom.text.vocab import Codes
 
-READ_AT_MOST = 600  # symbols of an article that are shown
-EXPECTED = 5  # symbols that the model expected most, at each place
+READ_AT_MOST = 600  # symbols of an article that the report shows
+EXPECTED = 5  # likeliest symbols that the report shows at each place
 
 
 @dataclass(frozen=True)
 class Reading:
-    """A test article's first symbols: what each cost, and what the model expected in its place."""
+    """The first symbols of a test article: the cost of each, and the symbols that the model expected there."""
 
     class_name: str
-    bpc: float  # of the whole article
-    easier: float  # the share of the test articles that cost less a character
+    bpc: float  # bits per character of the whole article
+    easier: float  # the share of the test articles that have fewer bits per character
     codes: Codes
     surprisal: Surprisal
-    left_out: int  # symbols behind those
+    left_out: int  # symbols of the article after those
 
 
 @dataclass(frozen=True)
-class Findings:
-    """All that an evaluation found, and what it was an evaluation of."""
+class Evaluation:
+    """Everything that was measured of a model."""
 
-    corpus: str
-    params: Mapping[str, Mapping[str, Any]]  # by section, those that decided the result
-    weights: int
-    vocabulary: Vocabulary
-    digest: str
-    history: Sequence[Record]
-    baselines: Baselines
-    scores: Scores
-    unknown: int
+    scores: Scores  # of the articles of the test split
+    unknown: int  # characters of the test split that are not in the vocabulary
     breakdown: Breakdown
-    samples: Mapping[float, Sequence[str]]
-    samples_by_class: Mapping[str, Sequence[str]]  # of a conditioned model
-    readings: Sequence[Reading]
-    classification: Classification | None  # of a conditioned model
+    samples: Sequence[SampleGroup]
+    readings: Sequence[Reading]  # from the easiest article to the hardest
+    classification: Classification | None  # None for an unconditioned model
 
-    @property
-    def model(self) -> str:
-        """The model in a few words."""
-        model = self.params["model"]
-        layers = f"{model['layers']} layer" + "s" * (model["layers"] > 1)
-        return f"{model['cell']}, {layers} of {model['hidden_size']} units"
-
-    @property
-    def accuracies(self) -> dict[str, float]:
-        """The accuracy of all that told the classes of the test split apart, by name."""
-        if self.classification is None:
-            return {}
-        return {"this model": self.classification.accuracy, **self.baselines.accuracy}
-
-    def metrics(self) -> dict[str, Any]:
-        """The numbers of metrics/evaluate.json."""
-        classes = {part.name: part.bits for part in self.breakdown.by_class}
-        told = self.classification.summary() if self.classification else {}
+    def metrics(self) -> dict[str, float]:
+        """The few numbers that one compares: metrics/evaluate.json."""
         total = self.scores.total
-        counts = {"articles": len(self.scores.characters), "characters": total.characters}
-        scores = {"bpc": total.bits_per_character, "perplexity": total.perplexity, "loss_nats": total.nats_per_symbol}
-        return scores | counts | {"unknown_characters": self.unknown, "bpc_by_class": classes} | told
+        accuracy = {"accuracy": self.classification.accuracy} if self.classification else {}
+        return {"test_bpc": total.bits_per_character, "test_perplexity": total.perplexity} | accuracy
+
+    def details(self) -> dict[str, Any]:
+        """Every number: details/evaluate.json."""
+        total = self.scores.total
+        return {
+            "bpc": total.bits_per_character,
+            "perplexity": total.perplexity,
+            "loss_nats": total.nats_per_symbol,
+            "articles": len(self.scores.characters),
+            "characters": total.characters,
+            "unknown_characters": self.unknown,
+            "bpc_by_class": {part.name: part.bits for part in self.breakdown.by_class},
+        } | (self.classification.details() if self.classification else {})
 
 
 def evaluate_model(
@@ -89,60 +74,45 @@ def evaluate_model(
     test: EncodedSplit,
     params: EvaluateParams,
     device: torch.device,
-    *,
-    source: Mapping[str, Any],
-    stated: Mapping[str, Mapping[str, Any]],
-    history: Sequence[Record],
-    baselines: Baselines,
-) -> Findings:
-    """Score the test split, let the model write, read some of the articles closely, and tell classes apart.
+    class_names: Sequence[str],
+) -> Evaluation:
+    """Evaluate a model on the test split. Raises InputError if a prediction is not a finite number.
 
-    `source` is what source.json says, `stated` the parameters to show. Raises InputError where a prediction is not
-    finite.
+    `class_names` are the classes of the corpus by class id. An unconditioned model has none itself.
     """
-    corpus = Path(source["source"]).name  # a user's own folder may lie anywhere
-    texts = (test.article(index) for index in range(test.articles))
-    bits = np.concatenate([each.bits for each in surprisals(saved.model, texts, device)])
-    if not np.isfinite(bits).all():
-        raise InputError("the model's predictions are not finite numbers, its weights are too large; train it again")
-    costs = article_bits(test, bits)
-    return Findings(
-        corpus=corpus,
-        params={**stated, "data": {**stated["data"], "source": corpus}},
-        weights=saved.model.size(),
-        vocabulary=saved.vocabulary,
-        digest=saved.digest,
-        history=history,
-        baselines=baselines,
-        scores=Scores(costs * math.log(2), test.lengths - 1),
+    nats = symbol_nats(saved, test, device)
+    scores = Scores(article_nats(test, nats), test.lengths - 1)
+    return Evaluation(
+        scores=scores,
         unknown=test.unknown,
-        breakdown=break_down(test, bits, source["classes"], saved.vocabulary),
-        samples=sample_at_temperatures(saved.model, saved.vocabulary, params),
-        samples_by_class=sample_by_class(
-            saved.model, saved.vocabulary, params, [class_name.name for class_name in saved.class_counts]
-        ),
-        readings=read_closely(saved, test, costs, source["classes"], params.articles, device),
+        breakdown=break_down(test, nats, class_names, saved.vocabulary),
+        samples=draw_samples(saved, params),
+        readings=read_closely(saved, test, scores, class_names, params.articles, device),
         classification=classify_split(saved, valid, test, device) if saved.class_counts else None,
     )
 
 
+def symbol_nats(saved: SavedModel, split: EncodedSplit, device: torch.device) -> Floats:
+    """The nats of every symbol of a split except its first `<eos>`. Raises InputError if one is not finite."""
+    articles = (split.article(index) for index in range(split.articles))
+    nats = np.concatenate([each.nats for each in surprisals(saved.model, articles, device)])
+    if not np.isfinite(nats).all():
+        raise InputError("the model's predictions are not finite numbers, its weights are too large; train it again")
+    return nats
+
+
 def read_closely(
-    saved: SavedModel,
-    test: EncodedSplit,
-    bits: npt.NDArray[np.float64],
-    classes: Sequence[str],
-    count: int,
-    device: torch.device,
+    saved: SavedModel, test: EncodedSplit, scores: Scores, class_names: Sequence[str], count: int, device: torch.device
 ) -> list[Reading]:
     """Read `count` articles from easy to hard, at equal steps of their rank by bits per character."""
-    bpc = bits / (test.lengths - 1)
+    bpc = scores.nats / math.log(2) / scores.characters
     order = np.argsort(bpc, kind="stable")
     ranks = sorted({int((index + 0.5) / count * test.articles) for index in range(count)})
     articles = [test.article(int(order[rank])) for rank in ranks]
     shown = [codes[: READ_AT_MOST + 1] for codes in articles]
     return [
         Reading(
-            class_name=classes[test.classes[order[rank]]],
+            class_name=class_names[test.classes[order[rank]]],
             bpc=float(bpc[order[rank]]),
             easier=rank / test.articles,
             codes=codes[1:],

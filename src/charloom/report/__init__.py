@@ -1,1 +1,1 @@
-"""What a person looks at: pictures, tables, samples, and the page that holds it all."""
+"""What a person looks at: the page report.html, pictures, tables and samples."""

@@ -1,4 +1,4 @@
-"""What every picture shares: its colours, and that the same numbers give the same bytes."""
+"""What all pictures share: their colours, and a canvas on which the same numbers give the same bytes."""
 
 from __future__ import annotations
 
@@ -18,25 +18,37 @@ OURS, OURS_PALE, OTHER, TEST = "#1f4e8c", "#9bb4d0", "#c98a1b", "#c0392b"
 
 @contextmanager
 def drawing(path: Path, size: tuple[float, float]) -> Iterator[Figure]:
-    """Give a figure of so many inches to draw on; a PNG of 120 pixels an inch when the block succeeds."""
+    """Give a figure to draw on. If the block succeeds, the figure is written as a PNG of 120 pixels per inch.
+
+    `size` is the width and the height in inches.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    matplotlib.rcdefaults()  # not what a matplotlibrc of this machine says
+    matplotlib.rcdefaults()  # ignores the user's own matplotlibrc
     figure = pyplot.figure(figsize=size, layout="constrained")
     try:
         yield figure
         with atomic_path(path) as temporary:
-            # no Software tag: the same numbers give the same bytes with any release that draws alike
+            # Without the Software tag, two releases of matplotlib that draw alike give the same bytes.
             figure.savefig(temporary, format="png", dpi=120, metadata={"Software": None})
     finally:
         pyplot.close(figure)
 
 
+@contextmanager
+def one_chart(path: Path, title: str) -> Iterator[Axes]:
+    """Give the axes of a picture that has one chart. The picture is written if the block succeeds."""
+    with drawing(path, (8, 4.5)) as figure:
+        axes = figure.subplots()
+        dress(axes, title)
+        yield axes
+
+
 def dress(axes: Axes, title: str) -> None:
-    """A title, and a grid behind what is drawn."""
+    """Give a chart its title, and a grid behind its content."""
     axes.set_title(title)
     axes.grid(alpha=0.25)
     axes.set_axisbelow(True)

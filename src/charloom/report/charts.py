@@ -1,4 +1,4 @@
-"""Line charts and bars as numbers from 0 to 100, for the page to draw at any width."""
+"""Line charts and bars as percentages of the width and the height, so that the page can draw them at any size."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Axis:
-    """One direction of a chart: its ends, its ticks, and whether equal ratios or equal differences are equal steps."""
+    """One axis of a chart: its ends and its ticks. On a logarithmic axis, equal ratios are equal distances."""
 
     low: float
     high: float
-    ticks: Sequence[tuple[float, str]]
+    ticks: Sequence[tuple[float, str]]  # values and labels
     log: bool = False
 
     def place(self, value: float) -> float:
-        """Where a value stands, in percent from the low end."""
+        """The place of a value, in percent from the low end."""
         scale = math.log if self.log else float
-        low, high, at = scale(self.low), scale(self.high), scale(value)
-        return round(100 * (at - low) / (high - low), 2)
+        low, high = scale(self.low), scale(self.high)
+        return round(100 * (scale(value) - low) / (high - low), 2)
 
     @property
     def marks(self) -> list[tuple[float, str]]:
-        """The ticks by their places."""
+        """The places and labels of the ticks."""
         return [(self.place(value), label) for value, label in self.ticks]
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a chart: its name, its style's class, and its points in percent from the left and from above."""
+    """A line of a chart: its name, its CSS classes, and its points in percent from the left and the top."""
 
     name: str
     style: str
@@ -40,31 +40,31 @@ class Line:
 
     @property
     def path(self) -> str:
-        """SVG's d."""
+        """The line as the `d` attribute of an SVG path."""
         return "M" + "L".join(f"{x:g} {y:g}" for x, y in self.points)
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A line chart; a note says what stands at a place from the left, for whoever points there."""
+    """A line chart. A note is the text that the page shows when the reader points at its place."""
 
     label: str
     x: Axis
     y: Axis
     x_label: str
     lines: Sequence[Line]
-    notes: Sequence[tuple[float, str]]
-    rule: tuple[float, str] | None = None  # a horizontal line and what it is
+    notes: Sequence[tuple[float, str]]  # places in percent from the left, and texts
+    rule: tuple[float, str] | None = None  # a horizontal line: its place from the top, and its name
 
     @property
     def levels(self) -> list[tuple[float, str]]:
-        """The ticks of y, from above."""
+        """The places of the ticks of y, in percent from the top, and their labels."""
         return [(round(100 - place, 2), label) for place, label in self.y.marks]
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar: its length and, where there is something to compare with, that one's, both in percent."""
+    """A bar and, if there is something to compare with, a second bar. Shares are lengths in percent."""
 
     name: str
     value: float
@@ -76,12 +76,12 @@ class Bar:
 
 
 def line(name: str, style: str, points: Sequence[Point], x: Axis, y: Axis) -> Line:
-    """A line through points given as values."""
-    return Line(name, style, [(x.place(at), round(100 - y.place(value), 2)) for at, value in points])
+    """The line through points that are given as values."""
+    return Line(name, style, [(x.place(x_value), round(100 - y.place(y_value), 2)) for x_value, y_value in points])
 
 
 def linear(low: float, high: float, *, unit: float = 1.0, suffix: str = "", most: int = 6) -> Axis:
-    """An axis from about `low` to `high` with at most `most` ticks, labelled in `unit`."""
+    """An axis from `low` to `high` with about `most` ticks at most. A label is the value divided by `unit`."""
     if high <= low:
         low, high = low - 0.5, low + 0.5
     step = next(
@@ -97,13 +97,13 @@ def linear(low: float, high: float, *, unit: float = 1.0, suffix: str = "", most
 
 
 def powers(low: float, high: float) -> Axis:
-    """A logarithmic axis whose ticks are 1, 10, 100, …"""
+    """A logarithmic axis with ticks at powers of ten."""
     ticks = [(10.0**power, f"{10**power:,}") for power in range(math.ceil(math.log10(low)), 10) if 10**power <= high]
     return Axis(low, max(high, low * 1.1), ticks, log=True)
 
 
 def thinned(points: Sequence[Point], most: int = 400) -> list[Point]:
-    """At most so many points, each the mean of as many neighbours."""
+    """At most `most` points. Each is the mean of the same number of neighbouring points, except possibly the last."""
     size = math.ceil(len(points) / most)
     groups = [points[begin : begin + size] for begin in range(0, len(points), size)]
     return [(sum(x for x, _ in group) / len(group), sum(y for _, y in group) / len(group)) for group in groups]

@@ -1,4 +1,4 @@
-"""A corpus as a picture: lengths, classes, characters, and what a vocabulary would know."""
+"""A corpus as a picture: lengths, classes, characters, and how much of it a vocabulary covers."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from charloom.terminal import harmless
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-BARS = 20  # classes or characters that are shown, the commonest
+BARS = 20  # the most classes and the most characters that are shown
 
 
 def draw_corpus(path: Path, summary: Summary) -> None:
     """Draw the summary as a PNG."""
     with warnings.catch_warnings(), drawing(path, (12, 9)) as figure:
-        warnings.filterwarnings("ignore", "Glyph", UserWarning)  # a name that the font lacks is drawn as boxes
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)  # characters that the font lacks are drawn as boxes
         (lengths, classes), (characters, coverage) = figure.subplots(2, 2)
         _draw_lengths(lengths, summary)
         _draw_classes(classes, summary)
@@ -45,15 +45,17 @@ def _draw_lengths(axes: Axes, summary: Summary) -> None:
 
 def _draw_classes(axes: Axes, summary: Summary) -> None:
     shown = summary.train.classes.most_common(BARS)
-    left = len(summary.classes) - len(shown)
-    dress(axes, "Articles by class" + f" (the {BARS} largest of {len(summary.classes)})" * (left > 0))
+    dress(
+        axes,
+        "Articles by class" + f" (the {BARS} largest of {len(summary.classes)})" * (len(summary.classes) > len(shown)),
+    )
     places = np.arange(len(shown))
     for name, split, colour, shift in (("train", summary.train, OURS, -0.19), ("test", summary.test, OTHER, 0.19)):
         share = [100 * split.classes[label] / split.articles for label, _ in shown]
         axes.barh(places + shift, share, 0.36, color=colour, label=name)
     axes.set_yticks(places, [harmless(summary.classes[label - 1]).replace("$", r"\$")[:30] for label, _ in shown])
     axes.invert_yaxis()
-    axes.margins(x=0.25)  # for the legend
+    axes.margins(x=0.25)  # room for the legend
     axes.set(xlabel="% of the articles")
     axes.legend(frameon=False, loc="lower right")
 
@@ -69,9 +71,9 @@ def _draw_characters(axes: Axes, summary: Summary) -> None:
 
 
 def _draw_coverage(axes: Axes, summary: Summary) -> None:
-    dress(axes, "Characters of a vocabulary, and the share of test that they are")
+    dress(axes, "Characters in the vocabulary, and the share of test that they cover")
     coverage = summary.coverage()
     bars = axes.bar([str(each.min_count) for each in coverage], [each.characters for each in coverage], color=OURS)
     axes.bar_label(bars, [f"{each.characters:,}\n{each.test:.3%}" for each in coverage], padding=3)
-    axes.margins(y=0.2)  # for the labels
+    axes.margins(y=0.2)  # room for the labels
     axes.set(xlabel="vocab.min_count", ylabel="characters")

@@ -1,4 +1,4 @@
-"""report.html: one file that holds all it shows, and asks the network for nothing."""
+"""report.html: one file that contains everything it shows and loads nothing from the network."""
 
 from __future__ import annotations
 
@@ -13,20 +13,56 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from charloom.evaluation.breakdown import BreakdownPart
-from charloom.evaluation.evaluation import Findings, Reading
+from charloom.evaluation.evaluation import Evaluation, Reading
+from charloom.evaluation.samples import SampleGroup
 from charloom.files import write_text
 from charloom.report.charts import Bar, Chart, Point, line, linear, powers, thinned
-from charloom.report.samples import heading
+from charloom.report.context import THIS_MODEL, Context
 from charloom.terminal import harmless
 from charloom.text.vocab import EOS, UNK, Vocabulary
+from charloom.training.history import Record
 
-SAMPLES_SHOWN, CHARACTERS_SHOWN = 3, 1200  # a temperature, a sample: the rest is in samples.txt
-HEAT = (0.25, 0.5, 1, 2, 3, 4.5, 6, 8, 10)  # bits at which a symbol takes the next colour
-MADE_VISIBLE = {" ": "␣", "\n": "↵", "\t": "⇥"}
+SAMPLES_SHOWN, CHARACTERS_SHOWN = 3, 1200  # samples of a group, characters of a sample; samples.txt has the rest
+HEAT = (0.25, 0.5, 1, 2, 3, 4.5, 6, 8, 10)  # a symbol of at least so many bits gets the next colour
+VISIBLE = {" ": "␣", "\n": "↵", "\t": "⇥"}
 
 
-def write_page(path: Path, findings: Findings) -> None:
-    """Write the report; the same findings give the same bytes."""
+def write_page(path: Path, evaluation: Evaluation, context: Context) -> None:
+    """Write the report. The same evaluation and context give the same bytes."""
+    script = (Path(__file__).parent / "templates" / "script.js").read_text(encoding="utf-8")
+    found = evaluation.classification
+    best_first = dict(sorted(context.all_accuracy(evaluation).items(), key=lambda item: -item[1]))
+    page = (
+        _templates()
+        .get_template("page.html")
+        .render(
+            evaluation=evaluation,
+            context=context,
+            total=evaluation.scores.total,
+            baselines=baseline_bars(context.all_bpc(evaluation)),
+            training=training_chart(context.history, evaluation.scores.total.bits_per_character),
+            positions=position_chart(evaluation, context),
+            classes=part_bars(evaluation.breakdown.by_class, context.baselines.breakdown.by_class),
+            kinds=part_bars(evaluation.breakdown.by_kind, context.baselines.breakdown.by_kind),
+            by_temperature=[_column(group) for group in evaluation.samples if group.class_name is None],
+            by_class=[_column(group) for group in evaluation.samples if group.class_name is not None],
+            class_temperature=next(
+                (each.temperature for each in evaluation.samples if each.class_name is not None), None
+            ),
+            samples_cut=any(len(group.texts) > SAMPLES_SHOWN for group in evaluation.samples),
+            accuracies=accuracy_bars(best_first, ours=THIS_MODEL),
+            as_read=accuracy_bars(found.accuracy_after if found else {}, ours="all"),
+            readings=[(reading, cells(reading, context.vocabulary)) for reading in evaluation.readings],
+            symbols=[*map(visible, context.vocabulary.characters), EOS, UNK],
+            heat=HEAT,
+            script=Markup(script),  # the script is part of charloom and contains no text of a corpus
+            script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        )
+    )
+    write_text(path, page)
+
+
+def _templates() -> Environment:
     templates = Environment(
         loader=PackageLoader("charloom.report"),
         autoescape=True,
@@ -35,46 +71,25 @@ def write_page(path: Path, findings: Findings) -> None:
         lstrip_blocks=True,
     )
     templates.filters |= {"harmless": harmless, "data": _data}
-    script = (Path(__file__).parent / "templates" / "script.js").read_text(encoding="utf-8")
-    told = findings.classification
-    accuracies = dict(sorted(findings.accuracies.items(), key=lambda item: -item[1]))
-    page = templates.get_template("page.html").render(
-        findings=findings,
-        baselines=baseline_bars(findings),
-        training=training_chart(findings),
-        positions=position_chart(findings),
-        classes=part_bars(findings.breakdown.by_class, findings.baselines.breakdown.by_class),
-        kinds=part_bars(findings.breakdown.by_kind, findings.baselines.breakdown.by_kind),
-        columns={heading(temperature): _shown(texts) for temperature, texts in findings.samples.items()},
-        by_class={name: _shown(texts) for name, texts in findings.samples_by_class.items()},
-        told=told,
-        accuracies=accuracy_bars(accuracies, ours="this model"),
-        as_read=accuracy_bars(told.accuracy_after if told else {}, ours="all"),
-        readings=[(reading, cells(reading, findings.vocabulary)) for reading in findings.readings],
-        symbols=[*map(visible, findings.vocabulary.characters), EOS, UNK],
-        heat=HEAT,
-        script=Markup(script),  # ours, and no text of a corpus in it
-        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-    )
-    write_text(path, page)
+    return templates
 
 
-def baseline_bars(findings: Findings) -> list[Bar]:
-    """Everything that predicted the test split, the best first."""
-    bpc = {"this model": findings.scores.total.bits_per_character, **findings.baselines.bpc}
-    longest = max(bpc.values())
+def baseline_bars(bpc: Mapping[str, float]) -> list[Bar]:
+    """The bits per character of each model, the best model first."""
+    largest = max(bpc.values())
     return [
-        Bar(name, value, 100 * value / longest, note=_note(name), ours=name == "this model")
+        Bar(name, value, 100 * value / largest, note=_note(name), ours=name == THIS_MODEL)
         for name, value in sorted(bpc.items(), key=lambda item: item[1])
     ]
 
 
 def accuracy_bars(accuracies: Mapping[str, float], ours: str) -> list[Bar]:
-    """Shares of articles told right, as they are, the one named `ours` in the model's colour."""
+    """Accuracies in the order that is given. The bar named `ours` has the model's colour."""
     return [Bar(name, value, 100 * value, ours=name == ours) for name, value in accuracies.items()]
 
 
 def _note(name: str) -> str:
+    """What a simpler model does, in a few words."""
     if name == "unigram":
         return "knows how often each character occurs"
     if name == "2-gram":
@@ -85,23 +100,23 @@ def _note(name: str) -> str:
 
 
 def part_bars(ours: Sequence[BreakdownPart], ngram: Sequence[BreakdownPart]) -> list[Bar]:
-    """The parts of a split, with the n-gram's cost beside the model's."""
-    longest = max(part.bits for part in (*ours, *ngram))
+    """The bits of each part of a split, for the model and for the n-gram."""
+    largest = max(part.bits for part in (*ours, *ngram))
     return [
-        Bar(part.name, part.bits, 100 * part.bits / longest, other.bits, 100 * other.bits / longest, ours=True)
+        Bar(part.name, part.bits, 100 * part.bits / largest, other.bits, 100 * other.bits / largest, ours=True)
         for part, other in zip(ours, ngram, strict=True)
     ]
 
 
-def training_chart(findings: Findings) -> Chart:
-    """Bits per character of training and validation over the symbols read."""
-    trained = thinned([(record.characters, record.bpc) for record in findings.history])
-    validated = [(r.characters, r.valid_bpc) for r in findings.history if r.valid_bpc is not None]
-    test = findings.scores.total.bits_per_character
-    after_the_start = sorted(bpc for _, bpc in trained)[: max(1, round(0.97 * len(trained)))]
-    values = [*after_the_start, *(bpc for _, bpc in validated), test]
+def training_chart(history: Sequence[Record], test_bpc: float) -> Chart:
+    """Bits per character in training and in validation, over the characters read."""
+    trained = thinned([(record.characters, record.bpc) for record in history])
+    validated = [(record.characters, record.valid_bpc) for record in history if record.valid_bpc is not None]
+    # The first losses are far above the others. The highest 3 % may lie outside the chart.
+    lower = sorted(bpc for _, bpc in trained)[: max(1, round(0.97 * len(trained)))]
+    values = [*lower, *(bpc for _, bpc in validated), test_bpc]
     margin = 0.04 * (max(values) - min(values) or 1)
-    read = findings.history[-1].characters
+    read = history[-1].characters
     x = linear(0, read, unit=1e6, suffix=" M") if read >= 1e6 else linear(0, read, unit=1e3, suffix=" k")
     y = linear(min(values) - margin, max(values) + margin)
     lines = [line("training", "pale", trained, x, y), line("validation", "ours dots", thinned(validated, 100), x, y)]
@@ -111,21 +126,21 @@ def training_chart(findings: Findings) -> Chart:
         y=y,
         x_label="characters read",
         lines=lines,
-        notes=[(x.place(at), _training_note(at, bpc, validated)) for at, bpc in trained],
-        rule=(round(100 - y.place(test), 2), f"test {test:.3f}"),
+        notes=[(x.place(read), _training_note(read, bpc, validated)) for read, bpc in trained],
+        rule=(round(100 - y.place(test_bpc), 2), f"test {test_bpc:.3f}"),
     )
 
 
-def _training_note(at: float, bpc: float, validated: Sequence[Point]) -> str:
-    last = [value for where, value in validated if where <= at]
-    validation = f", validation {last[-1]:.3f}" if last else ""
-    return f"{at:,.0f} characters read: training {bpc:.3f}{validation}"
+def _training_note(read: float, bpc: float, validated: Sequence[Point]) -> str:
+    earlier = [value for at, value in validated if at <= read]
+    validation = f", validation {earlier[-1]:.3f}" if earlier else ""
+    return f"{read:,.0f} characters read: training {bpc:.3f}{validation}"
 
 
-def position_chart(findings: Findings) -> Chart:
-    """Bits per symbol over the position in the article, the model's and the longest n-gram's."""
-    ours, ngram = findings.breakdown.by_position, findings.baselines.breakdown.by_position
-    name = findings.baselines.ngram
+def position_chart(evaluation: Evaluation, context: Context) -> Chart:
+    """Bits per symbol over the position in the article, for the model and for the longest n-gram."""
+    ours, ngram = evaluation.breakdown.by_position, context.baselines.breakdown.by_position
+    name = context.baselines.ngram
     x = powers(1, int(ours[-1].name))
     y = linear(0, max(part.bits for part in (*ours, *ngram)) * 1.04)
     our_points, ngram_points = ([(float(part.name), part.bits) for part in parts] for parts in (ours, ngram))
@@ -134,16 +149,16 @@ def position_chart(findings: Findings) -> Chart:
         x=x,
         y=y,
         x_label="characters from the article's beginning",
-        lines=[line(name, "other dots", ngram_points, x, y), line("this model", "ours dots", our_points, x, y)],
+        lines=[line(name, "other dots", ngram_points, x, y), line(THIS_MODEL, "ours dots", our_points, x, y)],
         notes=[
-            (x.place(float(part.name)), f"from character {part.name}: {part.bits:.2f} bits, {name} {other.bits:.2f}")
+            (x.place(float(part.name)), f"from character {part.name} on: {part.bits:.2f} bits, {name} {other.bits:.2f}")
             for part, other in zip(ours, ngram, strict=True)
         ],
     )
 
 
 def cells(reading: Reading, vocabulary: Vocabulary) -> list[tuple[str, int]]:
-    """The symbols of a reading as they are shown, each with its heat from 0 to len(HEAT)."""
+    """The symbols of a reading as the page shows them, each with its heat: 0 to len(HEAT)."""
     return [
         (_as_read(symbol, vocabulary), sum(cost >= limit for limit in HEAT))
         for symbol, cost in zip(reading.codes.tolist(), reading.surprisal.bits.tolist(), strict=True)
@@ -151,7 +166,7 @@ def cells(reading: Reading, vocabulary: Vocabulary) -> list[tuple[str, int]]:
 
 
 def _as_read(symbol: int, vocabulary: Vocabulary) -> str:
-    """A symbol in running text: a line ends where one did, and the end of the article is a sign."""
+    """A symbol in running text. A newline is shown and also breaks the line. The end of an article is a square."""
     if symbol == vocabulary.eos:
         return "■"
     char = vocabulary.decode([symbol])
@@ -159,17 +174,18 @@ def _as_read(symbol: int, vocabulary: Vocabulary) -> str:
 
 
 def visible(char: str) -> str:
-    """A character standing alone, as a tooltip names it."""
-    return MADE_VISIBLE.get(char) or harmless(char)
+    """A character alone, as a tooltip shows it."""
+    return VISIBLE.get(char) or harmless(char)
 
 
-def _shown(texts: Sequence[str]) -> list[list[str]]:
-    """The first samples, cut where they are long, as their articles."""
-    return [text.strip()[:CHARACTERS_SHOWN].split("\n") for text in texts[:SAMPLES_SHOWN]]
+def _column(group: SampleGroup) -> tuple[str, list[list[str]]]:
+    """A heading, and the first samples of a group, each as the list of its articles."""
+    texts = [text.strip()[:CHARACTERS_SHOWN].split("\n") for text in group.texts[:SAMPLES_SHOWN]]
+    return group.heading if group.class_name is None else group.class_name, texts
 
 
 def _data(reading: Reading) -> Markup:
-    """What the script shows of a reading: for each symbol its id, bits, and the ids expected with their percents."""
+    """A reading as JSON for the script: for each symbol its id, its bits, and each expected id with its percentage."""
     surprisal = reading.surprisal
     rows: list[Any] = [
         [symbol, round(bits, 2), *(each for pair in zip(ids, _percents(shares), strict=True) for each in pair)]
@@ -181,7 +197,7 @@ def _data(reading: Reading) -> Markup:
             strict=True,
         )
     ]
-    return Markup(json.dumps(rows, separators=(",", ":")))  # numbers alone: nothing to escape
+    return Markup(json.dumps(rows, separators=(",", ":")))  # there are only numbers, which need no escaping
 
 
 def _percents(shares: Sequence[float]) -> list[float]:

@@ -1,4 +1,4 @@
-"""What a corpus holds, in numbers: articles, lengths, classes, characters, duplicates."""
+"""A corpus in numbers: articles, lengths, classes, characters, duplicates."""
 
 from __future__ import annotations
 
@@ -15,21 +15,20 @@ import numpy.typing as npt
 from charloom.corpus.articles import SPLITS, read_articles, read_source
 from charloom.corpus.intake import text_digest
 from charloom.errors import InputError
+from charloom.evaluation.arrays import Integers
 from charloom.text.vocab import count_characters
 
 MIN_COUNTS = (1, 2, 5, 10)
 
-Integers = npt.NDArray[np.int64]
-
 
 @dataclass(frozen=True)
 class Split:
-    """The articles of a split; their order is that of the file."""
+    """The articles of a split, in the order of its file."""
 
     lengths: Integers  # of each article, in characters
     digests: npt.NDArray[np.uint64]  # of each article's text
-    classes: Counter[int]  # articles of each class, from 1
-    counts: Integers  # of each of Unicode's code points
+    classes: Counter[int]  # the number of articles of each class; classes are counted from 1 here, as in the file
+    counts: Integers  # how often each Unicode code point occurs
 
     @property
     def articles(self) -> int:
@@ -43,40 +42,40 @@ class Split:
 
     @property
     def repeated(self) -> int:
-        """The articles whose text stands in the split already."""
+        """The number of articles whose text occurs earlier in the split."""
         return self.articles - len(np.unique(self.digests))
 
     def length_at(self, share: float) -> int:
-        """The length that this share of the articles does not exceed."""
+        """The smallest length that at least this share of the articles does not exceed."""
         return int(np.quantile(self.lengths, share, method="inverted_cdf"))
 
 
 class Coverage(NamedTuple):
-    """What a vocabulary of the characters seen `min_count` times in train knows."""
+    """How much of a corpus a vocabulary covers that has the characters seen `min_count` times or more in train."""
 
     min_count: int
-    characters: int
-    train: float  # share of the split's characters
+    characters: int  # in the vocabulary
+    train: float  # the share of the characters of train that are in the vocabulary
     test: float
 
 
 @dataclass(frozen=True)
 class Summary:
-    """A corpus: what source.json says of it, its splits, and train's characters from the commonest to the rarest."""
+    """A corpus in numbers."""
 
-    source: str
+    source: str  # as source.json states it
     classes: list[str]
     train: Split
     test: Split
-    characters: list[tuple[str, int]]
+    characters: list[tuple[str, int]]  # of train with their counts, from the commonest to the rarest
 
     @property
     def duplicates(self) -> int:
-        """The articles of train whose text stands in test too."""
+        """The number of articles of train whose text also occurs in test."""
         return int(np.isin(self.train.digests, self.test.digests).sum())
 
     def coverage(self) -> list[Coverage]:
-        """For each of MIN_COUNTS."""
+        """The coverage for each of MIN_COUNTS."""
         found = []
         for min_count in MIN_COUNTS:
             known = self.train.counts >= min_count
@@ -86,12 +85,12 @@ class Summary:
 
 
 def summarize(raw: Path) -> Summary:
-    """Read the corpus in a folder, an article at a time; memory holds some 16 bytes of each.
+    """Read the corpus in a folder, one article at a time. The memory needed is about 16 bytes for each article.
 
-    Raises InputError where the folder holds none, or a file of it is damaged.
+    Raises InputError if the folder has no corpus, or if a file is damaged.
     """
     if not (raw / "source.json").exists():
-        raise InputError(f"{raw}: holds no corpus; `dvc repro download` brings the one that params.yaml names")
+        raise InputError(f"{raw}: no corpus here; `dvc repro download` fetches the one that params.yaml names")
     about = read_source(raw)
     (train, order), (test, _) = (_read(raw / f"{split}.csv") for split in SPLITS)
     commonest = sorted(order, key=lambda point: -int(train.counts[point]))
@@ -100,18 +99,18 @@ def summarize(raw: Path) -> Summary:
 
 
 def _read(path: Path) -> tuple[Split, list[int]]:
-    """A split, and its code points in first-seen order."""
+    """Read a split. Also returns its code points in the order in which they first occur."""
     lengths, digests = array("q"), array("Q")
     classes: Counter[int] = Counter()
 
-    def noted() -> Iterator[str]:
+    def texts() -> Iterator[str]:
         for article in read_articles(path):
             lengths.append(len(article.text))
             digests.append(text_digest(article.text))
             classes[article.label] += 1
             yield article.text
 
-    counts, order = count_characters(noted())
+    counts, order = count_characters(texts())
     if not sum(lengths):
-        raise InputError(f"{path}: holds no text")
+        raise InputError(f"{path}: contains no text")
     return Split(np.array(lengths), np.array(digests), classes, counts), order

@@ -6,30 +6,37 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from charloom.evaluation.breakdown import BreakdownPart
-from charloom.evaluation.evaluation import Findings
+from charloom.evaluation.classification import Classification
+from charloom.evaluation.evaluation import Evaluation
 from charloom.files import write_csv
+from charloom.report.context import Context
 
 
-def write_tables(folder: Path, findings: Findings) -> None:
-    """Write baselines.csv, by_class.csv, by_position.csv and by_kind.csv, the longest n-gram beside the model.
+def write_tables(folder: Path, evaluation: Evaluation, context: Context) -> None:
+    """Write the CSV tables to a folder: baselines, by_class, by_position, by_kind, classifiers, accuracy, confusion.
 
-    And classifiers.csv, accuracy.csv and confusion.csv: headings alone where the model does not tell classes apart.
+    For an unconditioned model, the last three contain only a header line.
     """
-    rows = [("this model", findings.scores.total.bits_per_character), *findings.baselines.bpc.items()]
-    write_csv(folder / "baselines.csv", ["predictor", "bpc"], rows)
-    ours, ngram = findings.breakdown, findings.baselines.breakdown
-    _write(folder / "by_class.csv", ["class", "characters", "bpc", "ngram_bpc"], ours.by_class, ngram.by_class)
-    _write(
-        folder / "by_position.csv", ["position", "symbols", "bits", "ngram_bits"], ours.by_position, ngram.by_position
-    )
-    _write(folder / "by_kind.csv", ["kind", "symbols", "bits", "ngram_bits"], ours.by_kind, ngram.by_kind)
-    told = findings.classification
-    write_csv(folder / "classifiers.csv", ["predictor", "accuracy"], findings.accuracies.items())
-    write_csv(folder / "accuracy.csv", ["characters", "accuracy"], told.accuracy_after.items() if told else [])
-    pairs = [(told.names[a], told.names[b]) for a, b in zip(told.actual, told.predicted, strict=True)] if told else []
-    write_csv(folder / "confusion.csv", ["actual", "predicted"], pairs)
+    write_csv(folder / "baselines.csv", ["predictor", "bpc"], context.all_bpc(evaluation).items())
+    ours, ngram = evaluation.breakdown, context.baselines.breakdown
+    _write_parts(folder / "by_class.csv", ["class", "characters", "bpc"], ours.by_class, ngram.by_class)
+    _write_parts(folder / "by_position.csv", ["position", "symbols", "bits"], ours.by_position, ngram.by_position)
+    _write_parts(folder / "by_kind.csv", ["kind", "symbols", "bits"], ours.by_kind, ngram.by_kind)
+    found = evaluation.classification
+    write_csv(folder / "classifiers.csv", ["predictor", "accuracy"], context.all_accuracy(evaluation).items())
+    write_csv(folder / "accuracy.csv", ["characters", "accuracy"], found.accuracy_after.items() if found else [])
+    write_csv(folder / "confusion.csv", ["actual", "predicted"], _class_pairs(found) if found else [])
 
 
-def _write(path: Path, header: Sequence[str], ours: Sequence[BreakdownPart], ngram: Sequence[BreakdownPart]) -> None:
+def _write_parts(
+    path: Path, header: Sequence[str], ours: Sequence[BreakdownPart], ngram: Sequence[BreakdownPart]
+) -> None:
+    """Write a table of parts, with the bits of the model and those of the longest n-gram."""
     rows = [(part.name, part.size, part.bits, other.bits) for part, other in zip(ours, ngram, strict=True)]
-    write_csv(path, header, rows)
+    write_csv(path, [*header, f"ngram_{header[-1]}"], rows)
+
+
+def _class_pairs(found: Classification) -> list[tuple[str, str]]:
+    """The actual and the predicted class of each article."""
+    pairs = zip(found.actual, found.predicted, strict=True)
+    return [(found.names[actual], found.names[predicted]) for actual, predicted in pairs]

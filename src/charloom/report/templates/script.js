@@ -9,7 +9,7 @@
     return element;
   };
 
-  // Show the tip above a rectangle of the window, or below it where there is no room.
+  // Show the tip above a rectangle of the window, or below the rectangle if there is no room above.
   const show = (box, ...content) => {
     tip.replaceChildren(...content);
     tip.hidden = false;
@@ -20,12 +20,12 @@
     tip.style.transform = `translate(${Math.round(left + scrollX)}px, ${Math.round(top + scrollY)}px)`;
   };
 
-  // Let someone point at a place, tap it, or go there with the arrow keys; `choose` is given its index.
+  // Let the reader point at a place, tap it, or reach it with the arrow keys. `choose` receives the index of the place.
   const browse = (area, count, indexAt, choose, leave) => {
     let at = -1;
     const go = index => { at = index; choose(index); };
     const stop = () => {
-      if (at < 0) return; // the tip is another's
+      if (at < 0) return; // another area shows the tip
       at = -1;
       tip.hidden = true;
       leave();
