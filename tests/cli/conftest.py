@@ -1,4 +1,4 @@
-"""A small model in a folder, and the command as a user calls it."""
+"""Small models in folders, and the `charloom` command as a user calls it."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def conditioned_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model that is told of AG_NEWS' classes."""
+    """A model conditioned on the classes of AG_NEWS."""
     return save_conditioned_model(tmp_path_factory.mktemp("model"), tmp_path_factory.mktemp("windows"))
 
 
 @pytest.fixture(scope="session")
 def composed_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model of text in NFC, with é and no accent alone, that is told of two classes."""
+    """A model conditioned on two classes. Its corpus was normalized to NFC: the vocabulary has é but no accent."""
     folder, vocabulary = tmp_path_factory.mktemp("model"), Vocabulary.build(["caf\u00e9 "], normalize="NFC")
     class_counts = [ClassCount(name=name, articles=1) for name in ("a", "b")]
     save_model(folder, small_model(len(vocabulary), classes=2), vocabulary, "t" * 64, class_counts)
@@ -48,7 +48,7 @@ def composed_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def charloom(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], model_folder: Path) -> Charloom:
-    """Call `charloom SUBCOMMAND --model FOLDER ARGUMENT…` in this process, to its end; `model` None: without that."""
+    """Call `charloom SUBCOMMAND --model FOLDER ARGUMENT…` in this process. If `model` is None, --model is left out."""
 
     def call(subcommand: str, *arguments: object, stdin: bytes = b"", model: Path | None = model_folder) -> Ended:
         options = [] if model is None else ["--model", str(model)]

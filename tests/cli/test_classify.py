@@ -1,4 +1,4 @@
-"""`charloom classify`: Bayes' rule over the classes that a model is told of."""
+"""`charloom classify`: the probabilities of classes by Bayes' rule."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ LINES = ["Stocks rose on Monday.", "  Oil fell; no comment was given", "x"]
 TEXT = "\n".join(["", LINES[0], "", *LINES[1:], ""]).encode()
 
 
-def test_probabilities_are_those_of_bayes(charloom: Charloom, conditioned_folder: Path) -> None:
+def test_probabilities_follow_from_the_scores_of_all_classes_by_bayes_rule(
+    charloom: Charloom, conditioned_folder: Path
+) -> None:
     ended = charloom("classify", "-", "--json", stdin=TEXT, model=conditioned_folder)
     rows = [json.loads(line) for line in ended.out.splitlines()]
     assert [row["beginning"] for row in rows] == LINES
@@ -26,16 +28,16 @@ def test_probabilities_are_those_of_bayes(charloom: Charloom, conditioned_folder
     total = sum(class_count.articles + 1 for class_count in saved.class_counts)
     for row in rows:
         joint = []
-        for index, class_count in enumerate(saved.class_counts):
+        for class_id, class_count in enumerate(saved.class_counts):
             text = [framed(saved.vocabulary, row["beginning"])]
-            (found,) = surprisals(saved.model, text, torch.device("cpu"), classes=[index])
+            (found,) = surprisals(saved.model, text, torch.device("cpu"), classes=[class_id])
             joint.append((class_count.articles + 1) / total * 2.0 ** -float(found.bits.sum()))
         expected = {name: share / sum(joint) for name, share in zip(AG_NEWS_CLASSES, joint, strict=True)}
         assert row["probabilities"] == pytest.approx(expected, abs=1e-4)
         assert row["class"] == max(expected, key=expected.__getitem__)
 
 
-def test_the_table_has_a_column_a_class(charloom: Charloom, conditioned_folder: Path) -> None:
+def test_the_table_has_a_column_for_each_class(charloom: Charloom, conditioned_folder: Path) -> None:
     heading, *rows = charloom("classify", "-", stdin=TEXT, model=conditioned_folder).out.splitlines()
     assert heading.split() == [*AG_NEWS_CLASSES, "text"]
     assert len(rows) == 3
@@ -45,13 +47,13 @@ def test_the_table_has_a_column_a_class(charloom: Charloom, conditioned_folder: 
         assert beginning == line.strip()
 
 
-def test_a_csv_file_is_articles(charloom: Charloom, conditioned_folder: Path) -> None:
+def test_the_rows_of_a_csv_file_are_articles(charloom: Charloom, conditioned_folder: Path) -> None:
     ended = charloom("classify", SAMPLE / "test.csv", "--json", model=conditioned_folder)
     assert ended.err == ""
     assert len(ended.out.splitlines()) == len((SAMPLE / "test.csv").read_text(encoding="utf-8").splitlines())
 
 
-def test_text_is_normalized_as_the_models_corpus_was(charloom: Charloom, composed_folder: Path) -> None:
+def test_a_text_is_normalized_as_the_models_corpus_was(charloom: Charloom, composed_folder: Path) -> None:
     ended, apart = (
         charloom("classify", "-", stdin=text.encode(), model=composed_folder) for text in ("caf\u00e9", "cafe\u0301")
     )
@@ -61,14 +63,19 @@ def test_text_is_normalized_as_the_models_corpus_was(charloom: Charloom, compose
 
 def test_unknown_characters_are_named(charloom: Charloom, conditioned_folder: Path) -> None:
     ended = charloom("classify", "-", stdin="日本".encode(), model=conditioned_folder)
-    assert ended.err == "warning: -: the vocabulary lacks some characters, read as <unk>: '日' (1), '本' (1)\n"
+    assert ended.err == (
+        "warning: -: some characters are not in the vocabulary and are read as <unk>: '日' (1), '本' (1)\n"
+    )
 
 
-def test_what_cannot_be_classified_is_said_in_one_line(charloom: Charloom, conditioned_folder: Path) -> None:
+def test_input_that_cannot_be_classified_is_an_error_of_one_line(charloom: Charloom, conditioned_folder: Path) -> None:
     for ended, says in (
-        (charloom("classify", "-", stdin=TEXT), "the model knows no classes; train one with model.conditioning: class"),
-        (charloom("classify", "-", stdin=b"\n", model=conditioned_folder), "-: no text to classify"),
-        (charloom("classify", "-", "--format", "csv", model=conditioned_folder), "csv reads a file"),
+        (charloom("classify", "-", stdin=TEXT), "this model has no classes; train one with model.conditioning: class"),
+        (charloom("classify", "-", stdin=b"\n", model=conditioned_folder), "-: this file has no text to classify"),
+        (
+            charloom("classify", "-", "--format", "csv", model=conditioned_folder),
+            "--format csv cannot read the standard input; give the name of a file",
+        ),
     ):
         assert ended.code == 2
         assert ended.out == ""

@@ -1,3 +1,5 @@
+"""`charloom data`: its tables and its picture."""
+
 from __future__ import annotations
 
 import unicodedata
@@ -28,13 +30,13 @@ def write_corpus(write_rows: WriteRows, text: str, name: str = "sea", classes: i
     )
 
 
-def test_a_corpus_is_shown_in_tables_and_drawn(charloom: Charloom, write_rows: WriteRows) -> None:
+def test_a_corpus_is_shown_as_tables_and_as_a_picture(charloom: Charloom, write_rows: WriteRows) -> None:
     write_corpus(write_rows, "caf\u00e9 \u65e5\u672c \U0001f600 e\u0301")
     ended = charloom("data", model=None)
     assert (ended.code, ended.err) == (0, "")
     rows = [line.split() for line in ended.out.splitlines()]
     assert ["articles", "60", "2"] in rows
-    assert ["stand", "in", "test", "too", "1"] in rows
+    assert ["also", "in", "test", "1"] in rows
     assert ["sea", "0", "30", "1"] in rows
     assert any(row[-3:] == ["U+1F600", "GRINNING", "FACE"] for row in rows)
     assert any(row[:2] == ["10", "15"] for row in rows)  # min_count
@@ -42,9 +44,7 @@ def test_a_corpus_is_shown_in_tables_and_drawn(charloom: Charloom, write_rows: W
         assert (image.format, image.size) == ("PNG", (1440, 1080))
 
 
-def test_the_picture_is_the_same_for_the_same_corpus_and_goes_where_it_is_told(
-    charloom: Charloom, write_rows: WriteRows
-) -> None:
+def test_the_same_corpus_gives_the_same_picture_in_the_named_file(charloom: Charloom, write_rows: WriteRows) -> None:
     write_corpus(write_rows, "$\\frac{$ \u65e5", name="$x^2$ \u65e5", classes=30)
     for name in ("one.png", "two.png"):
         ended = charloom("data", "--picture", name, model=None)
@@ -54,7 +54,7 @@ def test_the_picture_is_the_same_for_the_same_corpus_and_goes_where_it_is_told(
     assert Path("one.png").read_bytes() == Path("two.png").read_bytes()
 
 
-def test_hostile_text_is_shown_as_escapes(charloom: Charloom, write_rows: WriteRows) -> None:
+def test_control_characters_are_shown_as_escapes(charloom: Charloom, write_rows: WriteRows) -> None:
     write_corpus(write_rows, ATTACK, name=ATTACK)
     ended = charloom("data", model=None)
     assert ended.code == 0
@@ -63,7 +63,7 @@ def test_hostile_text_is_shown_as_escapes(charloom: Charloom, write_rows: WriteR
     assert not [char for char in ended.out if unicodedata.category(char) in ("Cc", "Cf") and char != "\n"]
 
 
-def test_where_there_is_no_corpus_the_command_says_how_one_comes(charloom: Charloom) -> None:
+def test_without_a_corpus_the_error_names_the_command_that_brings_one(charloom: Charloom) -> None:
     ended = charloom("data", model=None)
     assert (ended.code, ended.out) == (2, "")
-    assert ended.err.startswith("error: data/raw: holds no corpus; `dvc repro download`")
+    assert ended.err.startswith("error: data/raw: no corpus here; `dvc repro download` fetches")

@@ -1,4 +1,4 @@
-"""`charloom sample`: what it writes into a pipe, and on a terminal."""
+"""`charloom sample`: what it writes to a pipe and to a terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.conftest import CHECKOUT
 COMMAND = "from charloom.cli import main; main()"
 
 
-def test_text_i_is_the_same_however_many_are_drawn(charloom: Charloom) -> None:
+def test_text_i_does_not_depend_on_the_other_texts_of_the_call(charloom: Charloom) -> None:
     together = [json.loads(line) for line in charloom("sample", "-n", 3, "--length", 60, "--json").out.splitlines()]
     assert [text["number"] for text in together] == [0, 1, 2]
     assert {len(text["text"]) for text in together} == {60}
@@ -33,7 +33,7 @@ def test_another_seed_gives_another_text(charloom: Charloom) -> None:
     assert first == again != other
 
 
-def test_a_prompt_stands_before_each_text(charloom: Charloom) -> None:
+def test_each_text_begins_with_the_prompt(charloom: Charloom) -> None:
     ended = charloom("sample", "-n", 2, "--length", 20, "--prompt", "Stocks ", "--temperature", 0.01)
     assert ended.err == ""
     assert ended.out.count("Stocks ") == 2
@@ -41,10 +41,12 @@ def test_a_prompt_stands_before_each_text(charloom: Charloom) -> None:
     assert ended.out.endswith("\n")
 
 
-def test_characters_of_a_prompt_that_the_vocabulary_lacks_are_named(charloom: Charloom) -> None:
+def test_a_warning_names_the_unknown_characters_of_a_prompt(charloom: Charloom) -> None:
     ended = charloom("sample", "--length", 5, "--prompt", "日 é日")
     assert ended.code == 0
-    assert ended.err == "warning: --prompt: the vocabulary lacks some characters, read as <unk>: '日' (2), 'é' (1)\n"
+    assert ended.err == (
+        "warning: --prompt: some characters are not in the vocabulary and are read as <unk>: '日' (2), 'é' (1)\n"
+    )
     assert ended.out.startswith("日 é日")
 
 
@@ -58,20 +60,20 @@ def test_a_prompt_is_normalized_as_the_models_corpus_was(charloom: Charloom, com
     assert ended.out.startswith("caf\u00e9")
 
 
-def test_no_terminal_sequence_comes_out(charloom: Charloom) -> None:
+def test_control_characters_are_written_as_escapes(charloom: Charloom) -> None:
     ended = charloom("sample", "--length", 5, "--prompt", "\x1b[2J\x9b")
     assert ended.out.startswith(r"\x1b[2J\x9b")
     assert "\x1b" not in ended.out + ended.err
 
 
-def test_greedy_texts_are_written_once(charloom: Charloom) -> None:
+def test_at_temperature_0_one_text_is_written(charloom: Charloom) -> None:
     ended = charloom("sample", "-n", 5, "--temperature", 0, "--length", 30)
-    assert ended.err == "warning: greedy texts are all the same: writing one\n"
+    assert ended.err == "warning: at temperature 0 all texts are the same, so only one is written\n"
     assert ended.out.count("\n") <= 2
     assert ended.out == charloom("sample", "--temperature", 0, "--length", 30, "--seed", 9).out
 
 
-def test_articles_are_lines_that_score_reads(charloom: Charloom) -> None:
+def test_score_reads_articles_that_sample_wrote(charloom: Charloom) -> None:
     written = charloom("sample", "-n", 5, "--until-eos", "--temperature", 2)
     assert written.out.count("\n") == 5
     scored = charloom("score", "-", "--json", stdin=written.out.encode())
@@ -89,12 +91,14 @@ def test_articles_are_lines_that_score_reads(charloom: Charloom) -> None:
         (("--seed", "-1"), "seed = -1: must be from 0 to 2^63 - 1"),
     ],
 )
-def test_a_value_out_of_range_is_one_line(charloom: Charloom, arguments: tuple[str, ...], complaint: str) -> None:
+def test_a_value_out_of_range_is_an_error_of_one_line(
+    charloom: Charloom, arguments: tuple[str, ...], complaint: str
+) -> None:
     assert charloom("sample", *arguments) == (2, "", f"error: {complaint}\n")
 
 
 def start_on_terminal(model_folder: Path, *arguments: str) -> tuple[subprocess.Popen[str], int]:
-    """`charloom sample` on a terminal of its own, and the file descriptor that shows what the terminal got."""
+    """Start `charloom sample` on a new terminal. Returns the process, and a descriptor for what it shows."""
     shown, terminal = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-c", COMMAND, "sample", "--model", str(model_folder), *arguments],
@@ -107,12 +111,12 @@ def start_on_terminal(model_folder: Path, *arguments: str) -> tuple[subprocess.P
     return process, shown
 
 
-def test_on_a_terminal_characters_come_at_once_and_ctrl_c_ends_with_130(model_folder: Path) -> None:
+def test_a_terminal_shows_characters_at_once_and_ctrl_c_exits_with_130(model_folder: Path) -> None:
     process, shown = start_on_terminal(model_folder, "--length", "100000000")
     with process:
-        assert os.read(shown, 1)  # long before the text is whole
+        assert os.read(shown, 1)  # long before the text is complete
         process.send_signal(signal.SIGINT)
-        while process.poll() is None:  # a full terminal would stop the process from ending
+        while process.poll() is None:  # a process that writes to a full terminal could not end
             try:
                 os.read(shown, 1 << 16)
             except OSError:  # closed by the process
@@ -122,7 +126,7 @@ def test_on_a_terminal_characters_come_at_once_and_ctrl_c_ends_with_130(model_fo
     assert (process.returncode, err) == (130, "\nerror: interrupted\n")
 
 
-def test_a_pipe_closed_early_is_no_traceback(model_folder: Path) -> None:
+def test_a_pipe_that_closes_early_causes_no_traceback(model_folder: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", COMMAND, "sample", "--model", str(model_folder), "--length", "100000"],
         env={**os.environ, "PYTHONPATH": str(CHECKOUT / "src")},
@@ -138,7 +142,7 @@ def test_a_pipe_closed_early_is_no_traceback(model_folder: Path) -> None:
     assert process.returncode == 1
 
 
-def test_a_class_is_asked_for_by_name(charloom: Charloom, conditioned_folder: Path) -> None:
+def test_texts_of_a_class_are_written(charloom: Charloom, conditioned_folder: Path) -> None:
     def texts(*arguments: object) -> list[str]:
         lines = charloom("sample", "--json", "--length", 40, *arguments, model=conditioned_folder).out.splitlines()
         return [json.loads(line)["text"] for line in lines]
@@ -148,10 +152,11 @@ def test_a_class_is_asked_for_by_name(charloom: Charloom, conditioned_folder: Pa
     assert len({*texts("--class", "Sports"), *texts("--class", "World"), *texts()}) == 3
 
 
-def test_a_class_that_the_model_lacks_is_an_error_that_says_which_there_are(
-    charloom: Charloom, conditioned_folder: Path
-) -> None:
+def test_an_unknown_class_is_an_error_that_lists_the_classes(charloom: Charloom, conditioned_folder: Path) -> None:
     ended = charloom("sample", "--class", "sport", model=conditioned_folder)
     assert (ended.code, ended.out) == (2, "")
     assert "class 'sport': must be one of World, Sports, Business, Sci/Tech" in ended.err
-    assert "the model knows no classes" in charloom("sample", "--class", "Sports").err
+    assert (
+        "this model has no classes; train one with model.conditioning: class"
+        in charloom("sample", "--class", "Sports").err
+    )

@@ -1,4 +1,4 @@
-"""`charloom score`: what it reads as a text, and its three tables."""
+"""`charloom score`: what counts as a text, and the three tables that it prints."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def objects(ended: Ended) -> list[dict[str, Any]]:
 
 
 def bits(folder: Path, *texts: str, classes: list[int] | None = None) -> list[list[float]]:
-    """What each symbol of these texts costs."""
+    """The bits of each symbol of these texts."""
     saved = load_model(folder)
     framed = (np.pad(saved.vocabulary.encode(text), 1, constant_values=saved.vocabulary.eos) for text in texts)
     return [found.bits.tolist() for found in surprisals(saved.model, framed, torch.device("cpu"), classes=classes)]
 
 
-def test_a_line_is_a_text_and_blank_ones_are_none(charloom: Charloom, model_folder: Path) -> None:
+def test_each_line_is_a_text_and_blank_lines_are_skipped(charloom: Charloom, model_folder: Path) -> None:
     (total,) = objects(charloom("score", "-", "--json", stdin=TEXT))
     costs = bits(model_folder, *LINES)
     spent, characters = sum(map(sum, costs)), sum(map(len, LINES))
@@ -41,13 +41,13 @@ def test_a_line_is_a_text_and_blank_ones_are_none(charloom: Charloom, model_fold
     assert (total["texts"], total["characters"], total["unknown_characters"]) == (3, characters, 0)
 
 
-def test_a_file_and_the_standard_input_with_any_line_ends_are_alike(charloom: Charloom, tmp_path: Path) -> None:
+def test_line_ends_and_a_byte_order_mark_do_not_change_the_scores(charloom: Charloom, tmp_path: Path) -> None:
     path = tmp_path / "text.txt"
     path.write_bytes(b"\xef\xbb\xbf" + TEXT.replace(b"\n", b"\r\n").removesuffix(b"\r\n"))
     assert charloom("score", path) == charloom("score", "-", stdin=TEXT)
 
 
-def test_each_text_has_a_row_and_the_sums_follow(charloom: Charloom, model_folder: Path) -> None:
+def test_each_prints_a_row_for_each_text_before_the_totals(charloom: Charloom, model_folder: Path) -> None:
     *rows, total = objects(charloom("score", "-", "--json", "--each", stdin=TEXT))
     assert [row["text"] for row in rows] == [1, 2, 3]
     assert [row["beginning"] for row in rows] == LINES
@@ -63,7 +63,7 @@ def test_each_text_has_a_row_and_the_sums_follow(charloom: Charloom, model_folde
     assert table[4].split() == ["bits", "per", "character", f"{total['bpc']:.4f}"]
 
 
-def test_surprisal_gives_the_bits_of_every_symbol(charloom: Charloom, model_folder: Path) -> None:
+def test_surprisal_prints_the_bits_of_every_symbol(charloom: Charloom, model_folder: Path) -> None:
     costs = bits(model_folder, *LINES)
     rows = objects(charloom("score", "-", "--json", "--surprisal", stdin=TEXT))
     assert [row["symbols"] for row in rows] == [[*line, "<eos>"] for line in LINES]
@@ -78,7 +78,7 @@ def test_surprisal_gives_the_bits_of_every_symbol(charloom: Charloom, model_fold
     assert "bits per character" in ended.err
 
 
-def test_whole_reads_the_file_as_one_text_with_the_state_carried(
+def test_whole_scores_the_file_as_one_text(
     charloom: Charloom, model_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("charloom.text.texts.PIECE_BYTES", 7)
@@ -97,7 +97,7 @@ def test_whole_reads_the_file_as_one_text_with_the_state_carried(
     assert total["bits"] == pytest.approx(math.fsum(whole), rel=1e-5)
 
 
-def test_a_csv_file_is_read_as_articles(charloom: Charloom) -> None:
+def test_the_rows_of_a_csv_file_are_articles(charloom: Charloom) -> None:
     (total,) = objects(charloom("score", SAMPLE / "test.csv", "--json"))
     assert total["texts"] == 128
     assert charloom("score", "-", "--format", "csv").code == 2
@@ -106,28 +106,30 @@ def test_a_csv_file_is_read_as_articles(charloom: Charloom) -> None:
 def test_unknown_characters_are_counted_and_named(charloom: Charloom) -> None:
     ended = charloom("score", "-", stdin="né \x1b[31m日日 ok".encode())
     assert "(4 unknown)" in ended.out or "(5 unknown)" in ended.out
-    assert ended.err.startswith("warning: -: the vocabulary lacks some characters, read as <unk>: '日' (2), 'é' (1)")
+    assert ended.err.startswith(
+        "warning: -: some characters are not in the vocabulary and are read as <unk>: '日' (2), 'é' (1)"
+    )
     assert "\x1b" not in ended.out + ended.err
 
 
-@pytest.mark.parametrize("layout", ["lines", "whole", "csv"])
-def test_text_is_normalized_as_the_models_corpus_was(
-    charloom: Charloom, composed_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str
+@pytest.mark.parametrize("file_format", ["lines", "whole", "csv"])
+def test_a_text_is_normalized_as_the_models_corpus_was(
+    charloom: Charloom, composed_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file_format: str
 ) -> None:
     monkeypatch.setattr("charloom.text.texts.PIECE_BYTES", 4)  # between the e and its accent
     composed, apart = tmp_path / "composed", tmp_path / "apart"
     for path, text in ((composed, "caf\u00e9 \u00e9"), (apart, "cafe\u0301 e\u0301")):
-        path.write_text(f'"1","{text}"\n' if layout == "csv" else f"{text}\n", encoding="utf-8")
+        path.write_text(f'"1","{text}"\n' if file_format == "csv" else f"{text}\n", encoding="utf-8")
     for table in ("--each", "--surprisal"):
-        arguments = "--format", layout, table, "--json"
+        arguments = "--format", file_format, table, "--json"
         one, other = (charloom("score", path, *arguments, model=composed_folder) for path in (composed, apart))
         assert one == other
-    (*_, total) = objects(charloom("score", apart, "--format", layout, "--json", model=composed_folder))
+    (*_, total) = objects(charloom("score", apart, "--format", file_format, "--json", model=composed_folder))
     assert (total["characters"], total["unknown_characters"]) == (6, 0)
 
 
 @pytest.mark.parametrize("table", ["--each", "--surprisal"])
-def test_no_table_holds_a_terminal_sequence(charloom: Charloom, table: str) -> None:
+def test_tables_show_control_characters_as_escapes(charloom: Charloom, table: str) -> None:
     ended = charloom("score", "-", table, stdin="a\x1b]0;owned\x07\x9bb".encode())
     assert ended.code == 0
     assert not {"\x1b", "\x07", "\x9b"} & set(ended.out + ended.err)
@@ -136,37 +138,40 @@ def test_no_table_holds_a_terminal_sequence(charloom: Charloom, table: str) -> N
 
 @pytest.mark.parametrize("arguments", [(), ("--format", "whole"), ("--each", "--format", "whole")])
 @pytest.mark.parametrize("text", [b"", b"\n \n\n"[::2]])
-def test_nothing_to_score_is_an_error(charloom: Charloom, arguments: tuple[str, ...], text: bytes) -> None:
+def test_a_file_without_text_is_an_error(charloom: Charloom, arguments: tuple[str, ...], text: bytes) -> None:
     ended = charloom("score", "-", *arguments, stdin=text)
-    assert (ended.code, ended.err) == (2, "error: -: no text to score\n")
+    assert (ended.code, ended.err) == (2, "error: -: this file has no text to score\n")
 
 
-def test_bytes_that_are_not_text_are_an_error(charloom: Charloom) -> None:
+def test_a_byte_that_is_not_utf8_is_an_error(charloom: Charloom) -> None:
     ended = charloom("score", "-", stdin=b"good\nb\xffad")
     assert ended.code == 2
     assert ended.err == "error: -: byte 6 (0xff) is not UTF-8; convert the text to UTF-8\n"
 
 
-@pytest.mark.parametrize("layout", ["lines", "whole"])
-def test_text_is_scored_under_a_class(
-    charloom: Charloom, conditioned_folder: Path, monkeypatch: pytest.MonkeyPatch, layout: str
+@pytest.mark.parametrize("file_format", ["lines", "whole"])
+def test_a_text_is_scored_as_an_article_of_the_given_class(
+    charloom: Charloom, conditioned_folder: Path, monkeypatch: pytest.MonkeyPatch, file_format: str
 ) -> None:
     monkeypatch.setattr("charloom.text.texts.PIECE_BYTES", 7)
-    for name, index in (("World", 0), ("Sports", 1)):
-        arguments = "score", "-", "--format", layout, "--class", name, "--surprisal", "--json"
+    for class_id, name in enumerate(("World", "Sports")):
+        arguments = "score", "-", "--format", file_format, "--class", name, "--surprisal", "--json"
         rows = objects(charloom(*arguments, stdin=LINES[0].encode(), model=conditioned_folder))
-        (costs,) = bits(conditioned_folder, LINES[0], classes=[index])
+        (costs,) = bits(conditioned_folder, LINES[0], classes=[class_id])
         assert [cost for row in rows for cost in row["bits"]] == pytest.approx(costs, rel=1e-4)
 
 
-def test_a_class_that_the_model_lacks_is_an_error(charloom: Charloom, conditioned_folder: Path) -> None:
+def test_an_unknown_class_is_an_error_that_lists_the_classes(charloom: Charloom, conditioned_folder: Path) -> None:
     ended = charloom("score", "-", "--class", "sport", stdin=TEXT, model=conditioned_folder)
     assert (ended.code, ended.out) == (2, "")
     assert ended.err == "error: class 'sport': must be one of World, Sports, Business, Sci/Tech\n"
-    assert "the model knows no classes" in charloom("score", "-", "--class", "Sports", stdin=TEXT).err
+    assert (
+        "this model has no classes; train one with model.conditioning: class"
+        in charloom("score", "-", "--class", "Sports", stdin=TEXT).err
+    )
 
 
-def test_two_tables_at_once_are_refused(charloom: Charloom) -> None:
+def test_each_and_surprisal_exclude_each_other(charloom: Charloom) -> None:
     ended = charloom("score", "-", "--each", "--surprisal", stdin=b"a")
     assert ended.code == 2
-    assert "ask for one of them" in ended.err
+    assert "--each and --surprisal print different tables; give only one of them" in " ".join(ended.err.split())

@@ -18,7 +18,7 @@ ROW = re.compile(r"^\| (\w+-to-\w+) \| .* \| `charloom (.*)` \|$", re.MULTILINE)
 
 @pytest.fixture
 def shown(charloom: Charloom, conditioned_folder: Path, tmp_path: Path) -> dict[str, str]:
-    """What the command of each shape writes."""
+    """The output of the README's command for each shape."""
     (tmp_path / "article.txt").write_text(TEXT)
     rows = ROW.findall((CHECKOUT / "README.md").read_text(encoding="utf-8"))
     outputs = {}
@@ -30,7 +30,7 @@ def shown(charloom: Charloom, conditioned_folder: Path, tmp_path: Path) -> dict[
     return outputs
 
 
-def test_each_shape_has_its_command(shown: dict[str, str]) -> None:
+def test_the_readmes_command_for_each_shape_has_that_shape(shown: dict[str, str]) -> None:
     assert re.fullmatch(r"t.\n?", shown["one-to-one"].rstrip("\n"), re.DOTALL)
     assert len(shown["one-to-many"]) > 1
     names, shares = (line.split()[: len(AG_NEWS_CLASSES)] for line in shown["many-to-one"].splitlines())

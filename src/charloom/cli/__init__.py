@@ -1,4 +1,4 @@
-"""The `charloom` command. Each subcommand is a module here, imported only when it is the one that was called."""
+"""The `charloom` command. Each subcommand is a module of this package, and is imported only when it is called."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import click
 
 from charloom.errors import exit_with
 
-# charloom.cli.NAME holds a click command NAME
+# The module charloom.cli.NAME has a click command called NAME.
 COMMANDS = ("data", "sample", "score", "classify", "publish", "runs", "verify")
 
 
-class _Lazy(click.Group):
+class _LazyGroup(click.Group):
+    """A group that imports a subcommand when it is needed, as click's documentation describes."""
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
@@ -26,17 +28,21 @@ class _Lazy(click.Group):
         return command
 
 
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="charloom")
 def charloom() -> None:
-    """Character-level language models: look at the corpus, write with a model, score text, look at the runs."""
+    """Use the models that the pipeline trains, and the results that it keeps.
+
+    `dvc repro` trains a character-level language model on a corpus of texts. These commands show the corpus, write and
+    score text with the model, and list the results in MLflow. `charloom COMMAND -h` explains one of them.
+    """
 
 
 def main() -> NoReturn:
-    """The entry point: 0 done, 1 failed, 2 bad input, 130 interrupted, for click's own complaints too."""
+    """The entry point. The process exits with 0 (done), 1 (failed), 2 (bad input) or 130 (interrupted)."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a character ends nothing
+            stream.reconfigure(errors="backslashreplace")  # if the terminal cannot show a character, show its escape
     exit_with(_run)
 
 
@@ -46,6 +52,6 @@ def _run() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except click.Abort:  # what click makes of Ctrl-C
+    except click.Abort:  # click turns Ctrl-C into this
         raise KeyboardInterrupt from None
     sys.exit(code)

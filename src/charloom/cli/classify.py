@@ -1,4 +1,4 @@
-"""`charloom classify`: which class texts are of."""
+"""`charloom classify`: the class of each text."""
 
 from __future__ import annotations
 
@@ -10,51 +10,49 @@ import click
 import numpy as np
 
 from charloom.cli.options import model_options, open_model, warn_of_unknown
-from charloom.cli.reading import BEGINNING, layout_of, read_texts, text_file, with_costs
+from charloom.cli.reading import BEGINNING, file_format, format_option, read_texts, text_file, with_costs
 from charloom.errors import InputError
 from charloom.terminal import harmless
 from charloom.text.texts import unknown
 
-NARROWEST = 8  # characters of a column
+NARROWEST = 8  # the least width of a column, in characters
 
 
 @click.command()
 @model_options
 @text_file
-@click.option(
-    "--format",
-    "layout",
-    type=click.Choice(["lines", "csv"]),
-    help="lines: a text a line, blank lines passed over. csv: articles in AG_NEWS' layout.  [default: lines; csv for"
-    " FILE.csv]",
-)
-@click.option("--json", "as_json", is_flag=True, help="Rows as JSON objects, one a line.")
-def classify(folder: Path, device: str, file: str, layout: str | None, as_json: bool) -> None:
-    """The probability of each class for each text in FILE (UTF-8; - is the standard input), by Bayes' rule.
+@format_option("lines", "csv")
+@click.option("--json", "as_json", is_flag=True, help="Print each row as a JSON object on one line.")
+def classify(folder: Path, device: str, file: str, wanted_format: str | None, as_json: bool) -> None:
+    """Compute the probability of each class for each text.
 
-    The model must have been trained with model.conditioning: class. It scores a text under each class, and the classes
-    are as likely beforehand as they were among the articles that it was trained on.
+    FILE is a text file in UTF-8; - is the standard input.
+
+    This needs a model that was trained with model.conditioning: class. The model scores each text once for every
+    class. Bayes' rule turns the scores into probabilities. A class that had more training articles is taken to be more
+    likely.
     """
-    from charloom.evaluation.classification import log_posteriors, log_priors, nats_by_class  # torch: seconds
+    # loads torch, which takes two seconds: --help must not wait for it
+    from charloom.evaluation.classification import log_posteriors, log_priors, nats_by_class
 
     saved = open_model(folder, device)
-    names, priors = saved.class_names(), log_priors(saved.class_counts)
-    costs = with_costs(saved, read_texts(file, layout_of(file, layout)), nats_by_class)
-    lacking: Counter[str] = Counter()
+    class_names, priors = saved.class_names(), log_priors(saved.class_counts)
+    costs = with_costs(saved, read_texts(file, file_format(file, wanted_format)), nats_by_class)
+    unknown_characters: Counter[str] = Counter()
     number = 0
     for number, (text, nats) in enumerate(costs, start=1):
         if number == 1 and not as_json:
-            print(*(f"{harmless(name):>{NARROWEST}}" for name in names), " text")
+            print(*(f"{harmless(name):>{NARROWEST}}" for name in class_names), " text")
         probabilities = np.exp(log_posteriors(nats.sum(1), priors)).round(6).tolist()
-        print_row(number, text, dict(zip(names, probabilities, strict=True)), as_json=as_json)
-        lacking += unknown(saved.vocabulary, text)
+        print_row(number, text, dict(zip(class_names, probabilities, strict=True)), as_json=as_json)
+        unknown_characters += unknown(saved.vocabulary, text)
     if not number:
-        raise InputError(f"{file}: no text to classify")
-    warn_of_unknown(lacking, file)
+        raise InputError(f"{file}: this file has no text to classify")
+    warn_of_unknown(unknown_characters, file)
 
 
 def print_row(number: int, text: str, probabilities: dict[str, float], *, as_json: bool) -> None:
-    """A row of a text: the likeliest class too, where a program reads it."""
+    """Print the probabilities of a text by class name. A JSON object also states the likeliest class."""
     beginning = text[:BEGINNING]
     if as_json:
         likeliest = max(probabilities, key=probabilities.__getitem__)

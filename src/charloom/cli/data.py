@@ -1,4 +1,4 @@
-"""`charloom data`: what a corpus holds, on the terminal and as a picture."""
+"""`charloom data`: what a corpus contains, on the terminal and as a picture."""
 
 from __future__ import annotations
 
@@ -7,27 +7,35 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
-from rich import box
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
+from charloom.cli.tables import begin_table, shown
 from charloom.report.summary import Summary, summarize
-from charloom.terminal import harmless
 
-ENDS = 10  # the commonest and the rarest characters
-CLASSES = 20  # the largest in train
+ENDS = 10  # the number of commonest characters that are listed, and of rarest ones
+CLASSES = 20  # the number of classes that are listed, the largest first
 
 Row = tuple[str, ...]
 
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path), default="data/raw")
-@click.option("--picture", type=click.Path(path_type=Path), default="reports/data.png", show_default=True)
+@click.option(
+    "--picture",
+    type=click.Path(path_type=Path),
+    default="reports/data.png",
+    show_default=True,
+    help="The file that the picture (PNG) is written to.",
+)
 def data(folder: Path, picture: Path) -> None:
-    """Articles, lengths, classes, characters and duplicates of the corpus in FOLDER (data/raw).
+    """Show what a corpus contains, as tables and a picture.
 
-    That is the corpus of params.yaml as the pipeline reads it, once `dvc repro download` has brought it.
+    The tables show the number and lengths of the articles, the classes, the characters, and how many articles occur
+    more than once.
+
+    FOLDER contains the corpus in the form in which the pipeline reads it. The default is data/raw. `dvc repro download`
+    fills it with the corpus that params.yaml names.
     """
     summary = summarize(folder)
     console = Console(highlight=False)
@@ -40,15 +48,15 @@ def data(folder: Path, picture: Path) -> None:
     ):
         console.print(table(header, rows))
 
-    from charloom.report.corpus_picture import draw_corpus  # matplotlib: a second that a mistake need not wait
+    from charloom.report.corpus_picture import draw_corpus  # loads matplotlib, a second that an error need not wait for
 
     draw_corpus(picture, summary)
     console.print(shown(f"drawn in {picture}"))
 
 
 def table(header: Row, rows: Iterable[Row]) -> Table:
-    """Names to the left, numbers to the right."""
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    """A table with names on the left side of their columns and numbers on the right side."""
+    made = begin_table()
     for place, name in enumerate(header):
         made.add_column(name, justify="left" if place == 0 or name == "code point" else "right", overflow="fold")
     for row in rows:
@@ -61,15 +69,21 @@ def splits(summary: Summary) -> Iterator[Row]:
     both = summary.train, summary.test
     yield "articles", *(f"{split.articles:,}" for split in both)
     yield "characters", *(f"{split.characters:,}" for split in both)
-    lengths = {"shortest article": 0.0, "5 % are no longer": 0.05, "half": 0.5, "95 %": 0.95, "longest": 1.0}
+    lengths = {
+        "shortest article": 0.0,
+        "5th percentile": 0.05,
+        "median": 0.5,
+        "95th percentile": 0.95,
+        "longest article": 1.0,
+    }
     for name, share in lengths.items():
         yield name, *(f"{split.length_at(share):,}" for split in both)
-    yield "repeat an earlier one", *(f"{split.repeated:,}" for split in both)
-    yield "stand in test too", f"{summary.duplicates:,}", ""
+    yield "equal to an earlier article", *(f"{split.repeated:,}" for split in both)
+    yield "also in test", f"{summary.duplicates:,}", ""
 
 
 def classes(summary: Summary) -> Iterator[Row]:
-    """Articles of the largest classes."""
+    """The number of articles in each of the largest classes."""
     counted = summary.train.classes, summary.test.classes
     largest = (counted[0] + counted[1]).most_common(CLASSES)
     for label, _ in largest:
@@ -91,11 +105,6 @@ def characters(summary: Summary) -> Iterator[Row]:
 
 
 def coverage(summary: Summary) -> Iterator[Row]:
-    """What a vocabulary would hold and know."""
+    """For some values of vocab.min_count: the size of the vocabulary, and the share of each split that it covers."""
     for each in summary.coverage():
         yield str(each.min_count), f"{each.characters:,}", f"{each.train:.4%}", f"{each.test:.4%}"
-
-
-def shown(text: str) -> Text:
-    """Text as it is, on one line: no markup, no control characters."""
-    return Text(harmless(text).replace("\n", r"\n").replace("\t", r"\t"))

@@ -1,4 +1,4 @@
-"""What the subcommands that use a model share: its options, and the model itself."""
+"""What the subcommands share that use a model: the options --model and --device, and loading the model."""
 
 from __future__ import annotations
 
@@ -20,9 +20,13 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def model_options(command: Command) -> Command:
-    """--model and --device."""
-    click.option(
-        "--device", default="auto", show_default=True, help="auto (cuda, then mps, then cpu), or one of these."
+    """Add the options --model and --device to a command."""
+    command = click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        help="The device that computes: cpu, cuda (an NVIDIA GPU) or mps (an Apple GPU). auto takes a GPU if there is"
+        " one.",
     )(command)
     return click.option(
         "--model",
@@ -30,18 +34,18 @@ def model_options(command: Command) -> Command:
         type=click.Path(path_type=Path),
         default=Path("models/charloom"),
         show_default=True,
-        help="The folder of model.safetensors and model.json.",
+        help="The folder of the model: it contains model.safetensors and model.json.",
     )(command)
 
 
 def open_model(folder: Path, device: str) -> SavedModel:
-    """The model in a folder, on a device; raises InputError where either is not there."""
+    """Load the model in a folder onto a device. Raises InputError if the model or the device does not exist."""
     from charloom.model.device import choose_device, set_threads
-    from charloom.model.saved import load_model  # torch: two seconds that --help need not wait
+    from charloom.model.saved import load_model  # loads torch, which takes two seconds: --help must not wait for it
 
     if not (folder / "model.json").exists():
         raise InputError(
-            f"{folder}: no model here (no model.json); train one with `dvc repro`, or name it with --model"
+            f"{folder}: no model here (no model.json); train one with `dvc repro`, or name its folder with --model"
         )
     chosen = choose_device(device, "--device")
     set_threads("auto")
@@ -49,11 +53,11 @@ def open_model(folder: Path, device: str) -> SavedModel:
 
 
 def warn(message: str) -> None:
-    """Say on stderr what a user should know."""
+    """Print a warning to stderr."""
     say(f"warning: {message}", sys.stderr)
 
 
 def warn_of_unknown(characters: Counter[str], where: str) -> None:
-    """Name the characters of a text that the vocabulary lacks, if there are any."""
+    """Print a warning that names the characters which are not in the vocabulary, if there are any."""
     if characters:
-        warn(f"{where}: the vocabulary lacks some characters, read as <unk>: {name_unknown(characters)}")
+        warn(f"{where}: some characters are not in the vocabulary and are read as <unk>: {name_unknown(characters)}")

@@ -1,8 +1,7 @@
-"""`charloom publish`: bring what the files here hold to MLflow."""
+"""`charloom publish`: sending the results in a folder to MLflow."""
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import click
@@ -14,30 +13,28 @@ from charloom.tracking.dvclock import DvcLock, check_recorded
 
 @click.command()
 def publish() -> None:
-    """Bring this folder's training and evaluation to MLflow, where they lack there.
+    """Send the results in this folder to MLflow.
 
-    The run is found by its content: where it is complete, nothing is added. Needed after DVC took a result from its
-    cache (`dvc pull`, parameters changed back), and after a training whose tracker was down.
+    `dvc repro` does this too, but not always: if DVC takes a result from its cache (after `dvc pull`, or because
+    parameters were changed back), or if MLflow could not be reached, MLflow lacks the result. This command then makes
+    or completes the run.
+
+    A run is found by its content. If MLflow has the complete run already, nothing is added.
     """
     params = load_params()
     if not params.tracking.enabled:
-        say("tracking.enabled is false in params.yaml: nothing is published")
+        say("nothing was published, because tracking.enabled is false in params.yaml")
         return
     check_recorded(DvcLock.read(Path("dvc.lock")), params, Path())
 
+    # loads torch and MLflow, which takes seconds that an error need not wait for
     from charloom.model.saved import load_model
-    from charloom.text.split import EncodedSplit
-    from charloom.tracking import publication as tracking
-    from charloom.tracking.card import evaluation_card  # torch and MLflow: seconds that a mistake need not wait
-    from charloom.tracking.description import words_of
+    from charloom.tracking import publication
     from charloom.tracking.store import asking, tracking_uri
-    from charloom.training.history import read_history
 
     saved = load_model(Path("models/charloom"))
-    test = EncodedSplit.load(Path("data/windows/test"), len(saved.vocabulary))
-    words = partial(words_of, test, saved.vocabulary)
-    card = evaluation_card(params, saved, Path("data"))
-    evaluated = tracking.Evaluated(card, read_history(Path("plots/history.csv")), words, Path())
+    evaluated = publication.Evaluated.of_workspace(params, saved, Path())
     with asking():
-        run_id, added = tracking.publish(params.tracking, evaluated)
-    say(f"{'published' if added else 'nothing to add'}: run {run_id[:8]} in {tracking_uri()} states what is here")
+        run_id, added = publication.publish(params.tracking, evaluated)
+    done = "published" if added else "nothing to add"
+    say(f"{done}: run {run_id[:8]} in {tracking_uri()} has the results of this folder")

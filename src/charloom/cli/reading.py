@@ -1,4 +1,4 @@
-"""What the subcommands that read texts share: the file, how it is read, its texts, and what they cost."""
+"""What the subcommands share that read texts: the argument FILE, the format of the file, and the cost of its texts."""
 
 from __future__ import annotations
 
@@ -20,28 +20,45 @@ if TYPE_CHECKING:
     from charloom.model.network import CharModel
     from charloom.model.saved import SavedModel
 
-BEGINNING = 44  # characters of a text that a row shows
+BEGINNING = 44  # characters of a text that its row in a table shows
+FORMAT_HELP = {
+    "lines": "each line is a text, and blank lines are skipped.",
+    "csv": "each row is an article of the form class, title, description (as in AG_NEWS) or class, text.",
+    "whole": "the whole file is one text. A newline in it means <eos>, unless the model's vocabulary contains the"
+    " newline.",
+}
 Command = TypeVar("Command", bound=Callable[..., Any])
 Found = TypeVar("Found")
 
 
 def text_file(command: Command) -> Command:
-    """The argument FILE|-."""
+    """Add the argument FILE, in which - means the standard input."""
     return click.argument("file", metavar="FILE|-", type=click.Path(exists=True, dir_okay=False, allow_dash=True))(
         command
     )
 
 
-def layout_of(file: str, wanted: str | None) -> str:
-    """How a file is read: as asked for, else by its name."""
+def format_option(*formats: str) -> Callable[[Command], Command]:
+    """The option --format with these formats."""
+    explained = " ".join(f"{name}: {FORMAT_HELP[name]}" for name in formats)
+    return click.option(
+        "--format",
+        "wanted_format",
+        type=click.Choice(formats),
+        help=f"How to read FILE. {explained}  [default: csv if the name ends in .csv, else lines]",
+    )
+
+
+def file_format(file: str, wanted: str | None) -> str:
+    """The format in which a file is read: the wanted one, or else the one that the name of the file implies."""
     return wanted or ("csv" if file.endswith(".csv") else "lines")
 
 
-def read_texts(file: str, layout: str) -> Iterator[str]:
+def read_texts(file: str, file_format: str) -> Iterator[str]:
     """The texts of a file: its lines, or the articles of a CSV file."""
-    if layout == "csv":
+    if file_format == "csv":
         if file == "-":
-            raise InputError("--format csv reads a file, not the standard input")
+            raise InputError("--format csv cannot read the standard input; give the name of a file")
         yield from (article.text for article in read_articles(Path(file)))
         return
     with click.open_file(file, "rb") as stream:
@@ -51,9 +68,9 @@ def read_texts(file: str, layout: str) -> Iterator[str]:
 def with_costs(
     saved: SavedModel,
     texts: Iterator[str],
-    read: Callable[[CharModel, Iterable[Codes], torch.device], Iterator[Found]],
+    measure: Callable[[CharModel, Iterable[Codes], torch.device], Iterator[Found]],
 ) -> Iterator[tuple[str, Found]]:
-    """Each text, normalized, beside what it costs the model, as `read` finds it."""
-    texts, to_read = tee(map(saved.vocabulary.normalized, texts))
-    encoded = (framed(saved.vocabulary, text) for text in to_read)
-    return zip(texts, read(saved.model, encoded, saved.model.head.weight.device), strict=True)
+    """Each text, normalized as the model's corpus was, and its cost as `measure` computes it."""
+    texts, to_measure = tee(map(saved.vocabulary.normalized, texts))
+    encoded = (framed(saved.vocabulary, text) for text in to_measure)
+    return zip(texts, measure(saved.model, encoded, saved.model.head.weight.device), strict=True)

@@ -1,37 +1,40 @@
-"""`charloom runs`: the runs in MLflow, side by side on the terminal."""
+"""`charloom runs`: a table of the runs in MLflow on the terminal."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import click
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from charloom.cli.tables import begin_table, shown
 from charloom.errors import say
 from charloom.params_file import load_params
-from charloom.terminal import harmless
 
 if TYPE_CHECKING:
-    from charloom.tracking.overview import Row
+    from charloom.tracking.overview import RunRow
 
-UNLIMITED = 100_000  # columns of a pipe
+UNLIMITED = 100_000  # the width of a pipe, in characters
 
 
 @click.command()
 def runs() -> None:
-    """The runs in MLflow: test bits per character, best first, and the parameters in which they differ."""
+    """List the runs in MLflow, the best first.
+
+    Each row has the beginning of the run's id, its name, its bits per character on the test split, and the parameters
+    that are not the same in all runs. params.yaml (tracking.experiment) names the experiment whose runs are listed.
+    """
     params = load_params().tracking
 
-    from charloom.tracking.overview import differing, list_runs  # MLflow: seconds that --help need not wait
+    from charloom.tracking.overview import differing, list_runs  # loads MLflow: --help must not wait for it
     from charloom.tracking.store import asking, tracking_uri
 
     with asking():
         rows = list_runs(params)
     if not rows:
-        say(f"no runs yet in experiment {params.experiment} of {tracking_uri()}; `dvc repro` makes one")
+        say(f"experiment {params.experiment} in {tracking_uri()} has no runs yet; `dvc repro` makes one")
         return
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -42,48 +45,43 @@ def runs() -> None:
     console.print(table)
 
 
-def fitting(rows: list[Row], names: list[str], console: Console) -> Table:
-    """The wide table where the terminal has room for it, else the narrow one."""
+def fitting(rows: list[RunRow], names: list[str], console: Console) -> Table:
+    """The wide table if the terminal has room for it, else the narrow one. `names` are the parameters to show."""
     table = wide(rows, names)
     needed = console.measure(table, options=console.options.update(max_width=UNLIMITED)).maximum
     return table if needed <= console.width else narrow(rows, names)
 
 
-def wide(rows: list[Row], names: list[str]) -> Table:
-    """A column a parameter."""
-    table = begin_table()
+def wide(rows: list[RunRow], names: list[str]) -> Table:
+    """A table with a column for each parameter."""
+    table = table_of_runs()
     for name in names:
         table.add_column(shown(name), no_wrap=True)
     for row in rows:
-        table.add_row(*beginning(row), *(shown(row.params.get(name, "–")) for name in names))
+        table.add_row(*first_cells(row), *(shown(row.params.get(name, "–")) for name in names))
     return table
 
 
-def narrow(rows: list[Row], names: list[str]) -> Table:
-    """One column for all parameters, in lines as they fit."""
-    table = begin_table()
-    table.add_column("differs in", overflow="fold")
+def narrow(rows: list[RunRow], names: list[str]) -> Table:
+    """A table with one column for all parameters, broken into lines."""
+    table = table_of_runs()
+    table.add_column("parameters that differ", overflow="fold")
     for row in rows:
         cells = [f"{name}\N{NO-BREAK SPACE}{row.params.get(name, '–')}" for name in names]
-        table.add_row(*beginning(row), shown(", ".join(cells)))
+        table.add_row(*first_cells(row), shown(", ".join(cells)))
     return table
 
 
-def begin_table() -> Table:
-    """The columns that every table has."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+def table_of_runs() -> Table:
+    """A table with the columns that come first in both tables."""
+    table = begin_table()
     table.add_column("run", no_wrap=True)
     table.add_column("name", overflow="fold")
     table.add_column("test bpc", justify="right", no_wrap=True)
     return table
 
 
-def beginning(row: Row) -> tuple[Text, Text, Text]:
-    """The cells of those columns; a run without an evaluation shows where it stands."""
+def first_cells(row: RunRow) -> tuple[Text, Text, Text]:
+    """The cells of those columns. A run without an evaluation has its status in place of a score."""
     score = row.status.lower() if row.bpc is None else f"{row.bpc:.4f}"
     return shown(row.run_id[:8]), shown(row.name), shown(score)
-
-
-def shown(text: str) -> Text:
-    """Text as it is: no markup, no control characters."""
-    return Text(harmless(text))

@@ -1,4 +1,4 @@
-"""`charloom sample`: text from a model."""
+"""`charloom sample`: writing text with a model."""
 
 from __future__ import annotations
 
@@ -18,28 +18,51 @@ from charloom.text.texts import unknown
 
 LENGTH, ARTICLE_LENGTH = 400, 10_000
 
-Events = Iterator[tuple[int, str]]  # (text, character), and (text, "") where it has ended
+Events = Iterator[tuple[int, str]]  # (index of a text, next character), then (index, "") when the text has ended
 
 
 @click.command()
 @model_options
-@click.option("--prompt", default="", help="Text to go on from; a newline in it ends an article.")
-@click.option("-n", "--samples", type=click.IntRange(1), default=1, show_default=True, help="Texts, drawn together.")
+@click.option("--prompt", default="", help="The text that the model continues. A newline in it ends an article.")
+@click.option("-n", "--samples", type=click.IntRange(1), default=1, show_default=True, help="The number of texts.")
 @click.option(
     "--length",
     type=int,
-    help=f"Characters a text at most, the prompt not counted.  [default: {LENGTH}; {ARTICLE_LENGTH} with --until-eos]",
+    help="The most characters to write for each text, without the prompt."
+    f"  [default: {LENGTH}; {ARTICLE_LENGTH} with --until-eos]",
 )
-@click.option("--temperature", default=1.0, show_default=True, help="0 (greedy: always the likeliest) to 100.")
-@click.option("--top-k", type=int, help="Draw among so many likeliest characters.")
-@click.option("--top-p", type=float, help="Draw among the likeliest that together have this probability.")
-@click.option("--until-eos", is_flag=True, help="End each text where its article ends.")
+@click.option(
+    "--temperature",
+    default=1.0,
+    show_default=True,
+    help="From 0 to 100. Below 1, likely characters become likelier; 0 always takes the likeliest one (greedy).",
+)
+@click.option("--top-k", type=int, help="Choose only among this many of the likeliest characters.")
+@click.option(
+    "--top-p",
+    type=float,
+    help="Choose only among the likeliest characters that together have this probability, from 0 to 1.",
+)
+@click.option("--until-eos", is_flag=True, help="End each text at the end of its article.")
 @click.option("--seed", default=1, show_default=True, help="The same seed gives the same texts.")
 @click.option(
-    "--first", type=click.IntRange(0), default=0, show_default=True, help="Number of the first text; --seed 1 has many."
+    "--first",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="The number of the first text to write. A seed gives endlessly many texts, numbered from 0.",
 )
-@click.option("--class", "class_name", help="Write articles of this class: for a model with model.conditioning: class.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line and text, its characters as they are.")
+@click.option(
+    "--class",
+    "class_name",
+    help="Write articles of this class. This needs a model that was trained with model.conditioning: class.",
+)
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print each text as a JSON object on one line, with control characters as they are.",
+)
 def sample(
     folder: Path,
     device: str,
@@ -57,10 +80,12 @@ def sample(
 ) -> None:
     """Write text with a model, character by character.
 
-    It begins where an article begins, and a newline is where one ends and the next begins. Text number i depends on
-    the seed and i alone, however many are drawn. Control characters are written as escapes.
+    Each text begins at the beginning of an article. A newline means that an article ends and the next one begins.
+    Control characters are printed as escapes such as \\x1b.
+
+    Text number i of a seed is always the same text, whichever other texts are written with it.
     """
-    from charloom.model.sampling import Sampling, stream  # torch: seconds that --help need not wait
+    from charloom.model.sampling import Sampling, stream  # loads torch: --help must not wait for it
 
     if length is None:
         length = ARTICLE_LENGTH if until_eos else LENGTH
@@ -69,31 +94,38 @@ def sample(
     prompt = saved.vocabulary.normalized(prompt)
     warn_of_unknown(unknown(saved.vocabulary, prompt), "--prompt")
     if temperature == 0 and samples > 1:
-        warn("greedy texts are all the same: writing one")
+        warn("at temperature 0 all texts are the same, so only one is written")
         samples = 1
-    classes = None if class_name is None else [saved.class_named(class_name)] * samples
-    # closed here where the output ends early: by the interpreter's end torch lacks what its generators close with
-    with closing(stream(saved.model, saved.vocabulary, [prompt] * samples, how, first, classes)) as steps:
+    class_ids = None if class_name is None else [saved.class_named(class_name)] * samples
+    # Close the generator here: closing it at interpreter shutdown fails, because torch is already gone.
+    with closing(stream(saved.model, saved.vocabulary, [prompt] * samples, how, first, class_ids)) as steps:
         if as_json:
-            about = {"seed": seed} if class_name is None else {"seed": seed, "class": class_name}
-            write_json(in_order(steps), prompt, about, first)
+            common = {"seed": seed} if class_name is None else {"seed": seed, "class": class_name}
+            write_json(in_order(steps), prompt, common, first)
         else:
             write_text(in_order(steps), prompt, "" if until_eos else "\n")
 
 
 def in_order(steps: Iterable[Iterable[tuple[int, str]]]) -> Events:
-    """Texts that are drawn together one after another: the first as it comes, then what the next has by then."""
-    held: defaultdict[int, list[str]] = defaultdict(list)
-    turn = 0
+    """Order the characters of texts that are drawn together, so that one text follows another.
+
+    The characters of the first text are passed on at once. Those of the others wait until the texts before them have
+    ended.
+    """
+    waiting: defaultdict[int, list[str]] = defaultdict(list)
+    current = 0
     for index, character in chain.from_iterable(steps):
-        held[index].append(character)
-        while came := held.pop(turn, None):
-            yield from ((turn, each) for each in came)
-            turn += came[-1] == ""
+        waiting[index].append(character)
+        while ready := waiting.pop(current, None):
+            yield from ((current, each) for each in ready)
+            current += ready[-1] == ""
 
 
 def write_text(events: Events, prompt: str, between: str) -> None:
-    """Texts behind their prompts, each ending in a newline; on a terminal every character at once."""
+    """Print each text after its prompt, and end it with a newline. `between` separates the texts.
+
+    On a terminal each character appears at once.
+    """
     at_once = sys.stdout.isatty()
     last = ""
     for index, character in events:
@@ -105,12 +137,12 @@ def write_text(events: Events, prompt: str, between: str) -> None:
             sys.stdout.flush()
 
 
-def write_json(events: Events, prompt: str, about: Mapping[str, object], first: int) -> None:
-    """A line of JSON a text; `about` is what all have in common."""
+def write_json(events: Events, prompt: str, common: Mapping[str, object], first: int) -> None:
+    """Print each text as a JSON object on one line. `common` are the fields that all objects share."""
     text: list[str] = []
     for index, character in events:
         text.append(character)
         if not character:
-            stated = {**about, "number": first + index, "prompt": prompt, "text": "".join(text)}
+            stated = {**common, "number": first + index, "prompt": prompt, "text": "".join(text)}
             print(json.dumps(stated, ensure_ascii=False))
             text.clear()
