@@ -57,7 +57,7 @@ def test_what_dvc_leaves_half_written_is_put_right(undisturbed: Undisturbed, tmp
 
 def mend(workspace: Workspace) -> bool:
     """What `make repro` does before `dvc repro`; gives whether there was something to put right."""
-    ended = workspace.run(sys.executable, str(CHECKOUT / "scripts" / "mend.py"))
+    ended = workspace.run(sys.executable, str(CHECKOUT / "scripts" / "repair_dvc.py"))
     assert ended.code == 0, ended.output
     return bool(ended.output)
 
