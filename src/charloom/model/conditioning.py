@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from charloom.model.network import CharModel
 
 # The standard deviation of the input weights that read the class's character embedding. The embedding itself starts at
-# zero. BENCHMARKS.md, "Classes", has the trials.
+# zero. docs/experiments.md, "A class embedding", has the trials.
 EMBEDDING_STD = 0.3
 
 
