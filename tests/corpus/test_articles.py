@@ -58,13 +58,16 @@ def test_rows_become_articles(tmp_path: Path, content: bytes, articles: list[Art
         (b'"1","a","b"\n"' + b"9" * 5000 + b'","c","d"\n', ":2: class '" + "9" * 40 + "', expected"),
         (
             b'class,title,description\n"1","a","b"\n',
-            ":1: class 'class', expected a number from 1 to 65535; a header line is",
+            ":1: class 'class', expected a number from 1 to 65535; if this line is a header,",
         ),
         (b'"1","a","b"\n"2","c","d\n"3","e","f"\n', ":2: not a CSV row"),
         (b'"1","a","b"\n"2","c","d\n', ":2: not a CSV row: unexpected end of data"),
         (b'"1","a","b"\n"2","c"x,"d"\n', ":2: not a CSV row"),
         (b'"1","a","b"\n"2","c\0","d"\n', ":2: "),
-        (b'"1","a\xc3\xa9","b"\n"2","c","\xff"\n', ":2: byte 23 (0xff) is not UTF-8; convert the file to UTF-8"),
+        (
+            b'"1","a\xc3\xa9","b"\n"2","c","\xff"\n',
+            ":2: byte 23 (0xff) is not UTF-8; convert the text to UTF-8, or set data.errors",
+        ),
         (b'"1","a","b"\n"2","c","d\xc3', ":2: byte 22 (0xc3) is not UTF-8"),
         (b'"1","a","\xed\xa0\x80"\n', ":1: byte 9 (0xed) is not UTF-8"),
         (b'\xef\xbb\xbf"1","a","\xff"\n', ":1: byte 12 (0xff) is not UTF-8"),
@@ -72,18 +75,18 @@ def test_rows_become_articles(tmp_path: Path, content: bytes, articles: list[Art
         ('"1","a","b"\n'.encode("utf-16"), ":1: byte 0 (0xff) is not UTF-8"),
     ],
 )
-def test_a_row_of_another_shape_is_named_by_file_and_line(tmp_path: Path, content: bytes, says: str) -> None:
+def test_a_wrong_row_is_reported_with_file_and_line(tmp_path: Path, content: bytes, says: str) -> None:
     with pytest.raises(InputError) as caught:
         read(tmp_path, content)
     assert str(caught.value).startswith(f"{tmp_path / 'train.csv'}{says}")
 
 
-def test_a_nul_byte_is_refused_whatever_the_version_of_python(tmp_path: Path) -> None:
+def test_a_nul_byte_is_rejected_in_every_version_of_python(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="NUL"):
         read(tmp_path, b'"1","a\0","b"\n')
 
 
-def test_the_rows_before_a_wrong_one_are_given(tmp_path: Path) -> None:
+def test_the_rows_before_a_wrong_row_are_read(tmp_path: Path) -> None:
     (tmp_path / "train.csv").write_bytes(b'"1","a","b"\nwrong\n')
     articles = read_articles(tmp_path / "train.csv")
     assert next(articles) == Article(1, "a b")
@@ -91,18 +94,18 @@ def test_the_rows_before_a_wrong_one_are_given(tmp_path: Path) -> None:
         next(articles)
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"train\.csv: no such file"):
         list(read_articles(tmp_path / "train.csv"))
 
 
-def test_an_article_may_be_longer_than_the_csv_modules_default(tmp_path: Path) -> None:
+def test_an_article_may_be_longer_than_the_default_limit_of_csv(tmp_path: Path) -> None:
     assert read(tmp_path, b'"1","a","' + b"x" * 300_000 + b'"\n')[0].text == "a " + "x" * 300_000
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(st.tuples(st.integers(1, 65535), NO_NUL, NO_NUL), max_size=5))
-def test_any_text_comes_back_as_it_was_written(
+def test_any_text_is_read_as_it_was_written(
     tmp_path: Path, write_rows: WriteRows, rows: list[tuple[int, str, str]]
 ) -> None:
     path = write_rows(tmp_path / "train.csv", rows)
@@ -115,13 +118,13 @@ def test_any_text_comes_back_as_it_was_written(
         b"".join
     )
 )
-def test_any_bytes_are_read_or_refused_with_file_and_line(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "train.csv"
+def test_any_bytes_are_read_or_rejected_with_file_and_line(tmp_path: Path, content: bytes) -> None:
+    message = f"{tmp_path / 'train.csv'}:1: no error"
     try:
-        said = f"{path}:{len(read(tmp_path, content))}: read"
+        read(tmp_path, content)
     except InputError as error:
-        said = str(error)
-    assert re.fullmatch(rf"{re.escape(str(path))}:\d+: .+", said)
+        message = str(error)
+    assert re.fullmatch(rf"{re.escape(str(tmp_path / 'train.csv'))}:\d+: .+", message)
 
 
 def test_ag_news_has_its_published_number_of_articles(ag_news_26k: Path) -> None:
@@ -131,7 +134,7 @@ def test_ag_news_has_its_published_number_of_articles(ag_news_26k: Path) -> None
         assert {article.label for article in articles} == {1, 2, 3, 4}
 
 
-def test_source_json_is_read_back(tmp_path: Path) -> None:
+def test_source_json_is_read_and_its_version_is_checked(tmp_path: Path) -> None:
     about = {"format": "charloom-source", "version": 1, "source": "sample"}
     write_json(tmp_path / "source.json", about)
     assert read_source(tmp_path) == about

@@ -1,4 +1,4 @@
-"""torchtext's corpora, served from this machine in the place of their hosts."""
+"""Corpora of torchtext, served by this machine instead of their usual hosts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 
 from charloom.corpus.articles import read_articles, read_source
 from charloom.corpus.catalogue import open_catalogue
-from charloom.corpus.intake import Labelled
+from charloom.corpus.intake import ClassedText
 from charloom.corpus.sources import obtain
 from charloom.errors import InputError, RunError
 from charloom.extras import load_torchtext
@@ -43,7 +43,7 @@ Publish = Callable[..., list[bytes]]
 
 @pytest.fixture
 def publish(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Publish]:
-    """Serve an archive in the place of a corpus' own, or another answer; gives the requests, which grow."""
+    """Serve an archive (or another answer) as the file of a corpus. Returns the list to which requests are added."""
     with ExitStack() as servers:
 
         def do(name: str, archive: bytes, answer: Answer | None = None) -> list[bytes]:
@@ -59,21 +59,21 @@ def publish(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Publish]:
 
 
 def zipped(files: Mapping[str, str]) -> bytes:
-    held = io.BytesIO()
-    with zipfile.ZipFile(held, "w") as archive:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
         for name, text in files.items():
             archive.writestr(name, text)
-    return held.getvalue()
+    return buffer.getvalue()
 
 
 def tarred(files: Mapping[str, str]) -> bytes:
-    held = io.BytesIO()
-    with tarfile.open(fileobj=held, mode="w:gz") as archive:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         for name, text in files.items():
             entry = tarfile.TarInfo(name)
             entry.size = len(text.encode())
             archive.addfile(entry, io.BytesIO(text.encode()))
-    return held.getvalue()
+    return buffer.getvalue()
 
 
 def wikitext2() -> bytes:
@@ -81,15 +81,15 @@ def wikitext2() -> bytes:
 
 
 def imdb() -> bytes:
-    places = [(split, label) for split in SPLITS for label in ("neg", "pos")]
-    return tarred({f"aclImdb/{split}/{label}/0_1.txt": f"{split} {label} \u2713" for split, label in places})
+    places = [(split, class_name) for split in SPLITS for class_name in ("neg", "pos")]
+    return tarred({f"aclImdb/{split}/{name}/0_1.txt": f"{split} {name} \u2713" for split, name in places})
 
 
 REVIEWS = {split: [("1", f"{split} neg \u2713"), ("2", f"{split} pos \u2713")] for split in SPLITS}
 TEXTS = {split: [(None, line) for line in LINES[split].splitlines()] for split in SPLITS}
 
 
-def read(name: str) -> dict[str, list[Labelled]]:
+def read(name: str) -> dict[str, list[ClassedText]]:
     return {split: list(articles) for split, articles in open_catalogue(name, timeout_s=0.5).splits.items()}
 
 
@@ -98,26 +98,28 @@ def promises(folder: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("name", ["Multi30k", "ag_news", "", "vocab"])
-def test_what_is_no_corpus_of_texts_is_named_with_those_that_are(name: str) -> None:
-    with pytest.raises(InputError, match=f"data.source = 'torchtext:{name}': none of .* AG_NEWS, .*, WikiText2, Yah"):
+def test_an_unknown_corpus_is_rejected_with_the_list_of_corpora(name: str) -> None:
+    with pytest.raises(
+        InputError, match=f"data.source = 'torchtext:{name}': unknown corpus; .* AG_NEWS, .*, WikiText2, Yah"
+    ):
         open_catalogue(name, timeout_s=1)
 
 
 @pytest.mark.skipif(find_spec("torchtext") is not None, reason="this install has torchtext")
-def test_an_install_without_torchtext_is_told_of_the_extra() -> None:
+def test_without_torchtext_the_error_names_the_extra() -> None:
     with pytest.raises(InputError, match=r"pip install 'charloom\[torchtext\]'"):
         open_catalogue("AG_NEWS", timeout_s=1)
 
 
 @pytest.mark.usefixtures("torchtext")
-def test_every_corpus_offered_is_torchtexts() -> None:
+def test_every_corpus_in_the_list_exists_in_torchtext() -> None:
     with pytest.raises(InputError) as caught:
         open_catalogue("none", timeout_s=1)
-    offered = str(caught.value).partition("which are ")[2].split(", ")
+    offered = str(caught.value).partition("of texts are ")[2].split(", ")
     assert set(offered) <= load_torchtext().datasets.DATASETS.keys()
 
 
-def test_the_official_test_split_is_read_as_from_its_file(cache: Path, ag_news_26k: Path) -> None:
+def test_ag_news_of_torchtext_has_the_articles_of_its_file(cache: Path, ag_news_26k: Path) -> None:
     folder = cache / "AG_NEWS"
     folder.mkdir(parents=True)
     shutil.copyfile(ag_news_26k / "test.csv", folder / "test.csv")
@@ -127,7 +129,7 @@ def test_the_official_test_split_is_read_as_from_its_file(cache: Path, ag_news_2
     assert not promises(folder)
 
 
-def test_a_corpus_of_lines_is_downloaded_once(cache: Path, publish: Publish) -> None:
+def test_a_corpus_without_classes_is_downloaded_once(cache: Path, publish: Publish) -> None:
     requests = publish("WikiText2", wikitext2())
     assert read("WikiText2") == read("WikiText2") == TEXTS
     assert len(requests) == 1
@@ -139,13 +141,13 @@ def test_a_corpus_that_is_not_split_is_all_one(publish: Publish) -> None:
     assert read("EnWik9") == {"all": [(None, "<page>"), (None, "  caf\u00e9")]}
 
 
-def test_reviews_come_with_their_classes(cache: Path, publish: Publish) -> None:
+def test_a_corpus_with_classes_is_read_with_its_classes(cache: Path, publish: Publish) -> None:
     publish("IMDB", imdb())
     assert read("IMDB") == REVIEWS
     assert not promises(cache)
 
 
-def test_data_source_names_it(publish: Publish, tmp_path: Path) -> None:
+def test_data_source_can_name_a_corpus_of_torchtext(publish: Publish, tmp_path: Path) -> None:
     publish("IMDB", imdb())
     params = load_params(CHECKOUT / "params.yaml")
     data = params.data.model_copy(update={"source": "torchtext:IMDB", "timeout": 1.0})
@@ -156,7 +158,7 @@ def test_data_source_names_it(publish: Publish, tmp_path: Path) -> None:
     assert read_back == REVIEWS["train"]
 
 
-def test_a_file_that_a_killed_try_extracted_in_part_is_extracted_anew(cache: Path, publish: Publish) -> None:
+def test_a_partly_extracted_file_is_extracted_again(cache: Path, publish: Publish) -> None:
     publish("WikiText2", wikitext2())
     extracted = cache / "WikiText2" / "wikitext-2" / "wiki.train.tokens"
     extracted.parent.mkdir(parents=True)
@@ -165,7 +167,7 @@ def test_a_file_that_a_killed_try_extracted_in_part_is_extracted_anew(cache: Pat
     assert read("WikiText2") == TEXTS
 
 
-def test_a_folder_that_a_killed_try_extracted_in_part_is_extracted_anew(cache: Path, publish: Publish) -> None:
+def test_a_partly_extracted_folder_is_extracted_again(cache: Path, publish: Publish) -> None:
     publish("IMDB", imdb())
     extracted = cache / "IMDB" / "aclImdb_v1" / "train"
     extracted.mkdir(parents=True)
@@ -188,7 +190,7 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("failure", FAILURES)
-def test_a_failed_download_is_one_line_and_the_next_try_works(cache: Path, publish: Publish, failure: str) -> None:
+def test_after_a_failed_download_the_next_attempt_works(cache: Path, publish: Publish, failure: str) -> None:
     answer, says = FAILURES[failure]
     publish("WikiText2", wikitext2(), answer)
     with pytest.raises(

@@ -51,7 +51,7 @@ def cache(tmp_path: Path) -> Path:
 
 
 def files_in(cache: Path) -> list[Path]:
-    """What lies in the cache, its lock files left out."""
+    """The files in the cache, except lock files."""
     return sorted(path for path in cache.rglob("*") if path.is_file() and path.suffix != ".lock")
 
 
@@ -62,7 +62,7 @@ def closed_port() -> int:
 
 
 def failure_of(remote: RemoteFile, cache: Path, *, mirror: str | None = None, timeout_s: float = 5) -> str:
-    """The message of a fetch that fails and leaves nothing in the cache."""
+    """The message of a fetch that fails. Asserts that the cache stays empty."""
     with pytest.raises(RunError) as caught:
         fetch(remote, cache, mirror=mirror, timeout_s=timeout_s)
     assert files_in(cache) == []
@@ -70,7 +70,7 @@ def failure_of(remote: RemoteFile, cache: Path, *, mirror: str | None = None, ti
     return str(caught.value)
 
 
-def test_a_file_is_fetched_once_and_then_read_from_the_cache(
+def test_a_file_is_downloaded_once_and_then_read_from_the_cache(
     server: HTTPServer, remote: RemoteFile, cache: Path
 ) -> None:
     server.expect_oneshot_request("/train.csv").respond_with_data(CONTENT)
@@ -82,34 +82,34 @@ def test_a_file_is_fetched_once_and_then_read_from_the_cache(
     assert len(server.log) == 1
 
 
-def test_a_warm_cache_needs_no_network(cache: Path) -> None:
+def test_a_filled_cache_needs_no_network(cache: Path) -> None:
     unreachable = RemoteFile("train.csv", f"http://127.0.0.1:{closed_port()}/train.csv", MD5)
     (cache / MD5).mkdir(parents=True)
     (cache / MD5 / "train.csv").write_bytes(CONTENT)
     assert fetch(unreachable, cache, mirror=None, timeout_s=1).read_bytes() == CONTENT
 
 
-def test_a_damaged_file_in_the_cache_is_fetched_again(server: HTTPServer, remote: RemoteFile, cache: Path) -> None:
+def test_a_damaged_file_in_the_cache_is_downloaded_again(server: HTTPServer, remote: RemoteFile, cache: Path) -> None:
     server.expect_request("/train.csv").respond_with_data(CONTENT)
     path = fetch(remote, cache, mirror=None, timeout_s=5)
     path.write_bytes(CONTENT[:-1] + b"x")
     assert fetch(remote, cache, mirror=None, timeout_s=5).read_bytes() == CONTENT
 
 
-def test_wrong_bytes_never_get_the_name(server: HTTPServer, remote: RemoteFile, cache: Path) -> None:
+def test_content_with_a_wrong_hash_is_rejected(server: HTTPServer, remote: RemoteFile, cache: Path) -> None:
     server.expect_request("/train.csv").respond_with_data(b"<html>not found</html>")
-    said = failure_of(remote, cache)
-    assert said.startswith(f"cannot get train.csv. Tried {remote.url}: the content does not match the published MD5")
-    assert "Set data.mirror in params.yaml (or CHARLOOM_MIRROR)" in said
-    assert "`make demo`" in said
+    message = failure_of(remote, cache)
+    assert message.startswith(f"cannot get train.csv. Tried {remote.url}: the content does not match the published MD5")
+    assert "Set data.mirror in params.yaml (or CHARLOOM_MIRROR)" in message
+    assert "`make demo`" in message
 
 
-def test_a_missing_file_is_named_with_the_status(server: HTTPServer, remote: RemoteFile, cache: Path) -> None:
+def test_a_missing_file_is_reported_with_the_status(server: HTTPServer, remote: RemoteFile, cache: Path) -> None:
     server.expect_request("/train.csv").respond_with_data(b"", status=404)
     assert f"{remote.url}: HTTPError: 404 Client Error" in failure_of(remote, cache)
 
 
-def test_an_error_of_the_server_is_tried_again(
+def test_after_a_server_error_the_download_is_tried_again(
     server: HTTPServer, remote: RemoteFile, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(download, "ATTEMPTS", 3)
@@ -120,25 +120,25 @@ def test_an_error_of_the_server_is_tried_again(
     assert len(server.log) == 3
 
 
-def test_a_refused_connection_is_said_in_plain_words(cache: Path) -> None:
+def test_a_refused_connection_is_reported_in_plain_words(cache: Path) -> None:
     address = f"http://127.0.0.1:{closed_port()}/train.csv"
-    said = failure_of(RemoteFile("train.csv", address, MD5), cache)
-    assert f"Tried {address}: ConnectionError: Connection refused. Set" in said
+    message = failure_of(RemoteFile("train.csv", address, MD5), cache)
+    assert f"Tried {address}: ConnectionError: Connection refused. Set" in message
 
 
 @pytest.mark.parametrize("address", ["http://", "http://[/train.csv", "file:///etc/passwd", "http://*./train.csv"])
-def test_an_address_that_cannot_be_used_is_named(cache: Path, address: str) -> None:
-    said = failure_of(RemoteFile("train.csv", address, MD5), cache)
-    assert f"Tried {address}: " in said
-    assert "MD5" not in said
+def test_an_invalid_address_is_reported(cache: Path, address: str) -> None:
+    message = failure_of(RemoteFile("train.csv", address, MD5), cache)
+    assert f"Tried {address}: " in message
+    assert "MD5" not in message
 
 
-def test_a_mirror_that_can_be_no_folder_is_named(server: HTTPServer, remote: RemoteFile, cache: Path) -> None:
+def test_an_invalid_mirror_folder_is_reported(server: HTTPServer, remote: RemoteFile, cache: Path) -> None:
     server.expect_request("/train.csv").respond_with_data(b"", status=404)
     assert "Tried a\0b/train.csv: embedded null byte; " in failure_of(remote, cache, mirror="a\0b")
 
 
-def test_a_body_cut_short_is_refused(server: HTTPServer, remote: RemoteFile, cache: Path) -> None:
+def test_a_truncated_response_is_rejected(server: HTTPServer, remote: RemoteFile, cache: Path) -> None:
     def cut_short(_request: Request) -> Response:
         response = Response(CONTENT[:1000])
         response.headers["Content-Length"] = str(len(CONTENT))
@@ -148,19 +148,21 @@ def test_a_body_cut_short_is_refused(server: HTTPServer, remote: RemoteFile, cac
     assert f"Tried {remote.url}: " in failure_of(remote, cache)
 
 
-def test_a_server_that_falls_silent_is_given_up_after_the_timeout(cache: Path) -> None:
+def test_a_server_that_sends_nothing_is_given_up_after_the_timeout(cache: Path) -> None:
     given_up = threading.Event()
 
     def stall(_request: Request) -> Response:
         assert given_up.wait(timeout=20)
         return Response(CONTENT)
 
-    with HTTPServer(host="127.0.0.1", port=0) as silent:  # of its own: it answers after the test's end
+    with HTTPServer(
+        host="127.0.0.1", port=0
+    ) as silent:  # not the shared server: this one answers after the fetch has failed
         silent.expect_request("/train.csv").respond_with_handler(stall)
         remote = RemoteFile("train.csv", silent.url_for("/train.csv"), MD5)
-        said = failure_of(remote, cache, timeout_s=0.2)
+        message = failure_of(remote, cache, timeout_s=0.2)
         given_up.set()
-    assert f"{remote.url}: ReadTimeout: " in said
+    assert f"{remote.url}: ReadTimeout: " in message
 
 
 def test_a_mirror_folder_is_tried_first(server: HTTPServer, remote: RemoteFile, cache: Path, tmp_path: Path) -> None:
@@ -177,7 +179,7 @@ def test_a_mirror_url_is_tried_first(server: HTTPServer, remote: RemoteFile, cac
     assert [request.path for request, _ in server.log] == ["/mirror/train.csv"]
 
 
-def test_a_mirror_with_wrong_bytes_gives_way_to_the_official_address(
+def test_after_a_mirror_with_wrong_content_the_official_address_is_used(
     server: HTTPServer, remote: RemoteFile, cache: Path
 ) -> None:
     server.expect_request("/mirror/train.csv").respond_with_data(CONTENT[::-1])
@@ -185,16 +187,16 @@ def test_a_mirror_with_wrong_bytes_gives_way_to_the_official_address(
     assert fetch(remote, cache, mirror=server.url_for("/mirror"), timeout_s=5).read_bytes() == CONTENT
 
 
-def test_when_all_fail_each_address_is_named_with_its_reason(
+def test_if_all_addresses_fail_each_is_reported_with_its_reason(
     server: HTTPServer, remote: RemoteFile, cache: Path, tmp_path: Path
 ) -> None:
     server.expect_request("/train.csv").respond_with_data(b"", status=404)
     mirror = tmp_path / "mirror"
-    said = failure_of(remote, cache, mirror=str(mirror))
-    assert f"Tried {mirror}/train.csv: FileNotFoundError: No such file or directory; {remote.url}: HTTPError" in said
+    message = failure_of(remote, cache, mirror=str(mirror))
+    assert f"Tried {mirror}/train.csv: FileNotFoundError: No such file or directory; {remote.url}: HTTPError" in message
 
 
-def test_a_killed_download_leaves_no_file_and_the_next_one_starts_afresh(
+def test_a_killed_download_leaves_no_file_and_the_next_one_works(
     server: HTTPServer, remote: RemoteFile, cache: Path, start_python: Start
 ) -> None:
     asked, killed = threading.Event(), threading.Event()
@@ -216,7 +218,7 @@ def test_a_killed_download_leaves_no_file_and_the_next_one_starts_afresh(
     assert files_in(cache) == [path]
 
 
-def test_of_eight_processes_one_downloads(server: HTTPServer, remote: RemoteFile, start_python: Start) -> None:
+def test_only_one_of_eight_processes_downloads(server: HTTPServer, remote: RemoteFile, start_python: Start) -> None:
     all_ready = threading.Event()
 
     def wait_for_all(_request: Request) -> Response:
@@ -232,7 +234,7 @@ def test_of_eight_processes_one_downloads(server: HTTPServer, remote: RemoteFile
     assert len(server.log) == 1
 
 
-def test_the_cache_is_where_the_variable_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_folder_comes_from_environment_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHARLOOM_CACHE", str(tmp_path))
     assert cache_folder() == tmp_path
     monkeypatch.delenv("CHARLOOM_CACHE")

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from charloom.corpus.articles import SPLITS, Article, read_articles
-from charloom.corpus.intake import Labelled, Rules, Source, falls_to_test, take_in
+from charloom.corpus.intake import ClassedText, Rules, Source, falls_to_test, take_in
 from charloom.errors import InputError
 from charloom.params import Normalization
 
@@ -19,29 +19,29 @@ WORDS = [f"article {number}" for number in range(200)]
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
 
 
-def unlabelled(texts: Iterable[str]) -> list[Labelled]:
+def without_classes(texts: Iterable[str]) -> list[ClassedText]:
     return [(None, text) for text in texts]
 
 
-def taken(folder: Path, rules: Rules = AS_IT_IS, **splits: Iterable[Labelled]) -> dict[str, list[Article]]:
+def taken(folder: Path, rules: Rules = AS_IT_IS, **splits: Iterable[ClassedText]) -> dict[str, list[Article]]:
     take_in(Source(splits), folder, rules)
     return {split: list(read_articles(folder / f"{split}.csv")) for split in SPLITS}
 
 
 def texts(folder: Path, rules: Rules, **splits: Iterable[str]) -> dict[str, list[str]]:
-    found = taken(folder, rules, **{split: unlabelled(each) for split, each in splits.items()})
+    found = taken(folder, rules, **{split: without_classes(each) for split, each in splits.items()})
     return {split: [article.text for article in articles] for split, articles in found.items()}
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(some=st.lists(TEXT, max_size=5))
-def test_any_text_comes_back_as_it_was(tmp_path: Path, some: list[str]) -> None:
+def test_any_text_is_written_unchanged(tmp_path: Path, some: list[str]) -> None:
     kept = [text for text in some if text.strip()]
     found = texts(tmp_path, AS_IT_IS, train=["a", *some], test=["b"])
     assert found == {"train": ["a", *kept], "test": ["b"]}
 
 
-def test_classes_are_numbered_in_the_order_of_their_names(tmp_path: Path) -> None:
+def test_labels_follow_the_sorted_class_names(tmp_path: Path) -> None:
     train = [("sea", "a"), ("air", "b"), ("land", "c"), ("sea", "d")]
     names, _ = take_in(Source({"train": train, "test": [("land", "e")]}), tmp_path, AS_IT_IS)
     assert names == ["air", "land", "sea"]
@@ -49,30 +49,30 @@ def test_classes_are_numbered_in_the_order_of_their_names(tmp_path: Path) -> Non
     assert list(read_articles(tmp_path / "test.csv")) == [Article(2, "e")]
 
 
-def test_names_that_are_numbers_are_ordered_as_numbers(tmp_path: Path) -> None:
+def test_class_names_that_are_numbers_are_sorted_as_numbers(tmp_path: Path) -> None:
     names, _ = take_in(Source({"train": [("10", "a"), ("9", "b")], "test": [("2", "c")]}), tmp_path, AS_IT_IS)
     assert names == ["2", "9", "10"]
 
 
-def test_a_corpus_with_an_order_of_its_classes_keeps_it(tmp_path: Path) -> None:
-    source = Source({"train": [("b", "x")], "test": [("a", "y")]}, classes=("b", "c", "a"))
+def test_a_corpus_that_lists_its_class_names_keeps_its_labels(tmp_path: Path) -> None:
+    source = Source({"train": [(1, "x")], "test": [(3, "y")]}, class_names=("b", "c", "a"))
     assert take_in(source, tmp_path, AS_IT_IS)[0] == ["b", "c", "a"]
     assert list(read_articles(tmp_path / "test.csv")) == [Article(3, "y")]
 
 
-def test_a_corpus_without_classes_has_one(tmp_path: Path) -> None:
+def test_a_corpus_without_classes_gets_the_class_all(tmp_path: Path) -> None:
     names, _ = take_in(Source({"train": [(None, "x")], "test": [(None, "y")]}), tmp_path, AS_IT_IS)
     assert names == ["all"]
 
 
-def test_more_classes_than_can_be_numbered_are_refused(tmp_path: Path) -> None:
+def test_more_than_65535_classes_are_rejected(tmp_path: Path) -> None:
     train = ((str(number), "x") for number in range(70_000))
-    with pytest.raises(InputError, match=r"more than 65535 classes; does data\.class_column hold a class\?"):
+    with pytest.raises(InputError, match=r"more than 65535 classes; does data\.class_column name the right column\?"):
         taken(tmp_path, train=train, test=[("a", "b")])
     assert list(tmp_path.iterdir()) == []
 
 
-def test_more_articles_never_move_one_to_the_other_split(tmp_path: Path) -> None:
+def test_additional_articles_never_move_an_article_to_the_other_split(tmp_path: Path) -> None:
     before = texts(tmp_path, AS_IT_IS, all=WORDS[:100])
     after = texts(tmp_path, AS_IT_IS, all=WORDS[::-1])
     for split in SPLITS:
@@ -80,17 +80,17 @@ def test_more_articles_never_move_one_to_the_other_split(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("fraction", [0.05, 0.5, 0.9])
-def test_the_hash_cuts_off_the_share_that_is_asked_for(fraction: float) -> None:
+def test_the_share_of_the_test_split_is_test_fraction(fraction: float) -> None:
     share = sum(falls_to_test(f"text {number}", fraction, seed=3) for number in range(5000)) / 5000
     assert share == pytest.approx(fraction, abs=0.03)
 
 
-def test_another_seed_is_another_split() -> None:
+def test_a_different_seed_gives_a_different_split() -> None:
     one, two = ([falls_to_test(word, 0.5, seed) for word in WORDS] for seed in (1, 2**63 - 1))
     assert one != two
 
 
-def test_the_split_is_the_same_on_every_machine_and_in_every_version() -> None:
+def test_the_split_of_known_texts_never_changes() -> None:
     assert [word for word in WORDS[:20] if falls_to_test(word, 0.2, seed=1)] == [
         "article 0",
         "article 3",
@@ -101,16 +101,16 @@ def test_the_split_is_the_same_on_every_machine_and_in_every_version() -> None:
     ]
 
 
-def test_copies_of_an_article_fall_to_one_split(tmp_path: Path) -> None:
+def test_copies_of_an_article_are_in_the_same_split(tmp_path: Path) -> None:
     found = texts(tmp_path, AS_IT_IS, all=WORDS * 2)
     assert not set(found["train"]) & set(found["test"])
 
 
 @pytest.mark.parametrize("deduplicate", [False, True])
-def test_copies_of_test_in_train_are_counted_and_dropped_where_asked(tmp_path: Path, deduplicate: bool) -> None:
+def test_training_texts_that_are_also_in_test_are_counted_or_dropped(tmp_path: Path, deduplicate: bool) -> None:
     rules = Rules("none", deduplicate, 0.5, 1)
     train, test = ["a", "b", "a", "c", "c"], ["a", "d", "d"]
-    source = Source({"train": unlabelled(train), "test": unlabelled(test)})
+    source = Source({"train": without_classes(train), "test": without_classes(test)})
     _, counts = take_in(source, tmp_path, rules)
     assert counts["duplicates"] == 2
     kept = [article.text for article in read_articles(tmp_path / "train.csv")]
@@ -131,7 +131,7 @@ def test_text_is_normalized(tmp_path: Path, form: Normalization, expected: list[
     assert found["train"] == expected
 
 
-def test_duplicates_and_splits_are_those_of_the_normalized_text(tmp_path: Path) -> None:
+def test_duplicates_and_splits_depend_on_the_normalized_text(tmp_path: Path) -> None:
     composed = [f"caf\u00e9 {number}" for number in range(50)]
     apart = [unicodedata.normalize("NFD", text) for text in composed]
     rules = Rules("NFC", True, 0.5, 1)
@@ -139,22 +139,26 @@ def test_duplicates_and_splits_are_those_of_the_normalized_text(tmp_path: Path) 
     assert texts(tmp_path, rules, all=composed) == texts(tmp_path, rules, all=apart)
 
 
-def test_empty_texts_are_passed_over_and_counted(tmp_path: Path) -> None:
-    _, counts = take_in(Source({"all": unlabelled([*WORDS, "", " \n\u3000"])}), tmp_path, AS_IT_IS)
+def test_empty_texts_are_skipped_and_counted(tmp_path: Path) -> None:
+    _, counts = take_in(Source({"all": without_classes([*WORDS, "", " \n\u3000"])}), tmp_path, AS_IT_IS)
     assert (counts["empty"], counts["train"] + counts["test"]) == (2, len(WORDS))
 
 
 @pytest.mark.parametrize(
     ("splits", "says"),
     [
-        ({"train": [], "test": ["a"]}, "the corpus holds no article for train"),
-        ({"train": ["a"], "test": [" "]}, "the corpus holds no article for test that has a text"),
-        ({"train": ["a"]}, "the corpus holds no article for test"),
-        ({"all": []}, "the corpus holds no article for train"),
-        ({"all": ["a"]}, r"none of the corpus' 1 article\(s\) falls to \w+ at data.test_fraction = 0.5; it is too"),
+        ({"train": [], "test": ["a"]}, "the corpus has no article for train"),
+        ({"train": ["a"], "test": [" "]}, "the corpus has no article for test that contains text"),
+        ({"train": ["a"]}, "the corpus has no article for test"),
+        ({"all": []}, "the corpus has no article for train"),
+        (
+            {"all": ["a"]},
+            r"the corpus has 1 article\(s\), too few to split: data\.test_fraction = 0\.5 leaves none for (train|test);"
+            " add articles or change the fraction",
+        ),
     ],
 )
-def test_a_split_without_articles_is_refused(tmp_path: Path, splits: dict[str, list[str]], says: str) -> None:
+def test_a_split_without_articles_is_rejected(tmp_path: Path, splits: dict[str, list[str]], says: str) -> None:
     with pytest.raises(InputError, match=says):
         texts(tmp_path, AS_IT_IS, **splits)
     assert list(tmp_path.iterdir()) == []

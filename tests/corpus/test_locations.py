@@ -1,4 +1,4 @@
-"""Which files a source names, on this machine and elsewhere, plain and compressed."""
+"""Which files a source names, on this machine and on others, plain and compressed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def texts(source: object, root: Path = Path("/nowhere")) -> dict[str, list[str]]
 
 
 def write(folder: Path, **files: str) -> Path:
-    """Write files; `__` in a name stands for a folder, and the last `_` for the dot."""
+    """Write files. In a name, `__` means a folder separator, and the last `_` means the dot."""
     for name, text in files.items():
         path = folder / ".".join(name.replace("__", "/").rsplit("_", 1))
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,13 +46,13 @@ def write(folder: Path, **files: str) -> Path:
 
 @pytest.fixture
 def bucket() -> Iterator[fsspec.AbstractFileSystem]:
-    """A file system that is none of this machine's, as an object store is."""
+    """A file system that is not on this machine, such as an object store."""
     system = fsspec.filesystem("memory")
     yield system
     system.rm("/", recursive=True)
 
 
-def test_a_file_a_folder_and_a_glob_are_read_from_the_root(tmp_path: Path) -> None:
+def test_a_relative_file_folder_or_glob_starts_at_the_root(tmp_path: Path) -> None:
     write(tmp_path, mine__b_txt="b", mine__a_txt="a", mine__deep__c_txt="c", mine__README_md="no", other_txt="no")
     (tmp_path / "mine" / ".hidden.txt").write_text("no")
     assert texts("mine/a.txt", tmp_path) == {"all": ["a"]}
@@ -61,7 +61,7 @@ def test_a_file_a_folder_and_a_glob_are_read_from_the_root(tmp_path: Path) -> No
     assert texts("mine/**/[ac].txt", tmp_path) == {"all": ["a", "c"]}
 
 
-def test_a_name_with_the_signs_of_a_glob_is_taken_as_it_is(tmp_path: Path) -> None:
+def test_a_file_whose_name_looks_like_a_glob_is_read(tmp_path: Path) -> None:
     (tmp_path / "a[1]*.txt").write_text("a")
     assert texts("a[1]*.txt", tmp_path) == {"all": ["a"]}
 
@@ -75,18 +75,18 @@ def test_a_name_with_the_signs_of_a_glob_is_taken_as_it_is(tmp_path: Path) -> No
         {"deep__Train1_txt": "a", "deep__TEST1_txt": "b", "LICENSE_txt": "c", "classes_csv": "d"},
     ],
 )
-def test_files_that_are_named_for_a_split_are_that_split(tmp_path: Path, files: dict[str, str]) -> None:
+def test_file_and_folder_names_decide_the_split(tmp_path: Path, files: dict[str, str]) -> None:
     assert texts(write(tmp_path, **files)) == {"train": ["a"], "test": ["b"]}
 
 
 @pytest.mark.parametrize("other", ["testimony_txt", "retest_txt", "train2_txt"])
-def test_without_files_for_both_splits_all_are_read_and_cut_later(tmp_path: Path, other: str) -> None:
+def test_without_files_for_both_splits_all_files_are_read(tmp_path: Path, other: str) -> None:
     write(tmp_path, train1_txt="a", **{other: "b"})
     assert sorted(texts(tmp_path)["all"]) == ["a", "b"]
 
 
 @pytest.mark.parametrize("ending", PACKERS)
-def test_a_file_is_unpacked_as_its_name_ends(tmp_path: Path, ending: str) -> None:
+def test_a_file_is_unpacked_as_its_ending_says(tmp_path: Path, ending: str) -> None:
     (tmp_path / f"mine.txt{ending}").write_bytes(PACKERS[ending](b"caf\xc3\xa9\nb\n"))
     assert texts(f"mine.txt{ending}", tmp_path) == {"all": ["caf\u00e9", "b"]}
     sink = io.BytesIO()
@@ -97,7 +97,7 @@ def test_a_file_is_unpacked_as_its_name_ends(tmp_path: Path, ending: str) -> Non
 
 @pytest.mark.parametrize("ending", [".gz", ".bz2", ".xz"])
 @pytest.mark.parametrize("damage", ["cut", "other", "flipped"])
-def test_a_file_that_cannot_be_unpacked_is_named(tmp_path: Path, ending: str, damage: str) -> None:
+def test_a_file_that_cannot_be_unpacked_is_reported(tmp_path: Path, ending: str, damage: str) -> None:
     whole = bytearray(PACKERS[ending](bytes(range(1, 128)) * 99))
     if damage == "flipped":
         whole[len(whole) // 2] ^= 255
@@ -108,23 +108,24 @@ def test_a_file_that_cannot_be_unpacked_is_named(tmp_path: Path, ending: str, da
     assert str(caught.value).startswith(f"{path}: cannot be unpacked: ")
 
 
-def test_files_of_two_kinds_are_not_mixed(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"holds \.csv and \.txt files; name those of one kind"):
+def test_files_of_two_formats_are_rejected(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"contains \.csv and \.txt files; name files of one format"):
         texts(write(tmp_path, a_txt="a", b_csv="b"))
 
 
-def test_a_source_that_names_nothing_is_refused_with_what_is_allowed(tmp_path: Path) -> None:
+def test_a_source_without_files_is_rejected_with_what_is_allowed(tmp_path: Path) -> None:
     for source in ("none", "none/*.txt"):
         with pytest.raises(InputError) as caught:
             texts(source, tmp_path)
-        known = "ag_news, sample, torchtext:NAME, a file, folder, glob or URL"
-        said = f"data.source = {source!r}: must be {known}; there is nothing at {tmp_path}/{source}"
-        assert str(caught.value) == said
+        known = "ag_news, sample, torchtext:NAME, or a file, folder, glob or URL"
+        assert str(caught.value) == (
+            f"data.source = {source!r}: found nothing at {tmp_path}/{source}; data.source must be {known}"
+        )
 
 
-def test_a_folder_without_a_file_that_can_be_read_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_a_readable_file_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(
-        InputError, match=r"no file there ends in \.txt, \.csv, \.tsv, \.jsonl, \.parquet, or in one of"
+        InputError, match=r"no file there ends in \.txt, \.csv, \.tsv, \.jsonl, \.parquet \(with or without \.gz"
     ):
         texts(write(tmp_path, README_md="a", archive_zip="b"))
 
@@ -137,12 +138,12 @@ def test_a_folder_without_a_file_that_can_be_read_is_refused(tmp_path: Path) -> 
         ("mine\0.txt", "embedded null byte"),
     ],
 )
-def test_what_is_no_path_is_refused(tmp_path: Path, source: str, says: str) -> None:
+def test_an_invalid_path_is_rejected(tmp_path: Path, source: str, says: str) -> None:
     with pytest.raises(InputError, match=rf"data\.source = '.*': {says}"):
         texts(source, tmp_path)
 
 
-def test_another_machines_files_are_read_through_fsspec(bucket: fsspec.AbstractFileSystem) -> None:
+def test_files_of_another_machine_are_read_through_fsspec(bucket: fsspec.AbstractFileSystem) -> None:
     bucket.pipe("/mine/train.txt.gz", gzip.compress(b"a\nb"))
     bucket.pipe("/mine/test.txt.gz", gzip.compress(b"c"))
     assert texts("memory://mine") == {"train": ["a", "b"], "test": ["c"]}
@@ -157,7 +158,7 @@ def test_another_machines_files_are_read_through_fsspec(bucket: fsspec.AbstractF
 
 
 @pytest.mark.parametrize("ranges", [False, True])
-def test_a_corpus_comes_from_a_web_server(httpserver: HTTPServer, ranges: bool) -> None:
+def test_a_corpus_is_read_from_a_web_server(httpserver: HTTPServer, ranges: bool) -> None:
     body = b"".join(b"line %d\n" % number for number in range(1000))
 
     def answer(request: object) -> Response:
@@ -168,7 +169,7 @@ def test_a_corpus_comes_from_a_web_server(httpserver: HTTPServer, ranges: bool) 
     assert len(texts(httpserver.url_for("/mine.txt?key=1"))["all"]) == 1000
 
 
-def test_a_server_that_fails_is_a_failed_run_that_shows_no_password(httpserver: HTTPServer) -> None:
+def test_the_error_for_a_failed_server_shows_no_password(httpserver: HTTPServer) -> None:
     httpserver.expect_request("/mine.txt", method="HEAD").respond_with_data("", headers={"Content-Length": "3"})
     httpserver.expect_request("/mine.txt", method="GET").respond_with_data("", status=500)
     url = httpserver.url_for("/mine.txt").replace("//", "//me:secret@")

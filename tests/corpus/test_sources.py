@@ -34,7 +34,7 @@ def about(root: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def mine(tmp_path: Path, write_rows: WriteRows) -> Path:
-    """A user's corpus in corpora/mine."""
+    """A user's corpus in corpora/mine. Its only test article is also a training article."""
     folder = tmp_path / "corpora" / "mine"
     write_rows(folder / "train.csv", ROWS)
     write_rows(folder / "test.csv", ROWS[:1])
@@ -43,7 +43,7 @@ def mine(tmp_path: Path, write_rows: WriteRows) -> Path:
 
 @pytest.fixture
 def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty cache, and no way out: the proxy is a closed port of this machine."""
+    """An empty cache and no network: the proxy is a closed port of this machine."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         proxy = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -67,7 +67,7 @@ def test_the_sample_has_760_articles_of_four_balanced_classes(tmp_path: Path) ->
     assert about(tmp_path)["classes"] == ["World", "Sports", "Business", "Sci/Tech"]
 
 
-def test_no_two_articles_of_the_sample_are_alike() -> None:
+def test_all_articles_of_the_sample_are_different() -> None:
     texts = [article.text for split in SPLITS for article in read_articles(SAMPLE / f"{split}.csv")]
     assert len(set(texts)) == len(texts) == 760
 
@@ -77,7 +77,7 @@ def test_the_sample_has_the_quirks_of_ag_news(quirk: str) -> None:
     assert any(quirk in article.text for article in read_articles(SAMPLE / "train.csv"))
 
 
-def test_a_folder_is_copied_byte_for_byte_and_described(tmp_path: Path, mine: Path) -> None:
+def test_a_folder_is_copied_byte_for_byte_with_a_source_json(tmp_path: Path, mine: Path) -> None:
     assert get("corpora/mine", tmp_path) == {
         "train_articles": 2,
         "train_bytes": (mine / "train.csv").stat().st_size,
@@ -106,7 +106,7 @@ def test_a_folder_is_copied_byte_for_byte_and_described(tmp_path: Path, mine: Pa
     ]
 
 
-def test_source_json_is_the_same_wherever_the_checkout_lies(tmp_path: Path, mine: Path) -> None:
+def test_source_json_does_not_depend_on_the_place_of_the_checkout(tmp_path: Path, mine: Path) -> None:
     shutil.copytree(mine, tmp_path / "elsewhere" / "corpora" / "mine")
     get("corpora/mine", tmp_path)
     get("corpora/mine", tmp_path / "elsewhere")
@@ -114,12 +114,12 @@ def test_source_json_is_the_same_wherever_the_checkout_lies(tmp_path: Path, mine
     assert here.read_bytes() == there.read_bytes()
 
 
-def test_an_absolute_folder_is_taken_as_it_is(tmp_path: Path, mine: Path) -> None:
+def test_an_absolute_path_does_not_start_at_the_root(tmp_path: Path, mine: Path) -> None:
     get(str(mine), tmp_path / "elsewhere")
     assert about(tmp_path / "elsewhere")["source"] == str(mine)
 
 
-def test_the_names_of_the_classes_come_from_classes_txt(tmp_path: Path, mine: Path) -> None:
+def test_class_names_come_from_classes_txt(tmp_path: Path, mine: Path) -> None:
     (mine / "classes.txt").write_bytes("\ufeffFarm\r\n\r\n  Caf\u00e9 \r\nSea\r\nSpare".encode())
     get("corpora/mine", tmp_path)
     assert about(tmp_path)["classes"] == ["Farm", "Caf\u00e9", "Sea", "Spare"]
@@ -128,35 +128,35 @@ def test_the_names_of_the_classes_come_from_classes_txt(tmp_path: Path, mine: Pa
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"Farm\nSea\n", "names 2 classes, but the articles have classes up to 3"),
-        (b"Farm\nSea\nSea\n", "names a class twice"),
-        (b"\xff\xfeF", "not UTF-8; convert the file to UTF-8"),
+        (b"Farm\nSea\n", "has 2 class names, but the articles have classes up to 3"),
+        (b"Farm\nSea\nSea\n", "contains a class name twice"),
+        (b"\xef\xbb\xbfa\xff", "byte 4 (0xff) is not UTF-8; convert the text to UTF-8"),
     ],
 )
-def test_a_wrong_classes_txt_is_named(tmp_path: Path, mine: Path, content: bytes, says: str) -> None:
+def test_a_wrong_classes_txt_is_reported(tmp_path: Path, mine: Path, content: bytes, says: str) -> None:
     (mine / "classes.txt").write_bytes(content)
     with pytest.raises(InputError) as caught:
         get("corpora/mine", tmp_path)
     assert str(caught.value) == f"{mine / 'classes.txt'}: {says}"
 
 
-def test_the_official_test_split_brings_the_names_of_its_classes(tmp_path: Path, ag_news_26k: Path) -> None:
+def test_the_official_test_split_gives_the_class_names_of_ag_news(tmp_path: Path, ag_news_26k: Path) -> None:
     get(str(ag_news_26k), tmp_path)
     assert about(tmp_path)["classes"] == list(AG_NEWS_CLASSES)
     assert about(tmp_path)["test"]["md5"] == AG_NEWS["test"].md5
 
 
-def test_a_bad_byte_is_replaced_where_asked(tmp_path: Path, mine: Path) -> None:
+def test_a_byte_that_is_not_utf_8_is_an_error_or_replaced(tmp_path: Path, mine: Path) -> None:
     (mine / "train.csv").write_bytes(b'"1","a","b\xff"\n')
     with pytest.raises(
-        InputError, match=r"byte 10 \(0xff\) is not UTF-8; convert the file to UTF-8, or set data\.errors"
+        InputError, match=r"byte 10 \(0xff\) is not UTF-8; convert the text to UTF-8, or set data\.errors"
     ):
         get("corpora/mine", tmp_path)
     get("corpora/mine", tmp_path, errors="replace")
     assert list(read_articles(tmp_path / "data/raw/train.csv")) == [Article(1, "a b\ufffd")]
 
 
-def test_a_folder_in_ag_news_layout_without_a_test_split_is_cut_by_its_texts(tmp_path: Path, mine: Path) -> None:
+def test_a_folder_with_train_csv_only_is_split_by_a_hash_of_the_texts(tmp_path: Path, mine: Path) -> None:
     (mine / "test.csv").unlink()
     rows = "".join(f'"{number % 3 + 1}","title","text {number}"\n' for number in range(100))
     (mine / "train.csv").write_text(rows)
@@ -167,7 +167,7 @@ def test_a_folder_in_ag_news_layout_without_a_test_split_is_cut_by_its_texts(tmp
     assert next(read_articles(tmp_path / "data/raw/train.csv")).text.startswith("title text")
 
 
-def test_files_of_ones_own_become_the_pipelines(tmp_path: Path) -> None:
+def test_a_users_file_is_turned_into_train_csv_and_test_csv(tmp_path: Path) -> None:
     lines = "".join(f'{{"body": "caf\u00e9 {number}", "topic": "{number % 2}"}}\n' for number in range(50))
     (tmp_path / "mine.jsonl").write_text(lines, encoding="utf-8")
     counts = get("mine.jsonl", tmp_path, text_columns=["body"], class_column="topic", test_fraction=0.3)
@@ -182,13 +182,15 @@ def test_files_of_ones_own_become_the_pipelines(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n"])
-def test_an_empty_file_is_named_with_what_is_needed(tmp_path: Path, mine: Path, content: bytes) -> None:
+def test_a_file_without_articles_is_reported_with_the_columns_to_add(
+    tmp_path: Path, mine: Path, content: bytes
+) -> None:
     (mine / "train.csv").write_bytes(content)
-    with pytest.raises(InputError, match=r"train\.csv: holds no article; it must have rows of class, title, descr"):
+    with pytest.raises(InputError, match=r"train\.csv: has no article; add rows of class, title, description"):
         get("corpora/mine", tmp_path)
 
 
-def test_a_bad_row_is_named_here_and_not_copied(tmp_path: Path, mine: Path) -> None:
+def test_a_wrong_row_is_reported_and_nothing_is_written(tmp_path: Path, mine: Path) -> None:
     with (mine / "train.csv").open("a") as file:
         file.write("x,y\n")
     with pytest.raises(InputError, match=r"mine/train\.csv:3: 2 columns"):
@@ -197,7 +199,7 @@ def test_a_bad_row_is_named_here_and_not_copied(tmp_path: Path, mine: Path) -> N
 
 
 @pytest.mark.usefixtures("offline")
-def test_ag_news_comes_from_a_mirror_folder_taken_from_the_root(
+def test_a_relative_mirror_folder_starts_at_the_root(
     tmp_path: Path, mine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for split in SPLITS:
@@ -212,19 +214,19 @@ def test_ag_news_comes_from_a_mirror_folder_taken_from_the_root(
 
 
 @pytest.mark.usefixtures("offline", "mine")
-def test_ag_news_offline_with_a_wrong_mirror_says_what_to_do(tmp_path: Path) -> None:
+def test_ag_news_offline_with_a_wrong_mirror_fails_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(RunError) as caught:
         get("ag_news", tmp_path, mirror="corpora/mine")
-    said = str(caught.value)
-    assert f"{tmp_path}/corpora/mine/train.csv: the content does not match the published MD5" in said
-    assert f"{AG_NEWS['train'].url}: ProxyError: Connection refused" in said
-    assert "data.mirror" in said
-    assert "`make demo`" in said
+    message = str(caught.value)
+    assert f"{tmp_path}/corpora/mine/train.csv: the content does not match the published MD5" in message
+    assert f"{AG_NEWS['train'].url}: ProxyError: Connection refused" in message
+    assert "data.mirror" in message
+    assert "`make demo`" in message
     assert not (tmp_path / "data").exists()
     assert [path for path in (tmp_path / "cache").rglob("*") if path.is_file() and path.suffix != ".lock"] == []
 
 
-def test_copies_of_test_in_train_are_counted_and_dropped_where_asked(tmp_path: Path, mine: Path) -> None:
+def test_training_texts_that_are_also_in_test_are_counted_or_dropped(tmp_path: Path, mine: Path) -> None:
     assert get("corpora/mine", tmp_path)["duplicates"] == 1
     counts = get("corpora/mine", tmp_path, deduplicate=True)
     assert (counts["duplicates"], counts["train_articles"], counts["test_articles"]) == (1, 1, 1)
@@ -233,7 +235,9 @@ def test_copies_of_test_in_train_are_counted_and_dropped_where_asked(tmp_path: P
     assert about(tmp_path)["classes"] == ["1", "2", "3"]
 
 
-def test_a_corpus_in_the_layout_is_normalized_where_asked(tmp_path: Path, mine: Path, write_rows: WriteRows) -> None:
+def test_files_with_the_columns_of_ag_news_are_normalized_if_asked(
+    tmp_path: Path, mine: Path, write_rows: WriteRows
+) -> None:
     write_rows(mine / "train.csv", [(2, "Cafe\u0301", "x")])
     get("corpora/mine", tmp_path, normalize="NFC")
     assert [article.text for article in read_articles(tmp_path / "data/raw/train.csv")] == ["Caf\u00e9 x"]

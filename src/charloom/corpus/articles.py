@@ -1,4 +1,8 @@
-"""What a corpus is: articles with a class, in train.csv and test.csv, and source.json that says where they are from."""
+"""A corpus on disk: train.csv and test.csv with the articles, and source.json, which says where they come from.
+
+Stage download writes these three files to data/raw. In a CSV file, each row is an article: its class, numbered from 1,
+and its text in one or two columns. All other code counts classes from 0.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from charloom.errors import InputError
-from charloom.files import read_json
+from charloom.files import not_utf8, read_json
 from charloom.params import Normalization
 
 SPLITS = ("train", "test")
 FORMAT, VERSION = "charloom-source", 1
 
 MAX_CLASS = 65535  # classes are stored as uint16
-MAX_CHARACTERS = 1 << 26  # of one article, which memory holds whole
-NOT_UTF8 = "convert the file to UTF-8, or set data.errors: replace"
+MAX_CHARACTERS = 1 << 26  # in an article, because memory must hold a whole one
+REMEDY = "convert the text to UTF-8, or set data.errors: replace"  # for a byte that is not UTF-8
 COLUMNS = {2: "class, text", 3: "class, title, description"}
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -29,18 +33,22 @@ csv.field_size_limit(MAX_CHARACTERS)  # the module's default is 128 KiB
 
 @dataclass(frozen=True, slots=True)
 class Article:
-    """One text of a corpus and its class, numbered from 1 as in AG_NEWS' files."""
+    """An article of a corpus: its text and its class.
+
+    `label` is the class's number in the CSV files, from 1 as in AG_NEWS. The class id is `label - 1`.
+    """
 
     label: int
     text: str
 
 
 def read_articles(path: Path, errors: str = "strict") -> Iterator[Article]:
-    """The articles of a CSV file in AG_NEWS' layout: class, title, description, or class and text; no header.
+    """Read the articles of a CSV file as AG_NEWS has them: no header, each row `class, title, description`.
 
-    An article's text is title, one space, description, as torchtext joins them. Raises InputError with file and
-    line where a row has another shape, or not the first one's, or where a byte is not UTF-8; with `errors` replace such
-    a byte becomes U+FFFD.
+    Rows of `class, text` are read too, if all rows have this form. Title and description are joined by a space, as
+    torchtext does. If `errors` is "replace", each byte that is not UTF-8 becomes U+FFFD.
+
+    Raises InputError with the file and the line if a row has another form, or if a byte is not UTF-8.
     """
     columns = None
     try:
@@ -51,11 +59,11 @@ def read_articles(path: Path, errors: str = "strict") -> Iterator[Article]:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except UnicodeDecodeError:
-        raise InputError(f"{path}:{_first_bad_byte(path)} is not UTF-8; {NOT_UTF8}") from None
+        raise _first_bad_byte(path) from None
 
 
 def csv_rows(lines: Iterable[str], name: str, delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:
-    """The rows of a CSV file that are not blank, each with the number of the line in which it begins."""
+    """The rows of a CSV file, each with the number of its first line. Blank lines are skipped."""
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
         line = reader.line_num + 1
@@ -82,37 +90,40 @@ def _article(row: list[str], columns: int, path: Path, line: int) -> Article:
 
 
 def check_text(text: str, place: str) -> None:
-    """Raise InputError, saying where, for a NUL, a lone surrogate, or more than MAX_CHARACTERS characters."""
+    """Raise InputError, which names `place`, if a text is too long or has a NUL or a lone surrogate."""
     if len(text) > MAX_CHARACTERS:
-        raise InputError(f"{place}: {len(text)} characters, more than {MAX_CHARACTERS}, which is no article")
+        raise InputError(f"{place}: {len(text)} characters, but an article has at most {MAX_CHARACTERS}")
     if "\0" in text:
-        raise InputError(f"{place}: holds a NUL character, which no text has")
+        raise InputError(f"{place}: contains a NUL character; remove it")
     if not text.isascii() and _SURROGATE.search(text):
-        raise InputError(f"{place}: holds a lone surrogate, half of a character")
+        raise InputError(f"{place}: contains a lone surrogate, which is half of a character; remove it")
 
 
 def normalized(text: str, form: Normalization) -> str:
-    """A text in a normalization form of Unicode, or as it is."""
+    """The text in a Unicode normalization form; unchanged if the form is "none"."""
     return text if form == "none" else unicodedata.normalize(form, text)
 
 
 def _header_hint(line: int) -> str:
-    return "; a header line is read where data.text_columns has names" if line == 1 else ""
+    return "; if this line is a header, set data.text_columns and data.class_column to names" if line == 1 else ""
 
 
-def _first_bad_byte(path: Path) -> str:
-    """The line, offset and value of the first byte that is not UTF-8."""
+def _first_bad_byte(path: Path) -> InputError:
+    """The error for the first byte of a file that is not UTF-8."""
     offset = 0
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             try:
                 line.decode("utf-8")
             except UnicodeDecodeError as error:
-                return f"{number}: byte {offset + error.start} (0x{line[error.start]:02x})"
+                return not_utf8(f"{path}:{number}", error, offset, REMEDY)
             offset += len(line)
     raise AssertionError(f"{path} changed while it was read")
 
 
 def read_source(folder: Path) -> dict[str, Any]:
-    """What source.json beside the raw files says: `source`, `classes`, and for each split its digests."""
+    """Read source.json: `source` (data.source), `classes` (their names, by class id), and `train` and `test`.
+
+    For each split, source.json states the origin, the number of articles, the bytes and the digests.
+    """
     return read_json(folder / "source.json", kind=FORMAT, version=VERSION)

@@ -1,4 +1,7 @@
-"""Corpora of torchtext's catalogue, through its data pipes and its cache (~/.cache/torch/text; TORCH_HOME moves it)."""
+"""Reads corpora of torchtext's catalogue, with torchtext's data pipes and its cache.
+
+The cache is ~/.cache/torch/text; the environment variable TORCH_HOME moves it.
+"""
 
 from __future__ import annotations
 
@@ -9,35 +12,37 @@ from pathlib import Path
 from typing import Any
 
 from charloom.corpus.articles import SPLITS, check_text
-from charloom.corpus.intake import Labelled, Source
+from charloom.corpus.intake import ClassedText, Source
 from charloom.errors import InputError, RunError
 from charloom.extras import load_torchtext
 from charloom.files import exclusive, file_digest
 
-# Those whose items are a text, behind its class or alone; the others' are pairs, tags, questions.
+# The corpora of torchtext that consist of texts, with or without classes. The others have sentence pairs, tags or
+# questions.
 CLASSES_AND_TEXTS = {"AG_NEWS", "AmazonReviewFull", "AmazonReviewPolarity", "DBpedia", "IMDB", "SogouNews"}
 CLASSES_AND_TEXTS |= {"YahooAnswers", "YelpReviewFull", "YelpReviewPolarity"}
-LINES = {"EnWik9", "PennTreebank", "WikiText103", "WikiText2"}
+LINES = {"EnWik9", "PennTreebank", "WikiText103", "WikiText2"}  # without classes: each line is an article
 UNSPLIT = {"EnWik9"}
 
 
 def open_catalogue(name: str, timeout_s: float) -> Source:
-    """The articles of a corpus of torchtext's, which is downloaded when it is first read; every line is one where it
-    has no classes. Its validation split is left out.
+    """Open a corpus of torchtext. torchtext downloads it when the first article is read.
 
-    Raises InputError where torchtext is missing or has no such corpus of texts. Reading the articles raises RunError
-    where torchtext cannot get them.
+    In a corpus without classes, each line is an article. A validation split is not read.
+
+    Raises InputError if torchtext is missing or has no corpus of texts with this name. Reading the articles raises
+    RunError if torchtext cannot get them.
     """
     if name not in CLASSES_AND_TEXTS | LINES:
         known = ", ".join(sorted(CLASSES_AND_TEXTS | LINES))
-        raise InputError(f"data.source = 'torchtext:{name}': none of torchtext's corpora of texts, which are {known}")
+        raise InputError(f"data.source = 'torchtext:{name}': unknown corpus; the corpora of texts are {known}")
     torchtext = load_torchtext()
     if name in UNSPLIT:
         return Source({"all": _articles(torchtext, name, timeout_s)})
     return Source({split: _articles(torchtext, name, timeout_s, split=split) for split in SPLITS})
 
 
-def _articles(torchtext: Any, name: str, timeout_s: float, **split: str) -> Iterator[Labelled]:
+def _articles(torchtext: Any, name: str, timeout_s: float, **split: str) -> Iterator[ClassedText]:
     from urllib3.exceptions import HTTPError
 
     root = torchtext._CACHE_DIR
@@ -45,19 +50,19 @@ def _articles(torchtext: Any, name: str, timeout_s: float, **split: str) -> Iter
     with exclusive(folder.with_suffix(".lock"), f"torchtext's {name}"), _cleared(folder, torchtext.datasets.MD5[name]):
         try:
             for item in _with_timeout(getattr(torchtext.datasets, name)(root, **split), timeout_s):
-                label, text = (None, item.rstrip("\n")) if name in LINES else (str(item[0]), item[1])
+                class_name, text = (None, item.rstrip("\n")) if name in LINES else (str(item[0]), item[1])
                 check_text(text, f"torchtext's {name}")
-                yield label, text
+                yield class_name, text
         except (OSError, RuntimeError, HTTPError) as error:
-            # behind it stands which pipe it was in; torch's wrapper puts that in the place of what is no string
+            # torch adds a line that names the pipe. It also replaces a message that is not a string by that line.
             reason = str(error).partition("\n")[0] or type(error).__name__
             raise RunError(
-                f"torchtext cannot get {name}: {reason}. Try again, or put its file into {folder}; the hash decides"
+                f"torchtext cannot get {name}: {reason}. Try again, or put its file into {folder} (its hash is checked)"
             ) from None
 
 
 def _with_timeout(pipe: Any, timeout_s: float) -> Any:
-    """The pipe, whose readers would wait for a stalled server for ever."""
+    """Set a timeout in a pipe. Without it, its readers wait for a stalled server for ever."""
     from torch.utils.data.graph import traverse_dps
     from torch.utils.data.graph_settings import get_all_graph_pipes
 
@@ -70,7 +75,7 @@ def _with_timeout(pipe: Any, timeout_s: float) -> Any:
 
 @contextmanager
 def _cleared(folder: Path, published: object) -> Iterator[None]:
-    """Clear away what unfinished tries left, before and after one."""
+    """Remove what interrupted downloads left, before and after the block."""
     _clear(folder, published)
     try:
         yield
@@ -79,9 +84,9 @@ def _cleared(folder: Path, published: object) -> Iterator[None]:
 
 
 def _clear(folder: Path, published: object) -> None:
-    """Remove the promises of files that were never kept, and those files, which torchtext would take for whole.
+    """Remove torchtext's promise files of interrupted downloads, and the incomplete files that they promise.
 
-    A file whose hash is among those `published` stays.
+    torchtext would take such a file as complete. A file whose hash is in `published` is complete and stays.
     """
     for promise in folder.rglob("*.promise.*"):
         promised = Path(str(promise).rpartition(".promise.")[0])

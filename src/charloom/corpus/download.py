@@ -1,4 +1,4 @@
-"""Fetching a file so that only a whole, verified one ever appears under its name."""
+"""Downloads a file into a cache. Only a complete file with the right hash ever appears under the final name."""
 
 from __future__ import annotations
 
@@ -24,17 +24,18 @@ if TYPE_CHECKING:
     from requests import Response
     from typing_extensions import Buffer
 
-ATTEMPTS = 3  # a try and two more: enough for a hiccup, soon enough said when a host is gone
-PAUSE_S = 1.0  # after the first try; twice that after the second
-PATIENCE_S = 60.0  # how long a server's Retry-After is obeyed; one that asks for more is given up
-MAX_BYTES = 1 << 28  # a body without end must not fill the disk; AG_NEWS' larger file has 29 MB
-BUSY = (408, 425, 429)  # of the 4xx answers, those that another try may change
+ATTEMPTS = 3  # enough for a short failure, and few enough to report an unreachable host soon
+PAUSE_S = 1.0  # after the first attempt; twice as long after the second
+PATIENCE_S = 60.0  # the longest Retry-After that is obeyed; if a server asks for more, it is given up
+MAX_BYTES = 1 << 28  # an endless response must not fill the disk; the larger file of AG_NEWS has 29 MB
+BUSY = (408, 425, 429)  # the 4xx answers for which another attempt may succeed
+# Errors of this machine: another address would not help.
 LOCAL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A published file: its name, its address, and the MD5 that its publisher or torchtext gives."""
+    """A published file: its name, its address, and its MD5 as the publisher or torchtext states it."""
 
     name: str
     url: str
@@ -42,26 +43,28 @@ class RemoteFile:
 
 
 def cache_folder() -> Path:
-    """The per-user cache: CHARLOOM_CACHE, or where the operating system keeps such things."""
+    """The user's cache folder: CHARLOOM_CACHE, or the usual place of the operating system."""
     import pooch
 
     return Path(os.environ.get("CHARLOOM_CACHE") or pooch.os_cache("charloom"))
 
 
 def fetch(remote: RemoteFile, cache: Path, *, mirror: str | None, timeout_s: float) -> Path:
-    """Give the path of a verified copy of `remote` in `cache`, downloading it where it is not there yet.
+    """Return the path of a verified copy of `remote` in `cache`, and download it if it is not there yet.
 
-    `mirror`, a folder or a base URL, is tried first; the hash decides whatever the source. Of several processes
-    one downloads and the others wait for it. Raises RunError saying what was tried and why each try failed.
+    `mirror` is a folder or a base URL that is tried first. The hash is checked wherever the file comes from. If several
+    processes want the same file, one downloads it and the others wait.
+
+    Raises RunError, which names each address that was tried and why it failed.
     """
     final = cache / remote.md5 / remote.name
-    if _is_whole(final, remote):  # before the lock: a cache that is filled may be read-only
+    if _is_whole(final, remote):  # without the lock: a filled cache may be read-only
         return final
     with exclusive(cache / f"{remote.md5}.lock", f"the download of {remote.name}"):
         if _is_whole(final, remote):
             return final
         incoming = cache / "incoming" / remote.md5
-        shutil.rmtree(incoming, ignore_errors=True)  # what a killed download left
+        shutil.rmtree(incoming, ignore_errors=True)  # left by a killed download
         try:
             verified = _first_that_works(remote, incoming, mirror, timeout_s)
             final.parent.mkdir(parents=True, exist_ok=True)
@@ -83,14 +86,14 @@ def _first_that_works(remote: RemoteFile, incoming: Path, mirror: str | None, ti
         except (OSError, ValueError) as error:  # requests' exceptions are OSErrors, a wrong hash a ValueError
             if isinstance(error, OSError) and error.errno in LOCAL:
                 raise RunError(
-                    f"cannot keep {remote.name} in {incoming}: {error.strerror}; mend that, or set CHARLOOM_CACHE to"
+                    f"cannot keep {remote.name} in {incoming}: {error.strerror}; correct this, or set CHARLOOM_CACHE to"
                     " another folder"
                 ) from None
             failures.append(f"{address}: {_reason(error)}")
-    tried = re.sub(r"//[^/@\s]*@", "//", "; ".join(failures))  # no password of a mirror goes to a log
+    tried = re.sub(r"//[^/@\s]*@", "//", "; ".join(failures))  # a mirror's password must not appear in a log
     raise RunError(
         f"cannot get {remote.name}. Tried {tried}. Set data.mirror in params.yaml (or CHARLOOM_MIRROR) to a folder or"
-        " URL that holds it, or run `make demo`, which needs no network"
+        " URL with this file, or run `make demo`, which needs no network"
     )
 
 
@@ -109,7 +112,7 @@ def _fetch_verified(address: str, remote: RemoteFile, incoming: Path, timeout_s:
     )
     if "://" not in address:
         return Path(fetcher.fetch(remote.name, downloader=_copy))
-    # (connect, read): a stalled server is given up after timeout_s without a byte
+    # timeout=(connect, read): a server that sends nothing for timeout_s is given up
     http = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=(timeout_s, timeout_s), chunk_size=1 << 16)
     attempt = 0
     while True:
@@ -124,17 +127,17 @@ def _fetch_verified(address: str, remote: RemoteFile, incoming: Path, timeout_s:
 
 
 def _pause_s(response: Response | None, attempt: int) -> float:
-    """Seconds until another try may help after this answer, or none; infinite where it cannot."""
-    own = PAUSE_S * attempt
+    """Seconds to wait after this response, or after none. Infinite if another attempt cannot help."""
+    pause_s = PAUSE_S * attempt
     if response is None:
-        return own
+        return pause_s
     if response.status_code < 500 and response.status_code not in BUSY:
         return float("inf")
-    return max(own, _retry_after_s(response) or 0)
+    return max(pause_s, _retry_after_s(response) or 0)
 
 
 def _retry_after_s(response: Response) -> float | None:
-    """What a server asks for in seconds or as a date, None where it asks for nothing that can be read."""
+    """The server's Retry-After in seconds. None if there is no Retry-After or it is malformed."""
     from urllib3.exceptions import InvalidHeader
     from urllib3.util import Retry
 
@@ -149,7 +152,7 @@ def _copy(source: str, target: str | Path, _pooch: object, check_only: bool = Fa
 
 
 def _bounded(downloader: HTTPDownloader) -> Downloader:
-    """The downloader, writing MAX_BYTES and no more: unpacked ones where a server sends gzip."""
+    """A downloader that stops after MAX_BYTES. If a server sends gzip, the unpacked bytes count."""
 
     def download(url: str, target: str, pooch: object, check_only: bool = False) -> None:
         with _BoundedFile(FileIO(target, "w")) as file:
@@ -161,15 +164,15 @@ def _bounded(downloader: HTTPDownloader) -> Downloader:
 class _BoundedFile(BufferedWriter):
     def write(self, chunk: Buffer, /) -> int:
         if self.tell() + len(memoryview(chunk)) > MAX_BYTES:
-            raise ValueError(f"sends more than {MAX_BYTES} bytes, which is no file of ours")
+            raise ValueError(f"sends more than {MAX_BYTES} bytes, too many for this file")
         return super().write(chunk)
 
 
 def _reason(error: OSError | ValueError) -> str:
     if not isinstance(error, OSError):
-        # pooch says that the hash does not match; any other ValueError is an address that cannot be used
+        # pooch raises a ValueError if the hash differs. Any other ValueError comes from an invalid address.
         return "the content does not match the published MD5" if "hash" in str(error) else str(error)
     cause: BaseException = error
-    while deeper := cause.__cause__ or cause.__context__:  # requests wraps urllib3's, which wraps the socket's
+    while deeper := cause.__cause__ or cause.__context__:  # requests wraps urllib3's error, which wraps the socket's
         cause = deeper
     return f"{type(error).__name__}: {getattr(cause, 'strerror', None) or cause}"

@@ -1,4 +1,4 @@
-"""A user's own files as articles: .txt, .csv, .tsv, .jsonl and .parquet, read one article at a time."""
+"""Reads a user's own files (.txt, .csv, .tsv, .jsonl, .parquet), one article at a time."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from functools import partial
 from itertools import chain
 from typing import IO, Any
 
-from charloom.corpus.articles import MAX_CHARACTERS, NOT_UTF8, check_text, csv_rows
-from charloom.corpus.intake import Labelled
+from charloom.corpus.articles import MAX_CHARACTERS, REMEDY, check_text, csv_rows
+from charloom.corpus.intake import ClassedText
 from charloom.errors import InputError
+from charloom.files import not_utf8
 
-Column = int | str  # a number from 1 in a file whose first line is data already, else a name
-Read = Callable[[IO[bytes], str, "TableColumns"], Iterator[Labelled]]
+Column = int | str  # a number, from 1, if the table has no header line; otherwise a name
+Read = Callable[[IO[bytes], str, "TableColumns"], Iterator[ClassedText]]
 
 
 @dataclass(frozen=True)
 class TableColumns:
-    """How files are read: data.text_columns, data.class_column, data.article_end and data.errors."""
+    """Which columns of a table are read, and how: data.text_columns, class_column, article_end and errors."""
 
     text_columns: Sequence[Column]
     class_column: Column | None
@@ -28,54 +29,54 @@ class TableColumns:
     errors: str
 
     @property
-    def columns(self) -> list[Column]:
-        """The columns of the text and, where articles have classes, that of the class behind them."""
+    def all(self) -> list[Column]:
+        """The text columns, and after them the class column if there is one."""
         return [*self.text_columns, *([] if self.class_column is None else [self.class_column])]
 
 
-def read_txt(file: IO[bytes], name: str, layout: TableColumns) -> Iterator[Labelled]:
-    """Articles that end at a blank line, or at the end of each line."""
-    held: list[str] = []
-    begin = size = 0
-    for number, line in chain(_lines(file, name, layout.errors), [(0, "")]):
+def read_txt(file: IO[bytes], name: str, columns: TableColumns) -> Iterator[ClassedText]:
+    """Read articles that end at a blank line, or at the end of each line."""
+    lines: list[str] = []  # of the present article
+    first = size = 0  # the number of its first line, and its characters so far
+    for number, line in chain(_lines(file, name, columns.errors), [(0, "")]):
         text = line.rstrip("\r\n")
         if text.strip():
-            begin, size = (begin, size) if held else (number, 0)
-            held.append(text)
+            first, size = (first, size) if lines else (number, 0)
+            lines.append(text)
             size += len(text)
             if size > MAX_CHARACTERS:
-                raise InputError(f"{name}:{begin}: no blank line for {size} characters; set data.article_end: line")
-        if held and (layout.article_end == "line" or not text.strip()):
-            yield None, _checked("\n".join(held), f"{name}:{begin}")
-            held.clear()
+                raise InputError(f"{name}:{first}: no blank line in {size} characters; set data.article_end: line")
+        if lines and (columns.article_end == "line" or not text.strip()):
+            yield None, _checked("\n".join(lines), f"{name}:{first}")
+            lines.clear()
 
 
-def read_csv(file: IO[bytes], name: str, layout: TableColumns, delimiter: str = ",") -> Iterator[Labelled]:
-    """A row an article; the first line has the names of the columns, unless params.yaml gives numbers."""
-    rows = csv_rows((line for _, line in _lines(file, name, layout.errors)), name, delimiter)
+def read_csv(file: IO[bytes], name: str, columns: TableColumns, delimiter: str = ",") -> Iterator[ClassedText]:
+    """Read a CSV table, each row an article. The first line names the columns, unless params.yaml has numbers."""
+    rows = csv_rows((line for _, line in _lines(file, name, columns.errors)), name, delimiter)
     first = next(rows, None)
     if first is None:
         return
     line, header = first
-    if isinstance(layout.text_columns[0], str):
-        places = [_place(header, str(column), name) for column in layout.columns]
+    if isinstance(columns.text_columns[0], str):
+        places = [_place(header, str(column), name) for column in columns.all]
     else:
-        places = [int(column) - 1 for column in layout.columns]
+        places = [int(column) - 1 for column in columns.all]
         if max(places) >= len(header):
             raise InputError(
-                f"{name}:{line}: {len(header)} columns, but params.yaml asks for column {max(places) + 1}; where the"
-                " first line names the columns, set data.text_columns to names, as in [text]"
+                f"{name}:{line}: {len(header)} columns, but params.yaml asks for column {max(places) + 1}; if the first"
+                " line names the columns, set data.text_columns to names, such as [text]"
             )
         rows = chain([first], rows)
     for line, row in rows:
         if len(row) != len(header):
-            raise InputError(f"{name}:{line}: {len(row)} columns, the first row has {len(header)}")
-        yield _article([row[place] for place in places], layout, f"{name}:{line}")
+            raise InputError(f"{name}:{line}: {len(row)} columns, but the first row has {len(header)}")
+        yield _article([row[place] for place in places], columns, f"{name}:{line}")
 
 
-def read_jsonl(file: IO[bytes], name: str, layout: TableColumns) -> Iterator[Labelled]:
-    """A JSON object a line, whose fields the columns name."""
-    for number, line in _lines(file, name, layout.errors):
+def read_jsonl(file: IO[bytes], name: str, columns: TableColumns) -> Iterator[ClassedText]:
+    """Read a file with a JSON object on each line. The columns name fields of the objects."""
+    for number, line in _lines(file, name, columns.errors):
         if not line.strip():
             continue
         try:
@@ -83,35 +84,35 @@ def read_jsonl(file: IO[bytes], name: str, layout: TableColumns) -> Iterator[Lab
         except (ValueError, RecursionError) as error:
             raise InputError(f"{name}:{number}: not JSON: {getattr(error, 'msg', error)}") from None
         if not isinstance(row, dict):
-            raise InputError(f'{name}:{number}: not an object, as in {{"text": "…"}}')
-        for column in layout.columns:
+            raise InputError(f'{name}:{number}: not an object such as {{"text": "…"}}')
+        for column in columns.all:
             if column not in row:
                 raise InputError(f"{name}:{number}: {_no_column(column, row)}")
-        yield _article([row[str(column)] for column in layout.columns], layout, f"{name}:{number}")
+        yield _article([row[str(column)] for column in columns.all], columns, f"{name}:{number}")
 
 
-def read_parquet(file: IO[bytes], name: str, layout: TableColumns) -> Iterator[Labelled]:
-    """A row an article, in the columns named. The file must be seekable."""
+def read_parquet(file: IO[bytes], name: str, columns: TableColumns) -> Iterator[ClassedText]:
+    """Read a Parquet table, each row an article. The file must be seekable."""
     import pyarrow as pa
     from pyarrow import parquet
 
     try:
         metadata = parquet.read_metadata(file)
-        names = metadata.schema.to_arrow_schema().names
-        for column in layout.columns:
-            if column not in names:
-                raise InputError(f"{name}: {_no_column(column, names)}")
-        columns = [str(column) for column in layout.columns]
-        # a dictionary keeps a value that stands in many rows once, as the file does
-        opened = parquet.ParquetFile(file, metadata=metadata, read_dictionary=columns)
+        there_are = metadata.schema.to_arrow_schema().names
+        for column in columns.all:
+            if column not in there_are:
+                raise InputError(f"{name}: {_no_column(column, there_are)}")
+        read = [str(column) for column in columns.all]
+        # A dictionary stores a value of many rows once, as the file does.
+        opened = parquet.ParquetFile(file, metadata=metadata, read_dictionary=read)
         number = 0
-        for batch in opened.iter_batches(batch_size=1024, columns=columns):
-            for values in zip(*(batch.column(column) for column in columns), strict=True):
+        for batch in opened.iter_batches(batch_size=1024, columns=read):
+            for values in zip(*(batch.column(column) for column in read), strict=True):
                 number += 1
                 place = f"{name}: row {number}"
-                yield _article([_python(value, place, layout.errors) for value in values], layout, place)
+                yield _article([_python(value, place, columns.errors) for value in values], columns, place)
     except (pa.ArrowException, OSError) as error:
-        if getattr(error, "errno", None):
+        if getattr(error, "errno", None):  # from the operating system, not from the file's content
             raise
         raise InputError(f"{name}: not readable as Parquet: {error}") from None
 
@@ -126,12 +127,12 @@ READERS: Mapping[str, Read] = {
 
 
 def _lines(file: IO[bytes], name: str, errors: str) -> Iterator[tuple[int, str]]:
-    """The lines of a file with their numbers from 1 and their ends, without a byte order mark."""
+    """The lines of a file, each with its number (from 1) and its line end. A byte order mark is left out."""
     offset = number = 0
     while line := file.readline(MAX_CHARACTERS + 1):
         number += 1
         if len(line) > MAX_CHARACTERS:
-            raise InputError(f"{name}:{number}: a line of more than {MAX_CHARACTERS} bytes, which is no article")
+            raise InputError(f"{name}:{number}: the line has more than {MAX_CHARACTERS} bytes, too many for an article")
         data = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
         yield number, _decode(data, f"{name}:{number}", errors, offset + len(line) - len(data))
         offset += len(line)
@@ -141,28 +142,27 @@ def _decode(data: bytes, place: str, errors: str, offset: int) -> str:
     try:
         return data.decode("utf-8", errors)
     except UnicodeDecodeError as error:
-        byte = f"byte {offset + error.start} (0x{data[error.start]:02x})"
-        raise InputError(f"{place}: {byte} is not UTF-8; {NOT_UTF8}") from None
+        raise not_utf8(place, error, offset, REMEDY) from None
 
 
-def _article(values: Sequence[object], layout: TableColumns, place: str) -> Labelled:
-    """The article that the values of the columns give; null is an empty text, the texts are joined by a space."""
-    texts = values[: len(layout.text_columns)]
-    for column, value in zip(layout.text_columns, texts, strict=True):
+def _article(values: Sequence[object], columns: TableColumns, place: str) -> ClassedText:
+    """The article of a row. `values` are those of `columns.all`. The texts are joined by a space; null is empty."""
+    texts = values[: len(columns.text_columns)]
+    for column, value in zip(columns.text_columns, texts, strict=True):
         if not (value is None or isinstance(value, str)):
-            raise InputError(f"{place}: column {column!r} holds {type(value).__name__}, not text")
+            raise InputError(f"{place}: column {column!r} contains {type(value).__name__}, not text")
     text = " ".join(text for text in texts if isinstance(text, str))
-    if layout.errors == "replace":
-        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")  # JSON can spell half a pair
-    return _class_name(values[-1], layout, place), _checked(text, place)
+    if columns.errors == "replace":  # JSON escapes can write a lone surrogate
+        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return _class_name(values[-1], columns, place), _checked(text, place)
 
 
-def _class_name(value: object, layout: TableColumns, place: str) -> str | None:
-    if layout.class_column is None:
+def _class_name(value: object, columns: TableColumns, place: str) -> str | None:
+    if columns.class_column is None:
         return None
     if isinstance(value, (str, int)) and (named := str(value).strip()):
         return _checked(named, place)
-    raise InputError(f"{place}: column {layout.class_column!r} holds {value!r:.40}, which names no class")
+    raise InputError(f"{place}: column {columns.class_column!r} contains {value!r:.40}, which is not a class name")
 
 
 def _checked(text: str, place: str) -> str:
@@ -171,7 +171,7 @@ def _checked(text: str, place: str) -> str:
 
 
 def _python(value: Any, place: str, errors: str) -> object:
-    """The Python value of one of Arrow's, whose text may have bytes that are not UTF-8."""
+    """An Arrow value as a Python value. Arrow does not check that its text is UTF-8, so it is checked here."""
     import pyarrow as pa
 
     if isinstance(value, pa.DictionaryScalar):
@@ -188,4 +188,7 @@ def _place(header: Sequence[str], column: str, name: str) -> int:
 
 
 def _no_column(column: Column, there_are: Iterable[str]) -> str:
-    return f"no column {column!r}, there are {', '.join(there_are):.200}; name it in data.text_columns or class_column"
+    return (
+        f"no column {column!r}, the columns are {', '.join(there_are):.200};"
+        " correct data.text_columns or data.class_column"
+    )

@@ -1,4 +1,4 @@
-"""Any corpus made train.csv and test.csv as the pipeline reads them: split, normalized, without copies of test."""
+"""Turns the articles of any corpus into train.csv and test.csv: normalized, split, without duplicates if asked."""
 
 from __future__ import annotations
 
@@ -17,26 +17,31 @@ from charloom.errors import InputError
 from charloom.files import atomic_path
 from charloom.params import Normalization
 
-ONE_CLASS = "all"  # the class of every article of a corpus that has none
+ONE_CLASS = "all"  # the name of the only class if a corpus has no classes
 
-Labelled = tuple[str | None, str]  # the name of an article's class, None where the corpus has none; its text
+# The class and the text of an article. The class is a label (from 1) if the corpus lists its class names, otherwise a
+# class name, or None if the corpus has no classes.
+ClassedText = tuple[int | str | None, str]
 
 
 @dataclass(frozen=True)
 class Source:
-    """The articles of a corpus, each read once: those of `train` and of `test`, or `all`, which are split here.
+    """The articles of a corpus before they are written to train.csv and test.csv.
 
-    Every text has passed `corpus.check_text`. `classes` are the names in the order of their numbers, where the corpus
-    has an order; otherwise those that its articles have are numbered from 1 in sorted order.
+    `splits` has either the keys `train` and `test`, or the key `all`; then `take_in` splits the articles. Each iterable
+    is read once. Every text has passed `articles.check_text`.
+
+    `class_names` are the names for labels 1, 2, …. If it is empty, the articles name their classes, and labels are
+    given in sorted order of the names.
     """
 
-    splits: Mapping[str, Iterable[Labelled]]
-    classes: Sequence[str] = ()
+    splits: Mapping[str, Iterable[ClassedText]]
+    class_names: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What is done to the articles: data.normalize, data.deduplicate, data.test_fraction and data.seed."""
+    """How articles are changed and split: data.normalize, data.deduplicate, data.test_fraction and data.seed."""
 
     normalize: Normalization
     deduplicate: bool
@@ -50,14 +55,14 @@ class Rules:
 
 
 class Overlap:
-    """Counts the texts of train that stand in test too, exactly; it remembers a digest of each text of test."""
+    """Counts the training texts that are also in the test split. It remembers a digest of each test text."""
 
     def __init__(self) -> None:
         self.duplicates = 0
         self._test: set[int] = set()
 
     def note(self, split: str, text: str) -> bool:
-        """Whether a text of train stands in test too; all texts of test come first."""
+        """Whether this is a training text that is also in the test split. Note all test texts first."""
         digest = text_digest(text)
         if split == "test":
             self._test.add(digest)
@@ -67,56 +72,61 @@ class Overlap:
 
 
 def take_in(source: Source, folder: Path, rules: Rules) -> tuple[list[str], Counter[str]]:
-    """Write train.csv and test.csv, rows of class and text, to `folder`; memory use does not grow with train.
+    """Write train.csv and test.csv to `folder`, each row a label and a text.
 
-    Gives the names of the classes, and counts: the articles of each split, the `duplicates` (of test in train; dropped
-    with data.deduplicate) and the `empty` texts (of whitespace alone; passed over). Raises InputError where a split
-    is left without articles.
+    Memory does not grow with the training split; it holds a digest of each test text.
+
+    Returns the class names and the counts: articles of `train` and `test`, `duplicates` (training texts that are also
+    in test; dropped if data.deduplicate is true) and `empty` (texts of whitespace only, which are skipped).
+    Raises InputError if a split has no articles.
     """
-    numbers = {name: number for number, name in enumerate(source.classes, start=1)}
+    labels: dict[str, int] = {}
     counts: Counter[str] = Counter(duplicates=0, empty=0, **dict.fromkeys(SPLITS, 0))
     overlap = Overlap()
     with ExitStack() as files:
         rows = {split: files.enter_context(_rows(folder / f"{split}.csv")) for split in SPLITS}
-        for split, label, text in _prepared(source, rules):
+        for split, class_, text in _prepared(source, rules):
             if not text.strip():
                 counts["empty"] += 1
                 continue
-            # where the text decides the split there is no such thing
+            # If the hash of the text decides the split, equal texts are in the same split: there is no overlap.
             repeated = "all" not in source.splits and overlap.note(split, text)
             if repeated and rules.deduplicate:
                 continue
-            number = numbers.setdefault(ONE_CLASS if label is None else label, len(numbers) + 1)
-            if number > MAX_CLASS:
-                raise InputError(f"the corpus has more than {MAX_CLASS} classes; does data.class_column hold a class?")
-            rows[split].writerow((number, text))
+            rows[split].writerow((class_ if isinstance(class_, int) else _label(class_, labels), text))
             counts[split] += 1
         _check(source, counts, rules)
     counts["duplicates"] = overlap.duplicates
-    if source.classes:
-        return list(numbers), counts
-    return _sort_classes(list(numbers), folder), counts
+    return list(source.class_names) or _sort_classes(list(labels), folder), counts
 
 
 def text_digest(text: str, key: bytes = b"") -> int:
-    """64 bits that are the same for the same text and key, everywhere; for other texts by chance only."""
+    """64 bits that depend on the text and the key only. Different texts have the same digest only by rare chance."""
     return int.from_bytes(blake2b(text.encode(), digest_size=8, key=key).digest(), "big")
 
 
 def falls_to_test(text: str, fraction: float, seed: int) -> bool:
-    """Whether a text is one of test's: a matter of the text and the seed alone, whatever else the corpus holds."""
+    """Whether a text belongs to the test split. Only the text, the fraction and the seed decide."""
     return text_digest(text, seed.to_bytes(8, "big")) < fraction * 2**64
 
 
-def _prepared(source: Source, rules: Rules) -> Iterator[tuple[str, str | None, str]]:
-    """The split, the class and the normalized text of each article, test's before train's."""
+def _prepared(source: Source, rules: Rules) -> Iterator[tuple[str, int | str | None, str]]:
+    """The split, the class and the normalized text of each article. The test split comes before the training split."""
     for name in ("test", "train", "all"):
-        for label, raw in source.splits.get(name, ()):
+        for class_, raw in source.splits.get(name, ()):
             text = normalized(raw, rules.normalize)
             if name == "all":
-                yield "test" if falls_to_test(text, rules.test_fraction, rules.seed) else "train", label, text
+                yield "test" if falls_to_test(text, rules.test_fraction, rules.seed) else "train", class_, text
             else:
-                yield name, label, text
+                yield name, class_, text
+
+
+def _label(class_name: str | None, labels: dict[str, int]) -> int:
+    """The label of a class. A new class name gets the next label."""
+    label = labels.setdefault(ONE_CLASS if class_name is None else class_name, len(labels) + 1)
+    if label > MAX_CLASS:
+        raise InputError(f"the corpus has more than {MAX_CLASS} classes; does data.class_column name the right column?")
+    return label
 
 
 def _check(source: Source, counts: Counter[str], rules: Rules) -> None:
@@ -125,26 +135,29 @@ def _check(source: Source, counts: Counter[str], rules: Rules) -> None:
             continue
         if "all" in source.splits and (articles := counts["train"] + counts["test"]):
             raise InputError(
-                f"none of the corpus' {articles} article(s) falls to {split} at data.test_fraction ="
-                f" {rules.test_fraction}; it is too small for that"
+                f"the corpus has {articles} article(s), too few to split: data.test_fraction = {rules.test_fraction}"
+                f" leaves none for {split}; add articles or change the fraction"
             )
-        raise InputError(f"the corpus holds no article for {split}" + " that has a text" * bool(counts["empty"]))
+        raise InputError(f"the corpus has no article for {split}" + " that contains text" * bool(counts["empty"]))
 
 
 @contextmanager
 def _rows(path: Path) -> Iterator[Any]:
-    """A writer of rows in AG_NEWS' layout, to a file that appears whole or not at all."""
+    """A CSV writer whose file appears at `path` only when it is complete."""
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         yield csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\n")
 
 
 def _sort_classes(names: list[str], folder: Path) -> list[str]:
-    """Number the classes anew in the order of their names, as numbers where all are; give that order."""
+    """Relabel the classes in sorted order of their names, and return the names in that order.
+
+    `names` are in order of the present labels. If all names are numbers, they are sorted as numbers.
+    """
     numeric = all(re.fullmatch("[0-9]{1,18}", name) for name in names)
     ordered = sorted(names, key=(lambda name: (int(name), name)) if numeric else None)
     if ordered != names:
-        numbers = {name: number for number, name in enumerate(ordered, start=1)}
+        labels = {name: label for label, name in enumerate(ordered, start=1)}
         for path in (folder / f"{split}.csv" for split in SPLITS):
             with _rows(path) as rows:
-                rows.writerows((numbers[names[each.label - 1]], each.text) for each in read_articles(path))
+                rows.writerows((labels[names[each.label - 1]], each.text) for each in read_articles(path))
     return ordered

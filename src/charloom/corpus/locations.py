@@ -1,4 +1,7 @@
-"""The files that data.source names: one, a folder's or a glob's, on this machine or where fsspec reaches."""
+"""Finds and opens the files that data.source names: a file, a folder, a glob or a URL.
+
+fsspec reads from this machine, web servers and object stores alike.
+"""
 
 from __future__ import annotations
 
@@ -17,27 +20,27 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 
 from charloom.corpus.articles import SPLITS
 from charloom.corpus.formats import READERS, TableColumns
-from charloom.corpus.intake import Labelled, Source
+from charloom.corpus.intake import ClassedText, Source
 from charloom.errors import CharloomError, InputError, RunError, say
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz"}  # as fsspec calls them
-DAMAGED = (EOFError, zlib.error, lzma.LZMAError, OSError)  # an OSError without a number, for gzip and bz2
+COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz"}  # file ending → fsspec's name
+DAMAGED = (EOFError, zlib.error, lzma.LZMAError, OSError)  # gzip and bz2 raise an OSError without an errno
 BUFFER_BYTES = 1 << 20
-_SPLIT = re.compile("(train|test)(?![a-z])")
+_SPLIT = re.compile("(train|test)(?![a-z])")  # train-00000 and Test1, not testimony
 
 
 class Kind(NamedTuple):
-    """What a file's name says of its content: a key of READERS, and how it is compressed."""
+    """What a file's name says about its content: the format (a key of READERS) and the compression."""
 
     format: str
     compression: str | None
 
     @classmethod
     def of(cls, path: str) -> Kind | None:
-        """The kind of a path or URL, None where its name ends in nothing that is read."""
+        """The kind of a path or URL. None if charloom cannot read files with this ending."""
         named = PurePosixPath(path.partition("?")[0] if "://" in path else path)
         compression = COMPRESSED.get(named.suffix.lower())
         suffix = (named.with_suffix("") if compression else named).suffix.lower()
@@ -51,15 +54,18 @@ class File:
     system: AbstractFileSystem
     path: str
     kind: Kind
-    split: str | None  # what its name, or that of a folder around it, begins with
+    split: str | None  # train or test, if the name of the file or of a folder above it begins so
 
-    def articles(self, layout: TableColumns) -> Iterator[Labelled]:
-        """Its articles; raises InputError where it is not what its name says, RunError where it is out of reach."""
+    def articles(self, columns: TableColumns) -> Iterator[ClassedText]:
+        """Read the articles.
+
+        Raises InputError if the content is not what the name says, RunError if a remote file cannot be read.
+        """
         name = _name(self.system, self.path)
         with _reaching(self.system, name):
             try:
                 with self._open() as file:
-                    yield from READERS[self.kind.format](file, name, layout)
+                    yield from READERS[self.kind.format](file, name, columns)
             except DAMAGED as error:
                 if self.kind.compression is None or getattr(error, "errno", None):
                     raise
@@ -71,7 +77,7 @@ class File:
 
         with OpenFile(self.system, self.path, compression=self.kind.compression) as opened:
             if self.kind.format == ".parquet" and (self.kind.compression or not _is_local(self.system)):
-                with tempfile.TemporaryFile() as copy:  # Parquet is read from its end
+                with tempfile.TemporaryFile() as copy:  # Parquet needs a seekable file
                     shutil.copyfileobj(opened, copy, BUFFER_BYTES)
                     copy.seek(0)
                     yield copy
@@ -79,30 +85,30 @@ class File:
                 yield io.BufferedReader(opened, BUFFER_BYTES)
 
 
-def open_files(source: str, root: Path, layout: TableColumns) -> Source:
-    """The articles of the files that `source` names, which is taken from `root` where it is a relative path.
+def open_files(source: str, root: Path, columns: TableColumns) -> Source:
+    """Open the files that `source` names. A relative path starts at `root`.
 
-    Where files of both train and test are among them, by their names or their folders', these alone are read; else all,
-    and the texts decide which of them are test's.
+    If some files belong to train and some to test, by the names of the files or their folders, only these are read.
+    Otherwise all files are read, and `take_in` splits their articles.
     """
     files = _find(source, root)
-    own = {split: [file for file in files if file.split == split] for split in SPLITS}
-    used = own if all(own.values()) else {"all": files}
+    by_split = {split: [file for file in files if file.split == split] for split in SPLITS}
+    used = by_split if all(by_split.values()) else {"all": files}
     formats = sorted({file.kind.format for each in used.values() for file in each})
     if len(formats) > 1:
-        raise InputError(f"data.source = {source!r}: holds {' and '.join(formats)} files; name those of one kind")
-    read = {split: len(each) for split, each in used.items()}
-    others = len(files) - sum(read.values())
-    say(f"reads of {source} {', '.join(f'{n} file(s) for {split}' for split, n in read.items())}, {others} others not")
-    return Source({split: _articles(each, layout) for split, each in used.items()})
+        raise InputError(f"data.source = {source!r}: contains {' and '.join(formats)} files; name files of one format")
+    counts = {split: len(each) for split, each in used.items()}
+    read = ", ".join(f"{count} file(s) for {split}" for split, count in counts.items())
+    say(f"reading {source}: {read}; {len(files) - sum(counts.values())} other file(s) are not read")
+    return Source({split: _articles(each, columns) for split, each in used.items()})
 
 
-def _articles(files: Iterable[File], layout: TableColumns) -> Iterator[Labelled]:
-    return chain.from_iterable(file.articles(layout) for file in files)
+def _articles(files: Iterable[File], columns: TableColumns) -> Iterator[ClassedText]:
+    return chain.from_iterable(file.articles(columns) for file in files)
 
 
 def _find(source: str, root: Path) -> list[File]:
-    """The files that can be read, in the order of their paths."""
+    """The files of a source that charloom can read, in the order of their paths."""
     from fsspec.core import url_to_fs
 
     stated = f"data.source = {source!r}"
@@ -110,21 +116,23 @@ def _find(source: str, root: Path) -> list[File]:
         system, path = url_to_fs(source if "://" in source else str(root / source))
         with _reaching(system, stated):
             base, paths = _expand(system, path)
-    except (ValueError, ImportError) as error:  # no such protocol, one whose package is not installed, or no glob
+    except (ValueError, ImportError) as error:  # an unknown protocol, a missing package, or an invalid glob
         raise InputError(f"{stated}: {error}") from None
     if not paths:
-        where = _name(system, path)
-        known = "ag_news, sample, torchtext:NAME, a file, folder, glob or URL"
-        raise InputError(f"{stated}: must be {known}; there is nothing at {where}")
+        known = "ag_news, sample, torchtext:NAME, or a file, folder, glob or URL"
+        raise InputError(f"{stated}: found nothing at {_name(system, path)}; data.source must be {known}")
     files = [File(system, each, kind, _split(each[len(base) :])) for each in sorted(paths) if (kind := Kind.of(each))]
     if not files:
-        ends = ", ".join(READERS)
-        raise InputError(f"{stated}: no file there ends in {ends}, or in one of these and {', '.join(COMPRESSED)}")
+        endings, packed = ", ".join(READERS), ", ".join(COMPRESSED)
+        raise InputError(f"{stated}: no file there ends in {endings} (with or without {packed} after it)")
     return files
 
 
 def _expand(system: AbstractFileSystem, path: str) -> tuple[str, list[str]]:
-    """The files that a path stands for, hidden ones left out, and the folder from which on their names speak."""
+    """The base folder and the files of a path. Hidden files are left out.
+
+    Only the part of a path below the base folder is searched for `train` and `test`.
+    """
     try:
         kind = system.info(path)["type"]
     except FileNotFoundError:
@@ -146,13 +154,13 @@ def _is_local(system: AbstractFileSystem) -> bool:
 
 
 def _name(system: AbstractFileSystem, path: str) -> str:
-    """A file for messages: its path on this machine, else its URL without a password."""
+    """A file's name for messages: its path on this machine, or its URL without the password."""
     return path if _is_local(system) else re.sub("//[^/@]*@", "//", str(system.unstrip_protocol(path)))
 
 
 @contextmanager
 def _reaching(system: AbstractFileSystem, what: str) -> Iterator[None]:
-    """Make what another machine's file system raises, each in its own words, a RunError."""
+    """Turn any error of a remote file system into a RunError, because each file system raises its own errors."""
     try:
         yield
     except CharloomError:

@@ -1,10 +1,14 @@
-"""Where a corpus comes from: AG_NEWS, the embedded sample, torchtext's catalogue, or files of a user's own."""
+"""Stage download: gets the corpus that data.source names, from any of the four kinds of source.
+
+The kinds are AG_NEWS (`ag_news`), the embedded sample (`sample`), a corpus of torchtext's catalogue (`torchtext:NAME`)
+and a user's own files (a file, a folder, a glob or a URL).
+"""
 
 from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +16,13 @@ from charloom.corpus.articles import COLUMNS, FORMAT, SPLITS, VERSION, read_arti
 from charloom.corpus.catalogue import open_catalogue
 from charloom.corpus.download import RemoteFile, cache_folder, fetch
 from charloom.corpus.formats import TableColumns
-from charloom.corpus.intake import Labelled, Overlap, Rules, Source, take_in
+from charloom.corpus.intake import Overlap, Rules, Source, take_in
 from charloom.corpus.locations import open_files
 from charloom.errors import InputError
-from charloom.files import atomic_path, file_digest, write_json
+from charloom.files import atomic_path, file_digest, not_utf8, write_json
 from charloom.params import Params
 
-# The addresses, hashes and rows that torchtext 0.18 has in torchtext/datasets/ag_news.py.
+# The addresses and hashes are the same as in torchtext 0.18, file torchtext/datasets/ag_news.py.
 AG_NEWS_URL = "https://raw.githubusercontent.com/mhjabreel/CharCnn_Keras/master/data/ag_news_csv/"
 AG_NEWS = {
     "train": RemoteFile("train.csv", AG_NEWS_URL + "train.csv", "b1a00f826fdfbd249f79597b59e1dc12"),
@@ -31,31 +35,28 @@ AG_NEWS_CLASSES = ("World", "Sports", "Business", "Sci/Tech")
 
 
 def obtain(params: Params, folder: Path, *, root: Path, mirror: str | None) -> dict[str, int]:
-    """Put train.csv and test.csv of the corpus data.source into `folder`, with source.json beside them.
+    """Write train.csv, test.csv and source.json of the corpus data.source to `folder`.
 
-    Files in AG_NEWS' layout are copied byte for byte, unless the parameters ask for changes. A relative path is taken
-    from `root`. Every article is read here, so that a bad one is named now and not three stages later. Gives the
-    articles and bytes of each split, the training articles whose text stands in test too, and the empty texts that were
-    passed over.
+    Files with AG_NEWS' columns are copied byte for byte, unless the parameters ask for changes. A relative path starts
+    at `root`. `mirror` is a folder or base URL to try first. All articles are read here, so that a bad one is reported
+    now and not three stages later.
+
+    Returns the articles and bytes of each split, the `duplicates` (training texts that are also in test) and the
+    `empty` texts that were skipped. Raises InputError or RunError if the corpus cannot be read.
     """
-    source, rules = params.data.source, _rules(params)
-    laid_out = _laid_out(params, root, mirror)
-    if laid_out is None:
-        names, counts = take_in(_open(params, root), folder, rules)
+    source = params.data.source
+    ready = _ready_files(params, root, mirror)
+    if ready is None:
+        class_names, counts = take_in(_open(params, root), folder, _rules(params))
     else:
-        paths = {split: path for split, (_, path) in laid_out.items()}
-        names, counts = _inspect(source, root, paths, params.data.errors)
-        if rules.change_nothing and params.data.errors == "strict":
-            _copy(paths, folder)
-        else:
-            names, counts = take_in(_labelled(paths, names, params.data.errors), folder, rules)
+        class_names, counts = _take_ready({split: path for split, (_, path) in ready.items()}, folder, params, root)
     described = {
-        split: _describe(folder / f"{split}.csv", laid_out[split][0] if laid_out else source, counts[split])
+        split: _describe(folder / f"{split}.csv", ready[split][0] if ready else source, counts[split])
         for split in SPLITS
     }
     write_json(
         folder / "source.json",
-        {"format": FORMAT, "version": VERSION, "source": source, "classes": names, **described},
+        {"format": FORMAT, "version": VERSION, "source": source, "classes": class_names, **described},
     )
     sizes = {f"{split}_{unit}": described[split][unit] for split in SPLITS for unit in ("articles", "bytes")}
     return {**sizes, "duplicates": counts["duplicates"], "empty": counts["empty"]}
@@ -65,21 +66,21 @@ def _open(params: Params, root: Path) -> Source:
     source = params.data.source
     if source.startswith(CATALOGUE):
         return open_catalogue(source.removeprefix(CATALOGUE), params.data.timeout)
-    return open_files(source, root, _layout(params))
+    return open_files(source, root, _table_columns(params))
 
 
 def _rules(params: Params) -> Rules:
     return Rules(params.data.normalize, params.data.deduplicate, params.data.test_fraction, params.data.seed)
 
 
-def _layout(params: Params) -> TableColumns:
+def _table_columns(params: Params) -> TableColumns:
     return TableColumns(params.data.text_columns, params.data.class_column, params.data.article_end, params.data.errors)
 
 
-def _laid_out(params: Params, root: Path, mirror: str | None) -> dict[str, tuple[str, Path]] | None:
-    """For each split where it comes from, as source.json states it, and a local path to read it from.
+def _ready_files(params: Params, root: Path, mirror: str | None) -> dict[str, tuple[str, Path]] | None:
+    """For each split, its origin (for source.json) and the path of a local file with AG_NEWS' columns.
 
-    None where data.source does not name train.csv and test.csv in AG_NEWS' layout.
+    None if data.source does not name a train.csv and a test.csv with these columns.
     """
     source = params.data.source
     if source == "ag_news":
@@ -96,35 +97,40 @@ def _laid_out(params: Params, root: Path, mirror: str | None) -> dict[str, tuple
     return None
 
 
+def _take_ready(paths: Mapping[str, Path], folder: Path, params: Params, root: Path) -> tuple[list[str], Counter[str]]:
+    """Copy files with AG_NEWS' columns, or write them again if the parameters ask for changes. Returns as `take_in`."""
+    rules, errors = _rules(params), params.data.errors
+    class_names, counts = _inspect(params.data.source, root, paths, errors)
+    if rules.change_nothing and errors == "strict":
+        _copy(paths, folder)
+        return class_names, counts
+    texts = {
+        split: ((article.label, article.text) for article in read_articles(path, errors))
+        for split, path in paths.items()
+    }
+    return take_in(Source(texts, class_names), folder, rules)
+
+
 def _inspect(source: str, root: Path, paths: Mapping[str, Path], errors: str) -> tuple[list[str], Counter[str]]:
-    """The classes and the counts of a corpus in AG_NEWS' layout, as `take_in` gives them; every row is read."""
-    labels: set[int] = set()
+    """Read every row of files with AG_NEWS' columns. Returns the class names and the counts, as `take_in` does."""
+    highest_label = 0
     counts: Counter[str] = Counter()
     overlap = Overlap()
     for split in ("test", "train"):
         for article in read_articles(paths[split], errors):
-            labels.add(article.label)
+            highest_label = max(highest_label, article.label)
             counts[split] += 1
             overlap.note(split, article.text)
         if not counts[split]:
-            raise InputError(f"{paths[split]}: holds no article; it must have rows of {COLUMNS[3]}")
+            raise InputError(f"{paths[split]}: has no article; add rows of {COLUMNS[3]}")
     counts["duplicates"] = overlap.duplicates
-    return _class_names(source, root, file_digest(paths["test"], "md5"), count=max(labels)), counts
+    return _class_names(source, root, file_digest(paths["test"], "md5"), highest_label), counts
 
 
 def _copy(paths: Mapping[str, Path], folder: Path) -> None:
     for split, path in paths.items():
         with atomic_path(folder / f"{split}.csv") as temporary:
             shutil.copyfile(path, temporary)
-
-
-def _labelled(paths: Mapping[str, Path], names: Sequence[str], errors: str) -> Source:
-    """The articles of files in AG_NEWS' layout."""
-
-    def articles(path: Path) -> Iterator[Labelled]:
-        return ((names[article.label - 1], article.text) for article in read_articles(path, errors))
-
-    return Source({split: articles(path) for split, path in paths.items()}, names)
 
 
 def _describe(path: Path, origin: str, articles: int) -> dict[str, Any]:
@@ -138,20 +144,24 @@ def _describe(path: Path, origin: str, articles: int) -> dict[str, Any]:
 
 
 def _class_names(source: str, root: Path, test_md5: str, count: int) -> list[str]:
-    """The names that come with the corpus: its classes.txt, a name a line as AG_NEWS ships it, else numbers."""
+    """The names of `count` classes: those in classes.txt (one in each line), or AG_NEWS' names, or numbers."""
     listed = (SAMPLE if source == "sample" else root / source) / "classes.txt"
     if source != "ag_news" and listed.is_file():
-        try:
-            lines = listed.read_text(encoding="utf-8-sig").split("\n")
-        except UnicodeDecodeError:
-            raise InputError(f"{listed}: not UTF-8; convert the file to UTF-8") from None
-        names = [line.strip() for line in lines if line.strip()]
-    elif test_md5 == AG_NEWS["test"].md5:  # AG_NEWS itself, or a part of it with the official test split
+        names = _read_class_names(listed)
+    elif test_md5 == AG_NEWS["test"].md5:  # AG_NEWS, or a part of it with the official test split
         names = list(AG_NEWS_CLASSES)
     else:
-        names = [str(number) for number in range(1, count + 1)]
+        names = [str(label) for label in range(1, count + 1)]
     if len(names) < count:
-        raise InputError(f"{listed}: names {len(names)} classes, but the articles have classes up to {count}")
+        raise InputError(f"{listed}: has {len(names)} class names, but the articles have classes up to {count}")
     if len(set(names)) < len(names):
-        raise InputError(f"{listed}: names a class twice")
+        raise InputError(f"{listed}: contains a class name twice")
     return names
+
+
+def _read_class_names(path: Path) -> list[str]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise not_utf8(str(path), error) from None
+    return [line.strip() for line in text.removeprefix("\ufeff").split("\n") if line.strip()]
