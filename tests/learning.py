@@ -1,13 +1,16 @@
-"""A small corpus, encoded, and small models and trainings on it."""
+"""The embedded sample, encoded, and small models and trainings on it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
+from torch import Tensor
+from torch.nn import functional as F
 
 from charloom.corpus.articles import read_articles
 from charloom.corpus.sources import AG_NEWS_CLASSES, SAMPLE
@@ -20,13 +23,12 @@ from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Vocabulary
 from charloom.training.loop import Training
 from charloom.training.parallel import Group
-
-CHECKOUT = Path(__file__).parent.parent
+from tests.conftest import CHECKOUT
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """The embedded sample as windows of 20 symbols."""
+    """The splits of the embedded sample with windows of 20 symbols."""
 
     vocabulary: Vocabulary
     train: EncodedSplit
@@ -61,20 +63,20 @@ def train_params(**changes: Any) -> TrainParams:
 
 
 def small_model(symbols: int, *, seed: int = 1, classes: int = 0, **changes: Any) -> CharModel:
-    """A model as it begins; one that is told of classes where there are any."""
+    """A model with its initial weights. It is conditioned if there are classes."""
     torch.manual_seed(seed)
     return CharModel(symbols, model_params(conditioning="class" if classes else "none", **changes), classes)
 
 
 def save_small_model(folder: Path, windows: Path) -> Path:
-    """Save an untrained model with the embedded sample's vocabulary in `folder`; the sample is encoded in `windows`."""
+    """Encode the sample in `windows`, and save an untrained model with its vocabulary in `folder`."""
     vocabulary = encode_sample(windows).vocabulary
     save_model(folder, small_model(len(vocabulary)), vocabulary, "t" * 64)
     return folder
 
 
 def save_conditioned_model(folder: Path, windows: Path) -> Path:
-    """The same of a model that is told of classes, whose effects are drawn at random."""
+    """Do the same as `save_small_model` with a conditioned model whose classes have random effects."""
     encoded = encode_sample(windows)
     model = small_model(len(encoded.vocabulary), classes=len(AG_NEWS_CLASSES))
     torch.nn.init.normal_(model.initial)
@@ -87,3 +89,32 @@ def save_conditioned_model(folder: Path, windows: Path) -> Path:
 def small_training(encoded: Encoded, model: dict[str, Any] | None = None, **changes: Any) -> Training:
     network = small_model(len(encoded.vocabulary), **(model or {}))
     return Training(network, encoded.train, encoded.valid, train_params(**changes), Group())
+
+
+def check_gradients(model: CharModel, classes: Tensor | None) -> None:
+    """Check each weight's gradient, at its largest entry, against the slope of the loss of two random texts.
+
+    `classes` are given to the model with the first five symbols.
+    """
+    model = model.double()
+    ids = torch.randint(model.symbols, (6, 2))
+
+    def loss() -> Tensor:
+        return F.cross_entropy(model(ids[:-1], classes=classes)[0].flatten(0, 1), ids[1:].flatten())
+
+    loss().backward()
+    for weights in model.parameters():
+        assert weights.grad is not None
+        place = int(weights.grad.abs().argmax())
+        slope = (loss_with(place, 1e-5, weights, loss) - loss_with(place, -1e-5, weights, loss)) / 2e-5
+        assert weights.grad.view(-1)[place].item() == pytest.approx(slope, rel=1e-5)
+
+
+def loss_with(place: int, change: float, weights: Tensor, loss: Callable[[], Tensor]) -> float:
+    """The loss while the weight at `place` is changed by so much."""
+    with torch.no_grad():
+        before = weights.view(-1)[place].item()
+        weights.view(-1)[place] = before + change
+        changed = loss().item()
+        weights.view(-1)[place] = before
+    return changed

@@ -2,8 +2,8 @@ import os
 
 import pytest
 import torch
-from torch import nn
 
+from charloom.cells import CELLS
 from charloom.errors import InputError, RunError
 from charloom.model.device import (
     available_devices,
@@ -21,20 +21,21 @@ from tests.conftest import Run
 CPU = torch.device("cpu")
 
 
-def test_auto_takes_the_first_device_there_is() -> None:
+def test_auto_is_the_first_available_device() -> None:
     assert choose_device("auto", "train.device").type == available_devices()[0]
     assert available_devices()[-1] == "cpu"
 
 
 @pytest.mark.parametrize("wanted", ["cuda", "mps"])
-def test_a_device_that_is_not_there_is_refused_with_those_that_are(wanted: str) -> None:
+def test_a_missing_device_is_an_error_that_lists_the_available_ones(wanted: str) -> None:
     if wanted in available_devices():
         pytest.skip(f"this machine has {wanted}")
-    with pytest.raises(InputError, match=rf"train\.device = '{wanted}': not on this machine, which has .*cpu"):
+    expected = rf"train\.device = '{wanted}': not on this machine, which has .*cpu; choose one of these, or auto"
+    with pytest.raises(InputError, match=expected):
         choose_device(wanted, "train.device")
 
 
-def test_determinism_fixes_the_generators() -> None:
+def test_determinism_fixes_the_random_numbers_and_the_algorithms() -> None:
     draws = []
     for seed in (1, 1, 2):
         make_deterministic(seed)
@@ -57,25 +58,25 @@ def test_threads_are_divided_among_processes() -> None:
         torch.set_num_threads(before)
 
 
-def test_full_precision_computes_as_it_is() -> None:
+def test_fp32_computes_in_float32() -> None:
     with set_precision("fp32", CPU):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
 
 
-def test_bf16_trains_every_cell_where_it_is_and_is_refused_elsewhere() -> None:
+@pytest.mark.parametrize("cell", CELLS)
+def test_bf16_trains_every_cell_if_the_cpu_supports_it(cell: str) -> None:
     if "bf16" not in precisions(CPU):
-        with pytest.raises(InputError, match=r"train\.precision = 'bf16': cpu of this machine has only fp32"):
+        with pytest.raises(InputError, match=r"train\.precision = 'bf16': cpu of this machine supports only fp32"):
             set_precision("bf16", CPU)
         return
-    for cell in (nn.LSTM, nn.GRU, nn.RNN):
-        with set_precision("bf16", CPU):
-            output, _ = cell(8, 8)(torch.ones(2, 1, 8))
-            assert (output @ torch.ones(8, 8)).dtype == torch.bfloat16
-        output.sum().backward()
+    with set_precision("bf16", CPU):
+        output, _ = CELLS[cell].load()(8, 8)(torch.ones(2, 1, 8))
+        assert (output @ torch.ones(8, 8)).dtype == torch.bfloat16
+    output.sum().backward()
 
 
-def test_a_precision_that_the_device_lacks_is_refused() -> None:
-    with pytest.raises(InputError, match=r"train\.precision = 'tf32': cpu of this machine has only fp32"):
+def test_an_unsupported_precision_is_an_error() -> None:
+    with pytest.raises(InputError, match=r"train\.precision = 'tf32': cpu of this machine supports only fp32"):
         set_precision("tf32", CPU)
 
 
@@ -84,7 +85,7 @@ def test_out_of_memory_says_what_to_lower() -> None:
         torch.empty(2**60, dtype=torch.uint8)
 
 
-def test_other_failures_pass_through() -> None:
+def test_other_errors_pass_through() -> None:
     with pytest.raises(RuntimeError, match="size"), explain_out_of_memory():
         torch.ones(2) @ torch.ones(3)
 
@@ -94,7 +95,7 @@ def test_a_device_has_a_name() -> None:
 
 
 @pytest.mark.parametrize(("policy", "spins"), [(None, "500"), ("ACTIVE", "")])
-def test_idle_threads_sleep_soon_unless_the_user_says_otherwise(
+def test_idle_threads_sleep_soon_unless_the_user_sets_another_policy(
     run_python: Run, monkeypatch: pytest.MonkeyPatch, policy: str | None, spins: str
 ) -> None:
     monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)

@@ -4,11 +4,12 @@ from typing import Any
 import pytest
 import torch
 
+from charloom.cells import CELLS
 from charloom.errors import InputError
 from charloom.model.network import CharModel
-from charloom.model.sampling import DRAWS, TILE, Sampling, sample, sample_at_temperatures, stream
+from charloom.model.sampling import DRAWS, TILE, Sampling, sample, stream
 from charloom.text.vocab import Vocabulary
-from tests.learning import default_params, encode_sample, small_model
+from tests.learning import encode_sample, small_model
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,7 @@ def model(vocabulary: Vocabulary) -> CharModel:
 
 
 def constant_model(vocabulary: Vocabulary, weights: dict[str, float]) -> CharModel:
-    """A model whose next character does not depend on what it has read."""
+    """A model whose prediction does not depend on what it has read. `weights` are the logits of some characters."""
     model = small_model(len(vocabulary))
     torch.nn.init.zeros_(model.head.weight)
     torch.nn.init.constant_(model.head.bias, -100.0)
@@ -32,7 +33,7 @@ def constant_model(vocabulary: Vocabulary, weights: dict[str, float]) -> CharMod
 
 
 def draw(model: CharModel, vocabulary: Vocabulary, count: int = 1, *, first: int = 0, **how: Any) -> list[str]:
-    """Texts without a prompt."""
+    """Draw texts without a prompt."""
     return sample(model, vocabulary, [""] * count, Sampling(**how), first)
 
 
@@ -43,48 +44,50 @@ def test_the_same_seed_gives_the_same_texts(model: CharModel, vocabulary: Vocabu
     assert {len(text) for text in texts[0]} == {50}
 
 
-def test_a_longer_text_goes_on_where_a_shorter_one_ends(model: CharModel, vocabulary: Vocabulary) -> None:
+def test_a_longer_text_begins_with_the_shorter_one(model: CharModel, vocabulary: Vocabulary) -> None:
     (short,), (long,) = (draw(model, vocabulary, length=length) for length in (DRAWS - 1, DRAWS + 20))
     assert long.startswith(short)
     assert len(long) == DRAWS + 20
 
 
-@pytest.mark.parametrize("cell", ["LSTM", "GRU", "RNN"])
-def test_one_by_one_or_together_texts_are_the_same_to_the_last_bit(vocabulary: Vocabulary, cell: str) -> None:
-    """At a size where a product of one row differs from the same row's in a product of 64."""
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_logits_of_a_sample_are_the_same_alone_and_with_others(vocabulary: Vocabulary, cell: str) -> None:
+    """At this size a product of one row differs in its last bits from the same row in a product of 64."""
     model = small_model(len(vocabulary), cell=cell, hidden_size=256)
     prompts = [("", "Stocks ", "Oil")[number % 3] for number in range(TILE + 3)]
     how = Sampling(length=12, seed=5)
     seen: list[torch.Tensor] = []
     model.register_forward_hook(lambda _model, _inputs, output: seen.append(output[0][0]))
     together = sample(model, vocabulary, prompts, how)
-    of_tile = {0: seen[:19], 1: seen[19:]}  # a step each of the longest prompt and the text
+    steps_of_tile = {0: seen[:19], 1: seen[19:]}  # one step for `<eos>` and each symbol of the longest prompt and text
     for number in (0, 1, 40, TILE - 1, TILE, TILE + 2):
         seen = []
         assert sample(model, vocabulary, [prompts[number]], how, first=number) == [together[number]]
         tile, column = divmod(number, TILE)
-        for alone, beside_others in zip(seen, of_tile[tile], strict=False):
-            assert torch.equal(alone[column], beside_others[column])
+        for alone, with_others in zip(seen, steps_of_tile[tile], strict=False):
+            assert torch.equal(alone[column], with_others[column])
 
 
-def test_texts_may_begin_at_any_number(model: CharModel, vocabulary: Vocabulary) -> None:
+def test_the_first_text_can_have_any_number(model: CharModel, vocabulary: Vocabulary) -> None:
     texts = draw(model, vocabulary, TILE + 10, length=15)
     assert draw(model, vocabulary, 20, first=TILE - 10, length=15) == texts[TILE - 10 : TILE + 10]
     assert len(set(texts)) == len(texts)
 
 
-def test_greedy_takes_the_likeliest(vocabulary: Vocabulary) -> None:
+def test_temperature_zero_takes_the_likeliest_character(vocabulary: Vocabulary) -> None:
     model = constant_model(vocabulary, {"a": 1.0, "b": 1.1})
     assert draw(model, vocabulary, 2, length=4, temperature=0.0) == ["bbbb", "bbbb"]
 
 
 @pytest.mark.parametrize("temperature", [1e-320, 1e-9])
-def test_almost_no_temperature_is_almost_greedy(model: CharModel, vocabulary: Vocabulary, temperature: float) -> None:
+def test_a_temperature_near_zero_draws_the_greedy_text(
+    model: CharModel, vocabulary: Vocabulary, temperature: float
+) -> None:
     cold, greedy = (draw(model, vocabulary, length=40, temperature=each) for each in (temperature, 0.0))
     assert cold == greedy
 
 
-def test_draws_as_often_as_the_model_says(vocabulary: Vocabulary) -> None:
+def test_characters_are_drawn_with_the_probabilities_of_the_model(vocabulary: Vocabulary) -> None:
     model = constant_model(vocabulary, {"a": 0.0, "b": 1.0})
     for temperature, share in ((1.0, 0.7311), (0.5, 0.8808)):  # 1 / (1 + exp(−1 / temperature))
         texts = "".join(draw(model, vocabulary, TILE, length=300, temperature=temperature))
@@ -92,7 +95,7 @@ def test_draws_as_often_as_the_model_says(vocabulary: Vocabulary) -> None:
 
 
 @pytest.mark.parametrize(
-    ("how", "shares"),  # of a, b, c and d, where the model says 0.1, 0.2, 0.3 and 0.4
+    ("how", "shares"),  # of a, b, c and d, whose probabilities are 0.1, 0.2, 0.3 and 0.4
     [
         ({}, (0.1, 0.2, 0.3, 0.4)),
         ({"top_k": 2}, (0, 0, 3 / 7, 4 / 7)),
@@ -102,10 +105,10 @@ def test_draws_as_often_as_the_model_says(vocabulary: Vocabulary) -> None:
         ({"top_p": 0.75}, (0, 2 / 9, 3 / 9, 4 / 9)),
         ({"top_p": 1e-9}, (0, 0, 0, 1)),
         ({"top_p": 1.0}, (0.1, 0.2, 0.3, 0.4)),
-        ({"top_k": 3, "top_p": 0.75}, (0, 0, 3 / 7, 4 / 7)),  # the three have 4/9, 7/9 and all
+        ({"top_k": 3, "top_p": 0.75}, (0, 0, 3 / 7, 4 / 7)),  # after top_k, d alone has 4/9, d and c have 7/9
     ],
 )
-def test_top_k_and_top_p_leave_the_likeliest_with_their_shares(
+def test_top_k_and_top_p_keep_the_ratios_of_the_likeliest_characters(
     vocabulary: Vocabulary, how: dict[str, Any], shares: tuple[float, ...]
 ) -> None:
     model = constant_model(
@@ -116,15 +119,15 @@ def test_top_k_and_top_p_leave_the_likeliest_with_their_shares(
         assert texts.count(character) / len(texts) == pytest.approx(share, abs=0.02 if share % 1 else 0)
 
 
-def test_unknown_is_never_drawn(vocabulary: Vocabulary) -> None:
+def test_unk_is_never_drawn(vocabulary: Vocabulary) -> None:
     model = constant_model(vocabulary, {"a": 0.0})
     model.head.bias.data[vocabulary.unk] = 50.0
     for temperature in (0.0, 1.0):
         assert set(*draw(model, vocabulary, length=50, temperature=temperature)) == {"a"}
 
 
-def test_a_text_follows_its_prompt(vocabulary: Vocabulary) -> None:
-    """A greedy model that copies what it read last."""
+def test_a_text_continues_its_prompt(vocabulary: Vocabulary) -> None:
+    """The model here predicts the symbol that it has just read."""
     model = small_model(len(vocabulary), cell="RNN", hidden_size=len(vocabulary))
     with torch.no_grad():
         for weights in model.parameters():
@@ -135,18 +138,18 @@ def test_a_text_follows_its_prompt(vocabulary: Vocabulary) -> None:
     assert sample(model, vocabulary, prompts, Sampling(length=3, temperature=0)) == ["ccc", "\n\n\n", "yyy", "\n\n\n"]
 
 
-def test_a_prompt_is_read_as_the_corpus_was_normalized() -> None:
+def test_a_prompt_is_normalized_as_the_corpus_was() -> None:
     prompts, how = ["caf\u00e9", "cafe\u0301"], Sampling(length=20, seed=3)
 
     def texts(vocabulary: Vocabulary) -> list[str]:
         return [sample(small_model(len(vocabulary)), vocabulary, [prompt], how)[0] for prompt in prompts]
 
-    as_it_comes, composed = (Vocabulary.build(["caf\u00e9\u0301"], normalize=form) for form in ("none", "NFC"))
+    unchanged, composed = (Vocabulary.build(["caf\u00e9\u0301"], normalize=form) for form in ("none", "NFC"))
     assert len(set(texts(composed))) == 1
-    assert len(set(texts(as_it_comes))) == 2
+    assert len(set(texts(unchanged))) == 2
 
 
-def test_until_eos_ends_each_text_with_its_article(vocabulary: Vocabulary) -> None:
+def test_until_eos_ends_each_text_at_the_end_of_its_article(vocabulary: Vocabulary) -> None:
     model = constant_model(vocabulary, {"a": 0.0})
     model.head.bias.data[vocabulary.eos] = -2.0
     texts = draw(model, vocabulary, TILE + 5, length=20, until_eos=True)
@@ -157,23 +160,13 @@ def test_until_eos_ends_each_text_with_its_article(vocabulary: Vocabulary) -> No
     assert all(long.startswith(text) for text, long in zip(texts, longer, strict=True))
 
 
-def test_a_stream_gives_each_character_as_it_comes_and_says_where_a_text_ends(
-    model: CharModel, vocabulary: Vocabulary
-) -> None:
+def test_a_stream_yields_each_character_and_the_end_of_each_text(model: CharModel, vocabulary: Vocabulary) -> None:
     prompts, how = ["Stocks", "", "Oil"], Sampling(length=5)
     steps = list(stream(model, vocabulary, prompts, how))
     texts = sample(model, vocabulary, prompts, how)
     for index, (prompt, text) in enumerate(zip(prompts, texts, strict=True)):
-        came = [(step, character) for step, events in enumerate(steps) for of, character in events if of == index]
-        assert came == [*enumerate(text, start=len(prompt)), (len(prompt) + 4, "")]
-
-
-def test_samples_that_params_ask_for(model: CharModel, vocabulary: Vocabulary) -> None:
-    params = default_params().evaluate.model_copy(
-        update={"temperatures": [0.7, 1.0], "samples": 2, "sample_length": 30}
-    )
-    texts = sample_at_temperatures(model, vocabulary, params)
-    assert {temperature: len(drawn) for temperature, drawn in texts.items()} == {0.0: 1, 0.7: 2, 1.0: 2}
+        drawn = [(step, character) for step, events in enumerate(steps) for of, character in events if of == index]
+        assert drawn == [*enumerate(text, start=len(prompt)), (len(prompt) + 4, "")]
 
 
 @pytest.mark.parametrize(
@@ -190,14 +183,14 @@ def test_samples_that_params_ask_for(model: CharModel, vocabulary: Vocabulary) -
         {"seed": 2**63},
     ],
 )
-def test_a_value_out_of_range_is_named_with_what_is_allowed(wrong: dict[str, Any]) -> None:
+def test_the_error_names_a_value_out_of_range_and_the_range(wrong: dict[str, Any]) -> None:
     ((name, value),) = wrong.items()
     with pytest.raises(InputError) as raised:
         Sampling(**wrong)
     assert str(raised.value).startswith(f"{name.replace('_', '-')} = {value}: must be ")
 
 
-def test_each_text_is_written_under_its_class(vocabulary: Vocabulary) -> None:
+def test_each_text_is_written_with_its_class(vocabulary: Vocabulary) -> None:
     model = small_model(len(vocabulary), classes=2)
     torch.nn.init.normal_(model.initial, std=3.0)
     torch.nn.init.normal_(model.class_head)

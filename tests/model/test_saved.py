@@ -4,12 +4,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from charloom.cells import CELLS
 from charloom.errors import InputError
 from charloom.files import file_digest
 from charloom.model.saved import load_model, save_model
 from charloom.text.split import ClassCount
 from charloom.text.vocab import Vocabulary
-from charloom.training.checkpoint import Checkpoint, Checkpoints
 from tests.learning import small_model
 
 VOCABULARY = Vocabulary.build(["to be or not to be"])
@@ -21,12 +21,18 @@ def saved(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def checkpoint(step: int) -> Checkpoint:
-    return Checkpoint({"model.a": torch.full((3,), float(step)), "model.b": torch.ones(1)}, {"step": step})
+def remove_keys(folder: Path, *keys: str) -> None:
+    """Remove keys from model.json and from its "model", as older versions wrote it."""
+    path = folder / "model.json"
+    about = json.loads(path.read_text(encoding="utf-8"))
+    for key in keys:
+        del (about if key in about else about["model"])[key]
+    path.write_text(json.dumps(about), encoding="utf-8")
 
 
-def test_a_model_comes_back_as_it_was(tmp_path: Path) -> None:
-    model = small_model(len(VOCABULARY), cell="GRU", layers=2, dropout=0.25)
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_model_is_loaded_as_it_was_saved(tmp_path: Path, cell: str) -> None:
+    model = small_model(len(VOCABULARY), cell=cell, layers=2, dropout=0.25)
     digest = save_model(tmp_path, model, VOCABULARY, "key")
     loaded = load_model(tmp_path)
     assert (loaded.vocabulary, loaded.train_key, loaded.digest) == (VOCABULARY, "key", digest)
@@ -37,7 +43,7 @@ def test_a_model_comes_back_as_it_was(tmp_path: Path) -> None:
     assert torch.equal(loaded.model(ids)[0], model.eval()(ids)[0])
 
 
-def test_a_conditioned_model_comes_back_with_its_classes(tmp_path: Path) -> None:
+def test_a_conditioned_model_is_loaded_with_its_classes(tmp_path: Path) -> None:
     model = small_model(len(VOCABULARY), classes=2)
     class_counts = [ClassCount(name="World", articles=7), ClassCount(name="Sci/Tech", articles=0)]
     save_model(tmp_path, model, VOCABULARY, "key", class_counts)
@@ -47,22 +53,31 @@ def test_a_conditioned_model_comes_back_with_its_classes(tmp_path: Path) -> None
     assert torch.equal(loaded.model(ids, classes=classes)[0], model.eval()(ids, classes=classes)[0])
 
 
-def test_a_model_from_before_there_were_classes_is_read(saved: Path) -> None:
-    about = json.loads((saved / "model.json").read_text(encoding="utf-8"))
-    del about["classes"], about["model"]["conditioning"], about["model"]["class_dropout"]
-    del about["model"]["class_embedding"]
-    (saved / "model.json").write_text(json.dumps(about), encoding="utf-8")
+def test_a_class_has_the_id_of_its_name(tmp_path: Path) -> None:
+    class_counts = [ClassCount(name=name, articles=1) for name in ("World", "Sports")]
+    save_model(tmp_path, small_model(len(VOCABULARY), classes=2), VOCABULARY, "key", class_counts)
+    loaded = load_model(tmp_path)
+    assert [loaded.class_named(name) for name in loaded.class_names()] == [0, 1]
+    with pytest.raises(InputError, match="class 'Games': must be one of World, Sports"):
+        loaded.class_named("Games")
+
+
+def test_an_unconditioned_model_has_no_class_names(saved: Path) -> None:
+    with pytest.raises(InputError, match=r"no classes; train one with model\.conditioning: class"):
+        load_model(saved).class_named("World")
+
+
+def test_a_model_saved_before_conditioning_existed_can_be_loaded(saved: Path) -> None:
+    remove_keys(saved, "classes", "conditioning", "class_dropout", "class_embedding")
     loaded = load_model(saved)
     assert not loaded.model.conditioned
     assert loaded.class_counts == []
 
 
-def test_a_model_from_before_classes_had_characters_of_their_own_is_read(tmp_path: Path) -> None:
+def test_a_model_saved_before_the_class_embedding_existed_can_be_loaded(tmp_path: Path) -> None:
     model = small_model(len(VOCABULARY), classes=2, class_embedding=0)
     save_model(tmp_path, model, VOCABULARY, "key", [ClassCount(name=name, articles=1) for name in "ab"])
-    about = json.loads((tmp_path / "model.json").read_text(encoding="utf-8"))
-    del about["model"]["class_embedding"]
-    (tmp_path / "model.json").write_text(json.dumps(about), encoding="utf-8")
+    remove_keys(tmp_path, "class_embedding")
     ids, classes = torch.randint(len(VOCABULARY), (5, 2)), torch.tensor([1, 2])
     assert torch.equal(load_model(tmp_path).model(ids, classes=classes)[0], model.eval()(ids, classes=classes)[0])
 
@@ -73,21 +88,21 @@ def test_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["model.json", "model.safetensors"])
-def test_a_missing_file_is_named(saved: Path, name: str) -> None:
+def test_the_error_names_a_missing_file(saved: Path, name: str) -> None:
     (saved / name).unlink()
     with pytest.raises(InputError, match=name):
         load_model(saved)
 
 
 @pytest.mark.parametrize("size", [0, 7, 100, -1])
-def test_truncated_weights_are_refused(saved: Path, size: int) -> None:
+def test_truncated_weights_are_an_error(saved: Path, size: int) -> None:
     weights = saved / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:size])
     with pytest.raises(InputError, match=r"model\.safetensors"):
         load_model(saved)
 
 
-def test_weights_of_another_model_are_refused(saved: Path, tmp_path: Path) -> None:
+def test_the_weights_of_another_model_are_an_error(saved: Path, tmp_path: Path) -> None:
     save_model(tmp_path / "other", small_model(len(VOCABULARY), seed=2), VOCABULARY, "key")
     (tmp_path / "other/model.safetensors").replace(saved / "model.safetensors")
     with pytest.raises(InputError, match="not the weights"):
@@ -110,7 +125,7 @@ def test_weights_of_another_model_are_refused(saved: Path, tmp_path: Path) -> No
         ('"model": {', '"model": 1, "x": {'),
     ],
 )
-def test_a_description_that_does_not_fit_is_refused(saved: Path, old: str, new: str) -> None:
+def test_a_model_json_that_does_not_fit_is_an_error(saved: Path, old: str, new: str) -> None:
     about = saved / "model.json"
     text = about.read_text(encoding="utf-8")
     assert old in text
@@ -119,56 +134,16 @@ def test_a_description_that_does_not_fit_is_refused(saved: Path, old: str, new: 
         load_model(saved)
 
 
-def test_the_last_checkpoint_is_read(tmp_path: Path) -> None:
-    checkpoints = Checkpoints(tmp_path)
-    assert checkpoints.read() is None
-    for step in (1, 2, 3):
-        checkpoints.save(checkpoint(step))
-    data = checkpoints.read()
-    assert data is not None
-    read = Checkpoint.from_bytes(data)
-    assert read.state == {"step": 3}
-    assert read.group("model")["a"].tolist() == [3.0] * 3
+def test_the_error_says_that_conditioning_and_classes_contradict(saved: Path) -> None:
+    about = saved / "model.json"
+    about.write_text(about.read_text().replace('"classes": []', '"classes": [{"name": "World", "articles": 1}]'))
+    with pytest.raises(InputError, match=r"model\.json: model\.conditioning and the list of classes contradict"):
+        load_model(saved)
 
 
-def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    checkpoints = Checkpoints(tmp_path)
-    checkpoints.save(checkpoint(1))
-    checkpoints.save(checkpoint(2))
-    last = tmp_path / "last.safetensors"
-    last.write_bytes(last.read_bytes()[:-5])
-    data = checkpoints.read()
-    assert data is not None
-    assert Checkpoint.from_bytes(data).state == {"step": 1}
-    assert "passing over" in capsys.readouterr().out
-
-
-def test_a_flipped_bit_is_no_checkpoint() -> None:
-    data = bytearray(checkpoint(1).to_bytes())
-    data[-1] ^= 1  # of a weight, which any bits would be
-    with pytest.raises(ValueError, match="damaged"):
-        Checkpoint.from_bytes(bytes(data))
-
-
-def test_a_checkpoint_of_another_version_is_not_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as other:
-        other.setattr("charloom.model.saved.CHECKPOINT_VERSION", 9)
-        data = checkpoint(1).to_bytes()
-    with pytest.raises(ValueError, match="version"):
-        Checkpoint.from_bytes(data)
-
-
-def test_a_recorded_result_is_trained_again_and_a_lost_one_is_not(tmp_path: Path) -> None:
-    result, lock = tmp_path / "model.safetensors", tmp_path / "dvc.lock"
-    result.write_bytes(b"weights")
-    checkpoints = Checkpoints(tmp_path / "key")
-    checkpoints.save(checkpoint(1))
-    checkpoints.forget_if_recorded(lock)
-    checkpoints.note_finished(result)
-    checkpoints.forget_if_recorded(lock)
-    lock.write_text("md5: 0123")
-    checkpoints.forget_if_recorded(lock)
-    assert checkpoints.read() is not None
-    lock.write_text(f"md5: {file_digest(result, 'md5')}")
-    checkpoints.forget_if_recorded(lock)
-    assert checkpoints.read() is None
+@pytest.mark.parametrize("key", ['""', '"two words"', "5", "null"])
+def test_a_malformed_train_key_is_an_error(saved: Path, key: str) -> None:
+    about = saved / "model.json"
+    about.write_text(about.read_text().replace('"train_key": "key"', f'"train_key": {key}'))
+    with pytest.raises(InputError, match=r"model\.json: train_key is missing or malformed"):
+        load_model(saved)
