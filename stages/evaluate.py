@@ -1,6 +1,5 @@
 """Measure the model on the test split, draw samples, write the report, and complete the run in MLflow."""
 
-from functools import partial
 from pathlib import Path
 
 from charloom.corpus.articles import read_source
@@ -18,8 +17,6 @@ from charloom.report.sample_text import write_sample_text
 from charloom.report.tables import write_tables
 from charloom.stage import run_stage
 from charloom.text.split import EncodedSplit
-from charloom.tracking.card import evaluation_card
-from charloom.tracking.description import words_of
 from charloom.tracking.publication import Evaluated, track_evaluation
 from charloom.training.history import read_history
 
@@ -46,9 +43,7 @@ def evaluate(params: Params) -> None:
     draw_pictures(reports, evaluation, context)
     write_page(reports / "report.html", evaluation, context)
 
-    words = partial(words_of, test, saved.vocabulary)
-    card = evaluation_card(params, saved, Path("data"))
-    track_evaluation(params.tracking, Evaluated(card, history, words, Path()))
+    track_evaluation(params.tracking, Evaluated.of_workspace(params, saved, Path()))
 
 
 if __name__ == "__main__":

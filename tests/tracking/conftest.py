@@ -1,4 +1,4 @@
-"""A main checkout with a store, and a workspace elsewhere."""
+"""A main checkout with an MLflow store, a workspace in another folder, and a server."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from charloom.evaluation.samples import write_samples
 from charloom.files import write_json, write_text
 from charloom.training.history import write_history
 from tests.tracking.server import Server
-from tests.tracking.tracked import FILES, HISTORY, METRICS, Tracked
+from tests.tracking.tracked import FILES, HISTORY, NUMBERS, SAMPLES, Tracked
 
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A main checkout, with an awkward name, while the process runs elsewhere."""
+    """A main checkout whose path has a space and an accent. The process runs in another folder."""
     folder = tmp_path / "main checkout é"
     folder.mkdir()
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_HTTP_REQUEST_TIMEOUT", "MLFLOW_HTTP_REQUEST_MAX_RETRIES"):
@@ -28,21 +29,23 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def tracked(root: Path, tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tracked:
-    """A workspace elsewhere whose stages have run."""
+    """A workspace in which all stages have run, outside its main checkout."""
     shutil.copyfile(tables, root / "mlflow.db")
     workspace = tmp_path / "elsewhere"
     for name, text in FILES.items():
         write_text(workspace / name, text)
     write_history(workspace / "plots/history.csv", HISTORY)
-    for stage, values in METRICS.items():
-        write_json(workspace / f"metrics/{stage}.json", values)
+    for folder, stages in NUMBERS.items():
+        for stage, values in stages.items():
+            write_json(workspace / folder / f"{stage}.json", values)
+    write_samples(workspace / "reports/samples.json", SAMPLES)
     monkeypatch.chdir(workspace)
     return Tracked(root, workspace)
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory, tables: Path) -> Iterator[Server]:
-    """The server of all tests here, not yet up."""
+    """One server for all tests of this folder. It is not started yet."""
     server = Server(tmp_path_factory.mktemp("server"))
     (server.folder / "mlflow.db").write_bytes(tables.read_bytes())
     yield server

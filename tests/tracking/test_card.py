@@ -1,4 +1,4 @@
-"""What a run states before its first number."""
+"""What a run states about itself: parameters, machine, commit, datasets."""
 
 from __future__ import annotations
 
@@ -51,15 +51,16 @@ def test_a_card_states_parameters_machine_and_keys() -> None:
     assert card.tags.items() >= machine.items()
 
 
-def test_a_card_is_named_after_the_model_or_dvcs_experiment(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert card_here().name == f"LSTM-{PARAMS.model.hidden_size}x1 ag_news"
+def test_a_card_is_named_after_the_model_or_after_dvcs_experiment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert card_here().name == f"{PARAMS.model.short_name} ag_news"
+    assert card_here().model == PARAMS.model.in_words
     monkeypatch.setenv("DVC_EXP_NAME", "tidy-vole")
     card = card_here()
     assert card.name == "tidy-vole"
     assert card.tags["dvc_experiment"] == "tidy-vole"
 
 
-def test_the_commit_and_whether_files_differ_from_it_are_stated_where_git_is(tmp_path: Path) -> None:
+def test_a_card_in_a_git_checkout_states_the_commit_and_whether_files_differ(tmp_path: Path) -> None:
     git("init", "--quiet")
     file = tmp_path / "file"
     file.write_text("1")
@@ -72,7 +73,7 @@ def test_the_commit_and_whether_files_differ_from_it_are_stated_where_git_is(tmp
     assert (clean["git_dirty"], changed["git_dirty"]) == ("false", "true")
 
 
-def test_no_commit_is_stated_outside_git_or_before_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_card_states_no_commit_outside_git_or_before_the_first_commit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not {"mlflow.source.git.commit", "git_dirty"} & set(card_here().tags)
     git("init", "--quiet")
     assert not {"mlflow.source.git.commit", "git_dirty"} & set(card_here().tags)
@@ -87,15 +88,15 @@ def test_datasets_are_the_downloaded_splits(tmp_path: Path) -> None:
     assert (train.name, train.context) == ("sample/train.csv", "train")
     assert test == Dataset("sample/test.csv", test.digest, "sample", "test")
     assert len({train.digest, test.digest}) == 2
-    assert all(len(data.digest) <= 36 for data in (train, test))  # MLflow takes no longer one
+    assert all(len(data.digest) <= 36 for data in (train, test))  # the longest digest that MLflow accepts
 
 
 def test_a_workspace_without_raw_files_has_a_card_without_datasets() -> None:
-    """Training's inputs may come from a DVC remote; tracking asks for no more than training does."""
+    """The inputs of a training may come from a DVC remote, without the corpus files."""
     assert card_here().datasets == []
 
 
-def test_a_package_that_is_not_installed_states_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_card_states_no_version_if_charloom_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> str:
         raise PackageNotFoundError(name)
 
@@ -104,7 +105,9 @@ def test_a_package_that_is_not_installed_states_no_version(monkeypatch: pytest.M
     assert "charloom" not in card_here().tags
 
 
-def test_a_card_made_later_says_where_the_training_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_card_made_after_the_training_states_where_the_training_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.setenv("DVC_EXP_NAME", "tidy-vole")
     trained = card_here()
@@ -114,12 +117,14 @@ def test_a_card_made_later_says_where_the_training_was(tmp_path: Path, monkeypat
     monkeypatch.delenv("DVC_EXP_NAME")
     later = make_card(PARAMS, Path("data/raw"), {"train_key": "k"})
     assert (as_trained(later).name, as_trained(later).tags) == ("tidy-vole", trained.tags)
-    monkeypatch.setenv("DVC_EXP_NAME", "new-crow")  # an experiment with another evaluation of it
+    monkeypatch.setenv("DVC_EXP_NAME", "new-crow")  # an experiment of DVC's that evaluates the same model again
     later = make_card(PARAMS, Path("data/raw"), {"train_key": "k"})
     assert as_trained(later).name == as_trained(later).tags["dvc_experiment"] == "new-crow"
 
 
-def test_a_card_of_a_training_elsewhere_names_no_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_card_of_a_training_in_another_checkout_states_no_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     note_training(card_here())
     other = as_trained(make_card(PARAMS, Path("data/raw"), {"train_key": "other"}))

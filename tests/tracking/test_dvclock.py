@@ -1,4 +1,4 @@
-"""What dvc.lock records, and whether a workspace still is that."""
+"""What dvc.lock records, and whether the files of a workspace are still the recorded ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ PARAMS = load_params(CHECKOUT / "params.yaml")
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
-    """A workspace whose train and evaluate stages DVC recorded, a section at once and single parameters."""
+    """A workspace whose stages train and evaluate are in dvc.lock: one with a section of parameters, one with a single
+    parameter."""
     for name in ("model", "scores"):
         write_text(tmp_path / name, name)
     model = {"path": "model", "md5": file_digest(tmp_path / "model", "md5")}
@@ -48,23 +49,23 @@ def test_a_lock_gives_digests_and_flat_parameters(workspace: Path) -> None:
 
 
 def test_a_stage_can_be_left_out(workspace: Path) -> None:
-    lock = DvcLock.read(workspace / "dvc.lock").before("evaluate")
+    lock = DvcLock.read(workspace / "dvc.lock").without("evaluate")
     assert DvcLock.parse(lock.text(), "text") == lock
     assert set(lock.outs()) == {"model"}
 
 
-def test_a_workspace_as_recorded_passes(workspace: Path) -> None:
+def test_a_workspace_with_the_recorded_files_passes(workspace: Path) -> None:
     check(workspace)
 
 
-def test_another_parameter_is_named_with_both_values(workspace: Path) -> None:
+def test_a_changed_parameter_is_named_with_both_values(workspace: Path) -> None:
     changed = PARAMS.model_copy(update={"evaluate": PARAMS.evaluate.model_copy(update={"seed": 77})})
-    with pytest.raises(InputError, match=r"evaluate\.seed = 77, .* made with 1; run `dvc repro` first"):
+    with pytest.raises(InputError, match=r"params\.yaml: evaluate\.seed = 77, .* made with 1; run `dvc repro` first"):
         check(workspace, changed)
 
 
-@pytest.mark.parametrize(("content", "message"), [(None, "dvc pull"), ("other", "not what dvc.lock records")])
-def test_a_file_that_is_missing_or_another_is_named(workspace: Path, content: str | None, message: str) -> None:
+@pytest.mark.parametrize(("content", "message"), [(None, "dvc pull"), ("other", "not the file that dvc.lock records")])
+def test_a_missing_or_changed_file_is_named(workspace: Path, content: str | None, message: str) -> None:
     (workspace / "scores").unlink()
     if content:
         write_text(workspace / "scores", content)
@@ -76,23 +77,23 @@ def test_a_model_made_after_its_evaluation_is_named(workspace: Path) -> None:
     lock = yaml.safe_load((workspace / "dvc.lock").read_text())
     lock["stages"]["evaluate"]["deps"][0]["md5"] = "0" * 32
     write_text(workspace / "dvc.lock", yaml.safe_dump(lock))
-    with pytest.raises(InputError, match="model: was made again after the evaluation"):
+    with pytest.raises(InputError, match="model: was made again after the evaluation; run `dvc repro` first"):
         check(workspace)
 
 
 @pytest.mark.parametrize("text", ["", "stages: [", "a: 1", "[]", "stages: 5"])
-def test_what_is_no_lock_is_one_line(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_not_a_dvc_lock_is_refused(tmp_path: Path, text: str) -> None:
     write_text(tmp_path / "dvc.lock", text)
-    with pytest.raises(InputError, match=r"dvc\.lock: not a dvc\.lock"):
+    with pytest.raises(InputError, match=r"dvc\.lock: not a valid dvc\.lock; restore it from git"):
         DvcLock.read(tmp_path / "dvc.lock")
 
 
-def test_no_lock_says_what_writes_it(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no such file; `dvc repro` writes it"):
+def test_a_missing_lock_error_names_the_command_that_writes_one(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"dvc\.lock: no such file; `dvc repro` writes it"):
         DvcLock.read(tmp_path / "dvc.lock")
 
 
-def test_a_lock_without_an_evaluation_says_so(workspace: Path) -> None:
-    lock = DvcLock.read(workspace / "dvc.lock").before("evaluate")
-    with pytest.raises(InputError, match="holds no evaluate yet"):
+def test_a_lock_without_an_evaluation_is_refused(workspace: Path) -> None:
+    lock = DvcLock.read(workspace / "dvc.lock").without("evaluate")
+    with pytest.raises(InputError, match=r"dvc\.lock: records no stage evaluate yet; run `dvc repro` first"):
         check_recorded(lock, PARAMS, workspace)

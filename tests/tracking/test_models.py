@@ -1,7 +1,8 @@
-"""The model as MLflow has it: in every complete run, whole, and served over HTTP by MLflow's own server."""
+"""The model that a complete run has in MLflow: its files, the copy of the code, and MLflow's own server."""
 
 from __future__ import annotations
 
+import ast
 import http.client
 import json
 import os
@@ -20,15 +21,28 @@ import pytest
 
 from charloom.model.sampling import Sampling, sample
 from charloom.model.saved import load_model
-from charloom.tracking.models import log_model, save
+from charloom.tracking.models import REQUIREMENTS, log_model, save
 from charloom.tracking.store import Store
+from code_deps import SRC, imported, nodes_that_run
 from tests.learning import save_conditioned_model, save_small_model
 from tests.tracking.tracked import PARAMS, Tracked
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-START_S = 120.0  # that a server may take on a busy machine
+START_S = 120.0  # the most seconds that a server may take to start on a busy machine
+
+# Loads a logged model without the installed charloom. Prints a text and the files of the modules of charloom.
+SERVE = """
+import json, sys
+sys.meta_path = [finder for finder in sys.meta_path if "editable" not in repr(finder)]
+sys.path = [path for path in sys.path if not path.endswith("src")]
+import mlflow, pandas
+model = mlflow.pyfunc.load_model(sys.argv[1])
+text = model.predict(pandas.DataFrame({"prompt": ["a"]}), params={"length": 5})["text"][0]
+modules = [module.__file__ for name, module in sys.modules.items() if name.split(".")[0] == "charloom"]
+print(json.dumps({"text": text, "modules": modules}))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +52,7 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def logged(tmp_path_factory: pytest.TempPathFactory, tables: Path, model_folder: Path) -> Iterator[tuple[Store, str]]:
-    """A store with a run that has its model, and the run's id."""
+    """A store with a run that has a model, and the id of the run."""
     root = tmp_path_factory.mktemp("root")
     shutil.copyfile(tables, root / "mlflow.db")
     with pytest.MonkeyPatch.context() as patch:
@@ -51,7 +65,7 @@ def logged(tmp_path_factory: pytest.TempPathFactory, tables: Path, model_folder:
 
 @pytest.fixture
 def files(logged: tuple[Store, str]) -> Path:
-    """The folder of the logged model's files."""
+    """The folder in which MLflow keeps the files of the logged model."""
     store, run_id = logged
     (model_id,) = models_of(store.client.get_run(run_id))
     return Path(store.client.get_logged_model(model_id).artifact_location.removeprefix("file://"))
@@ -59,7 +73,7 @@ def files(logged: tuple[Store, str]) -> Path:
 
 @pytest.fixture(scope="module")
 def port(logged: tuple[Store, str]) -> Iterator[int]:
-    """Where `mlflow models serve` serves the run's model."""
+    """The port on which `mlflow models serve` serves the model of the run."""
     _, run_id = logged
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -79,8 +93,17 @@ def port(logged: tuple[Store, str]) -> Iterator[int]:
         process.wait(30)
 
 
+def imported_names(path: Path) -> Iterator[str]:
+    """The dotted names of the modules that a file imports, also inside functions."""
+    for node in nodes_that_run(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
 def models_of(run: Run) -> list[str]:
-    """The ids of a run's models."""
+    """The ids of the models of a run."""
     return [output.model_id for output in run.outputs.model_outputs] if run.outputs else []
 
 
@@ -92,7 +115,7 @@ def answers(port: int) -> bool:
 
 
 def request(port: int, method: str, path: str, body: object = None) -> tuple[int, str]:
-    """The status and the text of an answer."""
+    """Send a request. Returns the status and the text of the answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request(method, path, json.dumps(body), {"Content-Type": "application/json"})
@@ -107,7 +130,7 @@ def invoke(port: int, prompts: list[str], **params: Any) -> tuple[int, dict[str,
     return status, json.loads(answer)
 
 
-def test_a_request_gets_what_follows_its_prompts(port: int, model_folder: Path) -> None:
+def test_a_request_gets_the_texts_that_follow_its_prompts(port: int, model_folder: Path) -> None:
     prompts = ["Stocks ", "", "日\n"]
     how: dict[str, Any] = {"length": 40, "temperature": 0.7, "top_k": 20, "top_p": 0.9, "seed": 3}
     saved = load_model(model_folder)
@@ -115,29 +138,29 @@ def test_a_request_gets_what_follows_its_prompts(port: int, model_folder: Path) 
     assert invoke(port, prompts, **how) == (200, {"predictions": [{"text": text} for text in texts]})
 
 
-def test_a_request_without_parameters_gets_the_defaults(port: int) -> None:
+def test_a_request_without_parameters_uses_the_defaults(port: int) -> None:
     status, answer = invoke(port, ["Stocks "])
     assert status == 200
     assert [len(each["text"]) for each in answer["predictions"]] == [Sampling().length]
 
 
-def test_a_parameter_out_of_range_is_a_bad_request_that_says_so(port: int) -> None:
+def test_a_parameter_out_of_range_is_a_bad_request_that_names_it(port: int) -> None:
     status, answer = invoke(port, ["Stocks "], temperature=-1.0)
     assert status == 400
     assert "temperature = -1.0: must be from 0 (greedy) to 100" in answer["message"]
 
 
-def test_a_logged_model_is_whole_and_holds_no_pickle(files: Path, model_folder: Path) -> None:
+def test_a_logged_model_is_complete_and_has_no_pickle(files: Path, model_folder: Path) -> None:
     for name in ("model.json", "model.safetensors"):
         assert (files / "artifacts" / model_folder.name / name).read_bytes() == (model_folder / name).read_bytes()
     assert (files / "code/charloom/model/sampling.py").exists()
     assert not [path for path in files.rglob("*") if path.suffix in (".pkl", ".pickle", ".pt", ".pth", ".bin", ".pyc")]
     requirements = (files / "requirements.txt").read_text().split()
     assert {line.partition("==")[0] for line in requirements} >= {"mlflow", "torch", "safetensors"}
-    assert not [line for line in requirements if "+" in line]  # a build's name is on no index
+    assert not [line for line in requirements if "+" in line]  # a suffix such as +cpu is not on the package index
 
 
-def test_the_signature_says_prompts_in_texts_out_and_samplings_parameters(files: Path) -> None:
+def test_the_signature_has_prompts_texts_and_the_fields_of_sampling(files: Path) -> None:
     from mlflow.models import Model
 
     about = Model.load(str(files))
@@ -152,7 +175,7 @@ def test_the_signature_says_prompts_in_texts_out_and_samplings_parameters(files:
     assert set(params) <= set(stated)
 
 
-def test_a_conditioned_model_is_asked_for_a_class_by_name(tmp_path: Path) -> None:
+def test_a_request_to_a_conditioned_model_names_classes(tmp_path: Path) -> None:
     from mlflow import MlflowException, pyfunc
     from mlflow.models import Model
 
@@ -175,27 +198,33 @@ def test_a_model_is_logged_once(logged: tuple[Store, str], model_folder: Path) -
     assert len(before) == 1
 
 
-def test_a_model_that_is_moved_brings_its_code(files: Path, model_folder: Path, tmp_path: Path) -> None:
-    """Loaded where no charloom is installed, it runs its own copy."""
-    code = (
-        "import sys, mlflow, pandas\n"
-        "sys.meta_path = [f for f in sys.meta_path if 'editable' not in repr(f)]\n"
-        "sys.path = [p for p in sys.path if not p.endswith('src')]\n"
-        "model = mlflow.pyfunc.load_model(sys.argv[1])\n"
-        "print(model.predict(pandas.DataFrame({'prompt': ['a']}), params={'length': 5})['text'][0])\n"
-        "print(sys.modules['charloom'].__file__)\n"
-    )
+def test_a_logged_model_has_only_the_code_that_serving_needs(files: Path) -> None:
+    """No download, training, evaluation, report, tracking or cli. What the copied files import is copied too."""
+    copied = {path.relative_to(files / "code") for path in (files / "code").rglob("*") if path.is_file()}
+    rooms = {path.parts[1] for path in copied if len(path.parts) > 2}
+    assert rooms == {"corpus", "text", "model"}
+    assert {path.name for path in copied if path.parts[1] == "corpus"} == {"__init__.py", "articles.py"}
+    imports = set().union(*(imported(SRC / path) for path in copied))
+    assert {path.relative_to(SRC) for path in imports} <= copied
+
+
+def test_a_moved_model_runs_its_own_code_in_a_fresh_process(files: Path, model_folder: Path, tmp_path: Path) -> None:
+    """The process does not find the installed charloom, and the copy imports only the packages that it requires."""
     moved = shutil.copytree(files, tmp_path / "moved")
     done = subprocess.run(
-        [sys.executable, "-c", code, str(moved)], capture_output=True, text=True, cwd=tmp_path, check=True
+        [sys.executable, "-c", SERVE, str(moved)], capture_output=True, text=True, cwd=tmp_path, check=True
     )
+    answer = json.loads(done.stdout)
     saved = load_model(model_folder)
-    text, place = done.stdout.rsplit("\n", 2)[:2]
-    assert text == sample(saved.model, saved.vocabulary, ["a"], Sampling(length=5))[0]
-    assert Path(place).is_relative_to(moved)
+    assert answer["text"] == sample(saved.model, saved.vocabulary, ["a"], Sampling(length=5))[0]
+    loaded = list(map(Path, answer["modules"]))
+    assert loaded
+    assert all(path.is_relative_to(moved) for path in loaded)
+    names = {name.partition(".")[0] for path in loaded for name in imported_names(path)}
+    assert names - sys.stdlib_module_names - {"charloom"} == set(REQUIREMENTS)
 
 
-def test_every_complete_run_has_its_model(tracked: Tracked) -> None:
+def test_every_complete_run_has_a_model(tracked: Tracked) -> None:
     tracked.train()
     tracked.evaluate()
     (run,) = tracked.runs()

@@ -1,4 +1,4 @@
-"""`charloom runs` and finding a run, on a real store."""
+"""`charloom runs`, and the search for a run, on a real store."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from rich.console import Console
 
 from charloom.cli.runs import fitting
 from charloom.errors import InputError
-from charloom.tracking.overview import Row, differing, find_run, list_runs
+from charloom.tracking.overview import RunRow, differing, find_run, list_runs
 from tests.conftest import CHECKOUT
 from tests.tracking.tracked import PARAMS, Tracked, with_params
 
 ROWS = [
-    Row("a" * 32, "best", "FINISHED", 1.5, {"model.cell": "GRU", "train.seed": "1", "model.layers": "2"}),
-    Row("b" * 32, "[red]worse\x1b[2J", "FINISHED", 2.5, {"model.cell": "LSTM", "train.seed": "1"}),
-    Row("c" * 32, "running", "RUNNING", None, {"model.cell": "LSTM", "train.seed": "1", "model.layers": "1"}),
+    RunRow("a" * 32, "best", "FINISHED", 1.5, {"model.cell": "GRU", "train.seed": "1", "model.layers": "2"}),
+    RunRow("b" * 32, "[red]worse\x1b[2J", "FINISHED", 2.5, {"model.cell": "LSTM", "train.seed": "1"}),
+    RunRow("c" * 32, "running", "RUNNING", None, {"model.cell": "LSTM", "train.seed": "1", "model.layers": "1"}),
 ]
 
 
-def drawn(width: int, rows: list[Row], names: list[str]) -> str:
-    """The table on a terminal of that width."""
+def drawn(width: int, rows: list[RunRow], names: list[str]) -> str:
+    """The table as a terminal of this width shows it."""
     console = Console(width=width, force_terminal=True, color_system=None)
     with console.capture() as capture:
         console.print(fitting(rows, names, console))
@@ -33,7 +33,7 @@ def test_runs_are_listed_best_first_and_unevaluated_ones_last(tracked: Tracked) 
     tracked.train()
     assert [row.bpc for row in list_runs(PARAMS)] == [None]
     tracked.evaluate()
-    (tracked.workspace / "metrics/evaluate.json").write_text('{"bpc": 1.75, "perplexity": 4.5}')
+    (tracked.workspace / "details/evaluate.json").write_text('{"bpc": 1.75, "perplexity": 4.5}')
     tracked.evaluate("f" * 64, seed=7)
     rows = list_runs(PARAMS)
     assert [row.bpc for row in rows] == [1.75, 2.25]
@@ -42,7 +42,7 @@ def test_runs_are_listed_best_first_and_unevaluated_ones_last(tracked: Tracked) 
     assert [row.status for row in list_runs(PARAMS)] == ["FINISHED", "FINISHED", "FAILED"]
 
 
-def test_no_store_and_no_experiment_are_no_runs_and_make_none(root: Path, tables: Path) -> None:
+def test_listing_runs_makes_neither_a_store_nor_an_experiment(root: Path, tables: Path) -> None:
     assert list_runs(PARAMS) == []
     assert list(root.iterdir()) == []
     shutil.copyfile(tables, root / "mlflow.db")
@@ -50,12 +50,12 @@ def test_no_store_and_no_experiment_are_no_runs_and_make_none(root: Path, tables
     assert not Tracked(root, root).client.get_experiment_by_name(PARAMS.experiment)
 
 
-def test_only_parameters_that_differ_are_shown() -> None:
+def test_only_parameters_with_different_values_are_listed() -> None:
     assert differing(ROWS) == ["model.cell", "model.layers"]
     assert differing(ROWS[:1]) == []
 
 
-def test_where_there_is_room_a_parameter_has_a_column() -> None:
+def test_on_a_wide_terminal_each_parameter_has_a_column() -> None:
     text = drawn(80, ROWS, differing(ROWS))
     header, best, worse, running = (line.split() for line in text.splitlines() if line.strip(" ─"))
     assert header == ["run", "name", "test", "bpc", "model.cell", "model.layers"]
@@ -64,9 +64,9 @@ def test_where_there_is_room_a_parameter_has_a_column() -> None:
     assert running[2:] == ["running", "LSTM", "1"]
 
 
-def test_where_there_is_none_they_share_one_and_nothing_is_lost() -> None:
+def test_on_a_narrow_terminal_all_parameters_share_one_column() -> None:
     params = {f"section.parameter_{number}": str(number) for number in range(12)}
-    rows = [Row(letter * 32, "name", "FINISHED", 1.0, {**params, "section.parameter_0": letter}) for letter in "ab"]
+    rows = [RunRow(letter * 32, "name", "FINISHED", 1.0, {**params, "section.parameter_0": letter}) for letter in "ab"]
     text = drawn(80, rows, list(params))
     assert max(map(len, text.splitlines())) <= 80
     assert all(f"parameter_{number}\N{NO-BREAK SPACE}{number}" in text for number in range(1, 12))
@@ -74,7 +74,7 @@ def test_where_there_is_none_they_share_one_and_nothing_is_lost() -> None:
     assert "differs in" not in drawn(400, rows, list(params))
 
 
-def test_a_terminal_obeys_nothing_in_a_runs_name() -> None:
+def test_a_runs_name_sends_no_control_characters_to_the_terminal() -> None:
     text = drawn(80, ROWS, differing(ROWS))
     assert "[red]worse" in text
     assert "\x1b[2J" not in text
@@ -86,15 +86,15 @@ def test_a_run_is_found_by_the_beginning_of_its_id_or_by_its_name(tracked: Track
     run_id, name = run.info.run_id, run.info.run_name
     assert find_run(PARAMS, run_id[:6])[1].info.run_id == run_id
     assert find_run(PARAMS, name)[1].info.run_id == run_id
-    with pytest.raises(InputError, match="nothing: no such run in sqlite"):
+    with pytest.raises(InputError, match=r"nothing: no such run in sqlite.*`charloom runs` lists the runs"):
         find_run(PARAMS, "nothing")
     tracked.train()
-    with pytest.raises(InputError, match="2 runs have that name"):
+    with pytest.raises(InputError, match="2 runs have that name or that beginning of an id; give more characters"):
         find_run(PARAMS, name)
 
 
 @pytest.mark.parametrize("command", ["runs", "publish", "verify"])
-def test_a_server_that_is_gone_is_one_line(
+def test_a_server_that_does_not_answer_is_an_error_of_one_line(
     tracked: Tracked, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], command: str
 ) -> None:
     from charloom.cli import main
@@ -104,7 +104,7 @@ def test_a_server_that_is_gone_is_one_line(
     monkeypatch.setattr("sys.argv", ["charloom", command, *["run"] * (command == "verify")])
     with pytest.raises(SystemExit) as end:
         main()
-    assert end.value.code == (2 if command == "publish" else 1)  # publish looks at dvc.lock first
+    assert end.value.code == (2 if command == "publish" else 1)  # publish reads dvc.lock before it connects
     error = capfd.readouterr().err
     assert error.startswith("error: dvc.lock" if command == "publish" else "error: MLflow at http://127.0.0.1:9: ")
     assert error.count("\n") == 1

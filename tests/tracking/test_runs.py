@@ -1,7 +1,8 @@
-"""Which run MLflow holds after which stages ran, in a real SQLite store: one for each (train_key, evaluate_key)."""
+"""Which runs MLflow has after which stages, in a real SQLite store: one run for each (train_key, evaluate_key)."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,11 @@ from tests.tracking.tracked import ARTEFACTS, CLASSES, HISTORY, HOST, KEYS, STEP
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Metric
-NAMED = {"Sports": "Sports", "Sci_Tech": "Sci/Tech", "____b_é": "../<b>é"}  # as MLflow takes them
+NAMED = {
+    "Sports": "Sports",
+    "Sci_Tech": "Sci/Tech",
+    "____b_é": "../<b>é",
+}  # the class names with the characters that MLflow allows
 
 
 def test_train_then_evaluate_is_one_complete_run(tracked: Tracked) -> None:
@@ -39,15 +44,29 @@ def test_train_then_evaluate_is_one_complete_run(tracked: Tracked) -> None:
     assert inputs == {("sample/train.csv", "train" * 4, "train"), ("sample/test.csv", "test" * 4, "test")}
 
 
-def test_a_training_alone_is_finished_and_states_no_evaluation(tracked: Tracked) -> None:
+def test_a_workspace_made_before_details_is_published_from_its_metrics(tracked: Tracked) -> None:
+    """Stages wrote all their numbers to metrics/, and samples only as text."""
+    shutil.rmtree(tracked.workspace / "metrics")
+    (tracked.workspace / "details").rename(tracked.workspace / "metrics")
+    (tracked.workspace / "reports/samples.json").unlink()
+    tracked.train()
+    tracked.evaluate()
+    (run,) = tracked.runs()
+    measured = {"test/bpc": 2.25, "test/perplexity": 4.5, "test/bpc_by_class/Sci_Tech": 2.5, "vocab/symbols": 82.0}
+    assert run.data.metrics.items() >= measured.items()
+    assert run.data.tags["mlflow.note.content"].startswith("**LSTM, 1 layer of 256 units**: 2.2500 bits per character")
+    assert "samples" not in run.data.tags["mlflow.note.content"]
+
+
+def test_the_run_of_a_training_is_finished_and_states_no_evaluation(tracked: Tracked) -> None:
     tracked.train()
     (run,) = tracked.runs()
     assert run.info.status == "FINISHED"
     assert "evaluate_key" not in run.data.tags
-    assert "evaluate.seed" not in run.data.params  # the evaluation to come may have other ones
+    assert "evaluate.seed" not in run.data.params  # the evaluation may have other values
 
 
-def test_an_evaluation_states_its_own_params_in_the_trainings_run(tracked: Tracked) -> None:
+def test_an_evaluation_adds_its_params_to_the_run_of_the_training(tracked: Tracked) -> None:
     tracked.train()
     tracked.evaluate("f" * 64, seed=7)
     (run,) = tracked.runs()
@@ -56,7 +75,7 @@ def test_an_evaluation_states_its_own_params_in_the_trainings_run(tracked: Track
     assert run.data.tags["host"] == HOST
 
 
-def test_another_evaluation_makes_a_second_run_filled_from_the_files(tracked: Tracked) -> None:
+def test_another_evaluation_makes_a_second_run_from_the_files(tracked: Tracked) -> None:
     tracked.train()
     tracked.evaluate()
     tracked.evaluate("f" * 64, seed=7)
@@ -69,7 +88,7 @@ def test_another_evaluation_makes_a_second_run_filled_from_the_files(tracked: Tr
 
 
 @pytest.mark.parametrize("keys", [["e" * 64], ["e" * 64, "f" * 64]], ids=["one", "two"])
-def test_the_same_evaluations_again_add_nothing(tracked: Tracked, keys: list[str]) -> None:
+def test_repeating_the_same_evaluations_adds_nothing(tracked: Tracked, keys: list[str]) -> None:
     tracked.train()
     for key in keys:
         tracked.evaluate(key)
@@ -79,8 +98,8 @@ def test_the_same_evaluations_again_add_nothing(tracked: Tracked, keys: list[str
     assert [run.to_dictionary() for run in tracked.runs()] == before
 
 
-def test_an_evaluation_without_a_run_of_its_training_makes_one(tracked: Tracked) -> None:
-    """A fresh clone whose model came from DVC's cache, or a tracker that was down while it was trained."""
+def test_an_evaluation_makes_a_run_if_its_training_has_none(tracked: Tracked) -> None:
+    """The model came from DVC's cache to a fresh clone, or the tracker was down during the training."""
     tracked.evaluate()
     (run,) = tracked.runs()
     assert run.info.status == "FINISHED"
@@ -88,8 +107,8 @@ def test_an_evaluation_without_a_run_of_its_training_makes_one(tracked: Tracked)
     assert [step for step, _ in tracked.curve(run)] == STEPS
 
 
-def test_an_equal_model_of_another_training_is_another_run(tracked: Tracked) -> None:
-    """A change of train.log_every gives the same bytes, another history and another train_key."""
+def test_an_equal_model_of_another_training_has_another_run(tracked: Tracked) -> None:
+    """A change of train.log_every gives the same model bytes, but another history and another train_key."""
     tracked.train()
     tracked.evaluate()
     tracked.evaluate(train_key="u" * 64)
@@ -97,16 +116,16 @@ def test_an_equal_model_of_another_training_is_another_run(tracked: Tracked) -> 
 
 
 @pytest.mark.parametrize("failing", ["log_artifact", "set_terminated", "log_batch"])
-def test_an_evaluation_cut_off_is_completed_by_the_next(
+def test_the_next_evaluation_completes_one_that_was_interrupted(
     tracked: Tracked, failing: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def fail(*_arguments: object, **_options: object) -> None:
-        raise OSError("cut off")
+        raise OSError("interrupted")
 
     with monkeypatch.context() as patch:
         patch.setattr(f"mlflow.MlflowClient.{failing}", fail)
         tracked.evaluate()
-    assert capfd.readouterr().out.count("warning: MLflow: cut off") == 1
+    assert capfd.readouterr().out.count("warning: MLflow: interrupted; no result is lost, and `charloom publish`") == 1
     tracked.evaluate()
     run = tracked.runs()[-1]
     assert run.info.status == "FINISHED"
@@ -117,8 +136,8 @@ def test_an_evaluation_cut_off_is_completed_by_the_next(
 
 
 @pytest.mark.parametrize("checkpoint", [0, 2, 4], ids=["none", "older", "latest"])
-def test_a_training_that_goes_on_is_one_run_without_gap_or_double(tracked: Tracked, checkpoint: int) -> None:
-    """Killed after four records, with a checkpoint that holds none, two or all of them."""
+def test_a_resumed_training_is_one_run_without_missing_or_double_records(tracked: Tracked, checkpoint: int) -> None:
+    """The training was killed after four records. Its checkpoint has none, two or all of them."""
     tracked.train(HISTORY[:4], ends=False)
     (run,) = tracked.runs()
     assert run.info.status == "FAILED"
@@ -130,15 +149,15 @@ def test_a_training_that_goes_on_is_one_run_without_gap_or_double(tracked: Track
     assert tracked.curve(run) == [(each.step, each.bpc) for each in HISTORY]
 
 
-def test_a_training_whose_records_were_never_sent_goes_on_with_a_whole_curve(tracked: Tracked) -> None:
+def test_a_resumed_training_sends_records_that_were_never_sent(tracked: Tracked) -> None:
     tracked.train(HISTORY[6:], before=HISTORY[:6])
     (run,) = tracked.runs()
     assert [step for step, _ in tracked.curve(run)] == STEPS
 
 
 @pytest.mark.parametrize("evaluated", [False, True])
-def test_a_finished_training_that_dvc_did_not_record_is_no_rerun(tracked: Tracked, evaluated: bool) -> None:
-    """dvc was killed after the training ended: the next `dvc repro` finds its last checkpoint and ends at once."""
+def test_a_finished_training_that_dvc_did_not_record_makes_no_second_run(tracked: Tracked, evaluated: bool) -> None:
+    """dvc was killed after the training ended. The next `dvc repro` finds the last checkpoint and ends at once."""
     tracked.train()
     if evaluated:
         tracked.evaluate()
@@ -147,7 +166,7 @@ def test_a_finished_training_that_dvc_did_not_record_is_no_rerun(tracked: Tracke
     assert [run.to_dictionary() for run in tracked.runs()] == before
 
 
-def test_a_forced_rerun_is_a_run_of_its_own_and_evaluated_too(tracked: Tracked) -> None:
+def test_a_forced_rerun_has_its_own_run_with_an_evaluation(tracked: Tracked) -> None:
     for _ in range(2):
         tracked.train()
         tracked.evaluate()
@@ -158,7 +177,7 @@ def test_a_forced_rerun_is_a_run_of_its_own_and_evaluated_too(tracked: Tracked) 
     assert tracked.measured(second) == tracked.measured(first)
 
 
-def test_a_history_of_more_numbers_than_mlflow_takes_at_once_is_sent_whole(tracked: Tracked) -> None:
+def test_a_history_larger_than_one_call_to_mlflow_is_sent_completely(tracked: Tracked) -> None:
     history = [record(step) for step in range(1, BATCH)]
     tracked.train(history)
     (run,) = tracked.runs()
@@ -166,7 +185,7 @@ def test_a_history_of_more_numbers_than_mlflow_takes_at_once_is_sent_whole(track
     assert [step for step, _ in tracked.curve(run)] == list(range(1, BATCH))
 
 
-def test_a_tracker_that_dies_leaves_no_step_with_only_some_of_its_numbers(
+def test_a_tracker_that_fails_leaves_no_step_with_only_some_of_its_metrics(
     tracked: Tracked, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     from mlflow import MlflowClient

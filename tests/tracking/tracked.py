@@ -1,4 +1,4 @@
-"""A workspace whose stages are tracked, and what MLflow then shows of it."""
+"""A workspace whose stages are tracked, and what MLflow has of it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from charloom.evaluation.samples import SampleGroup
 from charloom.files import file_digest
 from charloom.params import TrackingParams
 from charloom.tracking.card import Card, Dataset
@@ -27,20 +28,28 @@ FILES = {
     "params.yaml": "model: {}\n",
     "data/raw/source.json": "{}\n",
     "models/charloom/model.json": "{}\n",
-    "reports/samples.txt": "=== greedy ===\n\nword word word\n\nseveral words of a sample\n",
+    "reports/samples.txt": "=== greedy ===\n\nword word word\n",
 }
+SAMPLES = [SampleGroup(0.0, None, ["word word word"]), SampleGroup(0.8, None, ["several words of a sample"])]
 CLASSES = {"Sports": 2.0, "Sci/Tech": 2.5, "../<b>é": 3.0}
-METRICS: dict[str, dict[str, object]] = {
+DETAILS: dict[str, dict[str, object]] = {
     "evaluate": {"bpc": 2.25, "perplexity": 4.5, "bpc_by_class": CLASSES},
     "vocab": {"symbols": 82},
 }
-ARTEFACTS = {*FILES, *(f"metrics/{stage}.json" for stage in METRICS), "plots/history.csv"}
+METRICS: dict[str, dict[str, object]] = {"evaluate": {"test_bpc": 2.25}}
+NUMBERS = {"details": DETAILS, "metrics": METRICS}  # the stages' JSON files of numbers, by folder
+ARTEFACTS = {
+    *FILES,
+    *(f"{folder}/{stage}.json" for folder, stages in NUMBERS.items() for stage in stages),
+    "plots/history.csv",
+    "reports/samples.json",
+}
 WORDS = {"word", "several", "words", "sample"}
-OF_THE_MOMENT = "system/", "throughput/"  # metrics that no file holds
+MEASURED_LIVE = "system/", "throughput/"  # metrics that are not in any file
 
 
 def record(step: int) -> Record:
-    """A record of the history, validated at every tenth step."""
+    """A record of the history. Every tenth step is validated."""
     valid = (2.5, 3.5) if step % 10 == 0 else (None, None)
     return Record(step, step / 100, step * 1000, 0.01, 1.0, 2.0 + 1 / step, 3.0 + 1 / step, *valid)
 
@@ -52,7 +61,7 @@ HOST = platform.node()
 
 @dataclass
 class Tracked:
-    """A workspace whose main checkout holds the default store, and the stages' part in tracking."""
+    """A workspace, and the calls with which its stages train and evaluate reach MLflow. The store is in `root`."""
 
     root: Path
     workspace: Path
@@ -71,21 +80,21 @@ class Tracked:
         return list(self.client.search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"]))
 
     def curve(self, run: Run, name: str = "train/bpc") -> list[tuple[int, float]]:
-        """The points of a metric, as they were logged."""
+        """The steps and values of a metric, in the order in which they were logged."""
         return [(point.step, point.value) for point in self.client.get_metric_history(run.info.run_id, name)]
 
     def artefacts(self, run: Run, folder: str | None = None) -> set[str]:
-        """The paths of a run's artefacts."""
+        """The paths of all artefacts of a run."""
         found = self.client.list_artifacts(run.info.run_id, folder)
         files = {item.path for item in found if not item.is_dir}
         return files.union(*(self.artefacts(run, item.path) for item in found if item.is_dir))
 
     def measured(self, run: Run) -> dict[str, float]:
-        """A run's numbers but those of the moment."""
-        return {name: value for name, value in run.data.metrics.items() if not name.startswith(OF_THE_MOMENT)}
+        """The metrics of a run without those that differ each time."""
+        return {name: value for name, value in run.data.metrics.items() if not name.startswith(MEASURED_LIVE)}
 
     def content(self, run: Run) -> dict[str, object]:
-        """All that a run states but its id, its times and the numbers of the moment."""
+        """Everything that a run states, without its id, its times and the metrics that differ each time."""
         measured = self.measured(run)
         with TemporaryDirectory() as folder:
             path = Path(self.client.download_artifacts(run.info.run_id, "", folder))
@@ -102,7 +111,10 @@ class Tracked:
         }
 
     def train(self, new: Sequence[Record] = HISTORY, before: Sequence[Record] = (), *, ends: bool = True) -> None:
-        """A training that records `new` after what its checkpoint holds, `before`; it may be stopped at its end."""
+        """Track a training that resumes after the records `before` and makes the records `new`.
+
+        If `ends` is false, the training stops before it has made a model.
+        """
         keys = {"train_key": KEYS["train_key"]}
         with track_training(self.params, card(keys, HOST), list(before)) as tracker:
             for each in new:
@@ -111,19 +123,19 @@ class Tracked:
                 tracker.finish(KEYS["model_digest"])
 
     def evaluate(self, evaluate_key: str = KEYS["evaluate_key"], seed: int = 1, **keys: str) -> None:
-        """An evaluation of that training's model."""
+        """Track an evaluation of the model that `train` made."""
         stated = card({**KEYS, "evaluate_key": evaluate_key, **keys}, "evaluate's machine", seed)
         track_evaluation(self.params, Evaluated(stated, HISTORY, lambda: WORDS, self.workspace))
 
 
 def with_params(tracked: Tracked, **changed: object) -> Tracked:
-    """The same with other parameters of its tracking."""
+    """The same workspace with other parameters of the section `tracking`."""
     return replace(tracked, params=tracked.params.model_copy(update=changed))
 
 
 def card(keys: dict[str, str], host: str, seed: int = 1) -> Card:
-    """A run's card, with these parameters of its evaluation."""
+    """The card of a run on this host. `seed` is the parameter evaluate.seed."""
     params = {"model.cell": "LSTM", "train.seed": 1, "evaluate.seed": seed}
     tags = {"device": "cpu", "host": host, "torch": "2", "mlflow.source.git.commit": "c" * 40}
     datasets = [Dataset(f"sample/{split}.csv", split * 4, "sample", split) for split in ("train", "test")]
-    return Card("LSTM-256x1 sample", params, tags, keys, datasets)
+    return Card("LSTM-256x1 sample", "LSTM, 1 layer of 256 units", params, tags, keys, datasets)

@@ -1,6 +1,8 @@
-"""MLflow as a view of what DVC holds: nothing outside this package imports it, and here only what tracks a run does
-(the import takes three seconds).
+"""MLflow as a view of the files that DVC keeps. Only this package imports MLflow.
 
-A run is found by content: its tags train_key, model_digest and evaluate_key. No output of a stage depends on it, and a
-tracker that fails costs one warning and no result.
+The import takes three seconds, so it is done inside the functions that need it.
+
+A run is found by its content, which is in three of its tags: train_key, model_digest and evaluate_key. No output of a
+stage depends on MLflow. If the tracker (the MLflow store or server) fails, the user gets one warning and loses no
+result.
 """

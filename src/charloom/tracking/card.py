@@ -1,4 +1,4 @@
-"""What a run states: its parameters, where it ran, and the digests of its data."""
+"""What a run states about itself: its parameters, where it ran, and the digests of its data."""
 
 from __future__ import annotations
 
@@ -23,28 +23,30 @@ from charloom.stage import STATE
 from charloom.training.keys import evaluate_key
 
 FORMAT, VERSION = "charloom-card", 1
-EXPERIMENT = "dvc_experiment"
+# Tags of a run
+DVC_EXPERIMENT = "dvc_experiment"
 COMMIT = "mlflow.source.git.commit"
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A file that a run read: its digest, where it came from, and what for."""
+    """A corpus file that a run read."""
 
     name: str
     digest: str
-    source: str
-    context: str
+    source: str  # where the file came from
+    context: str  # MLflow's word for what a dataset was used for: `train` or `test`
 
 
 @dataclass(frozen=True)
 class Card:
-    """All that a run states before its first number."""
+    """Everything that a run states except its metrics and files."""
 
     name: str
+    model: str  # in words
     params: Mapping[str, Any]
-    place: Mapping[str, str]  # where it was trained: the commit, the machine, DVC's experiment
-    keys: Mapping[str, str]  # what it is found by: train_key and the like
+    place: Mapping[str, str]  # tags that say where the model was trained: the commit, the machine, DVC's experiment
+    keys: Mapping[str, str]  # tags by which the run is found: train_key, model_digest, evaluate_key
     datasets: Sequence[Dataset]
 
     @property
@@ -58,32 +60,35 @@ class Card:
 
 
 def make_card(params: Params, raw: Path, keys: Mapping[str, str]) -> Card:
-    """The card of a run with these parameters; `keys` are its train_key and the like."""
-    return Card(_name(params), params.flat(), {**_experiment(), **_git()}, keys, _datasets(raw))
+    """The card of a run with these parameters. `raw` is the folder of the corpus, `keys` are train_key and the like."""
+    place = {**_dvc_experiment(), **_git_state()}
+    return Card(_name(params), params.model.in_words, params.flat(), place, keys, _datasets(raw))
 
 
 def evaluation_card(params: Params, saved: SavedModel, data: Path) -> Card:
-    """The card of an evaluation of a model on the test split in `data`."""
-    evaluation = evaluate_key(params, data / "windows", saved.digest)
-    keys = {"train_key": saved.train_key, "model_digest": saved.digest, "evaluate_key": evaluation}
+    """The card of the evaluation of a model on the test split in the folder `data`."""
+    key = evaluate_key(params, data / "windows", saved.digest)
+    keys = {"train_key": saved.train_key, "model_digest": saved.digest, "evaluate_key": key}
     return make_card(params, data / "raw", keys)
 
 
 def note_training(card: Card) -> None:
-    """Keep in the main checkout where a training took place, for a run that is made when it is over."""
+    """Write to the main checkout where a training takes place. `as_trained` reads the note."""
     noted = {"format": FORMAT, "version": VERSION, "name": card.name, "place": dict(card.place)}
     write_json(_note(card), noted)
 
 
 def as_trained(card: Card) -> Card:
-    """The card with its training's name and place, unless DVC's experiment here names it.
+    """The card of an evaluation, with the name and place of the training that made the model.
 
-    Without a note of that the model was trained in another checkout: the card says so, and of no machine.
+    Used if the run is made after its training. If the current process belongs to an experiment of DVC's, the run gets
+    the name of that experiment. Without a note, the model was trained in another checkout. The card then has the tag
+    `trained: elsewhere`, and no tags of a machine.
     """
     if not _note(card).exists():
         return replace(card, place={**card.place, "trained": "elsewhere"})
     noted = read_json(_note(card), kind=FORMAT, version=VERSION)
-    experiment = _experiment()
+    experiment = _dvc_experiment()
     return replace(card, name=card.name if experiment else noted["name"], place={**noted["place"], **experiment})
 
 
@@ -92,7 +97,7 @@ def _note(card: Card) -> Path:
 
 
 def _datasets(raw: Path) -> list[Dataset]:
-    """The splits as downloaded; none where a stage's inputs came from a DVC remote without them."""
+    """The files of the corpus. Empty if they are absent, since the stages after vocab and windows do not need them."""
     try:
         source = read_source(raw)
     except InputError:
@@ -104,15 +109,14 @@ def _datasets(raw: Path) -> list[Dataset]:
 
 
 def _name(params: Params) -> str:
-    """DVC's name of the experiment where there is one, else what the model is."""
-    model = params.model
-    return _experiment().get(EXPERIMENT) or f"{model.cell}-{model.hidden_size}x{model.layers} {params.data.source}"
+    """The name of DVC's experiment; outside an experiment, the model and the corpus."""
+    return _dvc_experiment().get(DVC_EXPERIMENT) or f"{params.model.short_name} {params.data.source}"
 
 
-def _experiment() -> dict[str, str]:
-    """DVC's name of the experiment that this process runs in, none outside one."""
+def _dvc_experiment() -> dict[str, str]:
+    """The tag with the name of DVC's experiment in which this process runs. Empty outside an experiment."""
     name = os.environ.get("DVC_EXP_NAME")
-    return {EXPERIMENT: name} if name else {}
+    return {DVC_EXPERIMENT: name} if name else {}
 
 
 def _machine(device: torch.device) -> dict[str, str]:
@@ -122,32 +126,32 @@ def _machine(device: torch.device) -> dict[str, str]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "threads": str(torch.get_num_threads()),
-        "charloom": _version(),
+        "charloom": _installed_version(),
         "cuda": torch.version.cuda,
         "cudnn": str(torch.backends.cudnn.version() or "") if torch.version.cuda else None,
     }
     return {name: value for name, value in tags.items() if value}
 
 
-def _version() -> str | None:
+def _installed_version() -> str | None:
+    """The version of the installed charloom. None if charloom runs from src/ without being installed."""
     try:
         return version("charloom")
-    except PackageNotFoundError:  # run from src/, not installed
+    except PackageNotFoundError:
         return None
 
 
-def _git() -> dict[str, str]:
-    """The commit of the checkout and whether it has changes; nothing outside git."""
-
+def _git_state() -> dict[str, str]:
+    """Tags with the commit of the checkout, and whether files differ from it. Empty outside git."""
     changes, head = git("status", "--porcelain"), git("rev-parse", "HEAD")
     if changes is None or head is None:
         return {}
     tags = {COMMIT: head.strip(), "git_dirty": str(bool(changes.strip())).lower()}
-    return tags | {"mlflow.source.name": "dvc.yaml", "mlflow.source.type": "LOCAL"}  # MLflow's pages show it beside
+    return tags | {"mlflow.source.name": "dvc.yaml", "mlflow.source.type": "LOCAL"}  # MLflow's pages show both
 
 
 def git(*arguments: str) -> str | None:
-    """What git says, None where it fails."""
+    """The output of a git command. None if the command fails."""
     try:
         return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):

@@ -1,39 +1,47 @@
-"""A run in words: Markdown that MLflow shows above its numbers."""
+"""A run in words: Markdown that MLflow shows above the numbers of the run."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Set
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Mapping, Set
 
+from charloom.evaluation.samples import SampleGroup
+from charloom.terminal import harmless
 from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Vocabulary
 
-SHOWN = 1000  # characters of a sample; MLflow takes 8,000 a tag
+SHOWN = 1000  # characters of a sample; MLflow accepts 8,000 characters in a tag
 _WORD = re.compile(r"[^\W\d_]+")
 
 
 def words_of(split: EncodedSplit, vocabulary: Vocabulary) -> set[str]:
-    """The words of a split's articles, in lower case."""
+    """The words of the articles of a split, in lower case."""
     texts = (vocabulary.decode(split.article(index)) for index in range(split.articles))
     return {word for text in texts for word in _words(text)}
 
 
-def describe(params: Mapping[str, Any], test: Mapping[str, float], samples: Path, words: Set[str]) -> str:
-    """The result and the best sample: the one with most different words of the test split, by its own words."""
-    model = f"{params.get('model.cell')} of {params.get('model.layers')} × {params.get('model.hidden_size')} units"
+def describe(model: str, test: Mapping[str, float], samples: Iterable[SampleGroup], words: Set[str]) -> str:
+    """The model, its test scores, and the best of its samples. `words` are the words of the test split.
+
+    The best sample is the one with the highest quality: the distinct words that also occur in the test split, divided
+    by all words of the sample.
+    """
     scores = f"{test['bpc']:.4f} bits per character on the test split, perplexity {test['perplexity']:.3f}"
     lines = [f"**{model}**: {scores}."]
-    if found := list(_read_samples(samples)):
-        heading, text = max(found, key=lambda sample: _quality(sample[1], words))
+    if texts := [(group.heading, text) for group in samples for text in group.texts if text.strip()]:
+        heading, text = max(texts, key=lambda sample: _quality(sample[1], words))
         known = len(words & set(_words(text)))
         lines.append(
-            f"Best of {len(found)} samples ({heading}; different words that the test split has too: {known} of"
-            f" {len(_words(text))} words):"
+            f"Best of {len(texts)} samples ({harmless(heading)}). It has {len(_words(text))} words. {known} different"
+            " words of it also occur in the test split."
         )
-        lines.append("\n".join(f"    {line}" for line in text[:SHOWN].splitlines()))  # an indented block: as it is
+        lines.append(_as_block(harmless(text[:SHOWN].strip("\n"))))
     return "\n\n".join(lines)
+
+
+def _as_block(text: str) -> str:
+    """The text as an indented block, which Markdown shows unchanged."""
+    return "\n".join(f"    {line}" for line in text.splitlines())
 
 
 def _quality(text: str, words: Set[str]) -> float:
@@ -42,15 +50,3 @@ def _quality(text: str, words: Set[str]) -> float:
 
 def _words(text: str) -> list[str]:
     return [word.lower() for word in _WORD.findall(text)]
-
-
-def _read_samples(path: Path) -> Iterator[tuple[str, str]]:
-    """Heading and text of each sample in samples.txt."""
-    if not path.exists():
-        return
-    heading = ""
-    for block in path.read_text(encoding="utf-8").split("\n\n"):
-        if title := re.fullmatch(r"\n?=== (.*) ===", block):
-            heading = title[1]
-        elif block.strip():
-            yield heading, block.strip("\n")

@@ -1,8 +1,8 @@
-"""dvc.lock: what DVC recorded of the stages, their parameters and their files."""
+"""dvc.lock: what DVC recorded about the stages, their parameters and their files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from charloom.errors import InputError
-from charloom.files import file_digest
+from charloom.files import file_digest, flatten
 from charloom.params import Params
 
 
@@ -22,7 +22,7 @@ class DvcLock:
 
     @classmethod
     def read(cls, path: Path) -> DvcLock:
-        """Read a dvc.lock; raises InputError where there is none."""
+        """Read a dvc.lock. Raises InputError if the file is missing or is not a dvc.lock."""
         try:
             return cls.parse(path.read_text(encoding="utf-8"), str(path))
         except FileNotFoundError:
@@ -30,64 +30,60 @@ class DvcLock:
 
     @classmethod
     def parse(cls, text: str, where: str) -> DvcLock:
-        """The content of a dvc.lock; raises InputError, with `where` it is from, if it is none."""
+        """Parse the text of a dvc.lock. Raises InputError if it is not one; the message begins with `where`."""
         try:
             stages = yaml.safe_load(text)["stages"]
         except (yaml.YAMLError, TypeError, KeyError):
             stages = None
         if not isinstance(stages, Mapping):
-            raise InputError(f"{where}: not a dvc.lock")
+            raise InputError(f"{where}: not a valid dvc.lock; restore it from git, or delete it and run `dvc repro`")
         return cls(stages)
 
     def outs(self, *stages: str) -> dict[str, str]:
-        """The MD5 of every out of these stages, of all where none is named, by its path."""
-        recorded = [self.stages[name] for name in stages or self.stages if name in self.stages]
-        return {out["path"]: out["md5"] for stage in recorded for out in stage.get("outs", ())}
+        """The MD5 of every output of these stages, by its path. Without names: of all stages."""
+        return {out["path"]: out["md5"] for stage in self._named(stages) for out in stage.get("outs", ())}
 
     def deps(self, stage: str) -> dict[str, str]:
-        """The MD5 of what a stage read, by its path."""
+        """The MD5 of every file that a stage read, by its path."""
         return {dep["path"]: dep["md5"] for dep in self.stages.get(stage, {}).get("deps", ())}
 
     def params(self, *stages: str) -> dict[str, Any]:
-        """The parameters of these stages, of all where none is named, as `section.name` → value."""
-        recorded = [self.stages[name] for name in stages or self.stages if name in self.stages]
-        return dict(pair for stage in recorded for pair in _flat(stage.get("params", {}).get("params.yaml", {})))
+        """The parameters of these stages as `section.name` → value. Without names: of all stages."""
+        found: dict[str, Any] = {}
+        for stage in self._named(stages):
+            found |= flatten(stage.get("params", {}).get("params.yaml", {}))
+        return found
 
-    def before(self, stage: str) -> DvcLock:
-        """The same without a stage."""
+    def without(self, stage: str) -> DvcLock:
+        """The same dvc.lock without one stage."""
         return DvcLock({name: recorded for name, recorded in self.stages.items() if name != stage})
 
     def text(self) -> str:
-        """As DVC writes it."""
+        """The text of the file, as DVC writes it."""
         return yaml.safe_dump({"schema": "2.0", "stages": dict(self.stages)}, sort_keys=False)
+
+    def _named(self, stages: tuple[str, ...]) -> list[Mapping[str, Any]]:
+        return [self.stages[name] for name in stages or self.stages if name in self.stages]
 
 
 def check_recorded(lock: DvcLock, params: Params, workspace: Path) -> None:
-    """Raise InputError unless the model and its evaluation in a workspace are what DVC recorded."""
-    missing = {"train", "evaluate"} - set(lock.stages)
-    if missing:
-        raise InputError(f"dvc.lock: holds no {sorted(missing)[0]} yet; run `dvc repro` first")
+    """Raise InputError unless the model and its evaluation in a workspace are those that DVC recorded."""
+    for stage in ("train", "evaluate"):
+        if stage not in lock.stages:
+            raise InputError(f"dvc.lock: records no stage {stage} yet; run `dvc repro` first")
     now = params.flat()
-    for name, then in lock.params("train", "evaluate").items():
-        if name in now and now[name] != then:
+    for name, recorded in lock.params("train", "evaluate").items():
+        if name in now and now[name] != recorded:
             raise InputError(
-                f"params.yaml: {name} = {now[name]}, but what is here was made with {then}; run `dvc repro` first"
+                f"params.yaml: {name} = {now[name]}, but the files here were made with {recorded}; run `dvc repro`"
+                " first"
             )
-    made = lock.outs()
+    outs = lock.outs()
     for path, digest in lock.deps("evaluate").items():
-        if made.get(path, digest) != digest:
+        if outs.get(path, digest) != digest:
             raise InputError(f"{path}: was made again after the evaluation; run `dvc repro` first")
     for path, digest in lock.outs("train", "evaluate").items():
         if not (workspace / path).exists():
             raise InputError(f"{path}: no such file; `dvc pull` or `dvc repro` brings it")
         if file_digest(workspace / path, "md5") != digest:
-            raise InputError(f"{path}: not what dvc.lock records; run `dvc repro` first")
-
-
-def _flat(params: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """DVC records whole sections as mappings, single parameters by their dotted names."""
-    for name, value in params.items():
-        if isinstance(value, Mapping):
-            yield from ((f"{name}.{key}", each) for key, each in value.items())
-        else:
-            yield name, value
+            raise InputError(f"{path}: not the file that dvc.lock records; run `dvc repro` first")

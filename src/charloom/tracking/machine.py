@@ -1,6 +1,7 @@
-"""How busy the machine is: MLflow's own monitors, sampled by the thread that streams.
+"""The load of the machine, measured by MLflow's own monitors.
 
-MLflow's sampler would start a thread and a queue of its own, which warn again and again where the tracker is down.
+The thread that streams a training's numbers takes these samples. MLflow's own sampler is not used, because it would
+start another thread and a queue, and both keep warning if the tracker is down.
 """
 
 from __future__ import annotations
@@ -9,18 +10,18 @@ from typing import Any
 
 
 class Machine:
-    """CPU, memory, disk, network and, where nvidia-ml-py finds any, GPUs."""
+    """Measures CPU, memory, disk and network, and the GPUs that nvidia-ml-py finds."""
 
     def __init__(self) -> None:
         from mlflow.system_metrics.metrics.cpu_monitor import CPUMonitor
         from mlflow.system_metrics.metrics.disk_monitor import DiskMonitor
         from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
 
-        self._monitors: list[Any] = [CPUMonitor(), DiskMonitor(), NetworkMonitor(), *_gpus()]
-        self.sample()  # the first share of a CPU's time is of no interval
+        self._monitors: list[Any] = [CPUMonitor(), DiskMonitor(), NetworkMonitor(), *_gpu_monitors()]
+        self.sample()  # CPU utilization is measured since the last sample, so the first sample is meaningless
 
     def sample(self) -> dict[str, float]:
-        """The numbers since the last sample, named as MLflow's pages expect them."""
+        """The load since the last sample, under the names that MLflow's pages expect."""
         found: dict[str, float] = {}
         for monitor in self._monitors:
             monitor.collect_metrics()
@@ -29,10 +30,10 @@ class Machine:
         return found
 
 
-def _gpus() -> list[Any]:
+def _gpu_monitors() -> list[Any]:
     from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor
 
     try:
         return [GPUMonitor()]
-    except (ImportError, RuntimeError):  # no nvidia-ml-py, no GPU
+    except (ImportError, RuntimeError):  # nvidia-ml-py is not installed, or the machine has no GPU
         return []

@@ -1,4 +1,4 @@
-"""The model as MLflow knows models: with a signature and an example, to be loaded or served by MLflow's own means."""
+"""The model in MLflow's format: with a signature and an example input, so that MLflow can load and serve it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,17 @@ if TYPE_CHECKING:
 
 NAME = "charloom"
 PACKAGE = Path(__file__).parents[1]
-NOT_SERVED = shutil.ignore_patterns("__pycache__", "sample", "cli", "tracking")
-REQUIREMENTS = ("torch", "numpy", "safetensors", "pydantic", "pyyaml", "portalocker")  # what the model's code imports
-KINDS = {"int": "long", "float": "double", "bool": "boolean"}  # MLflow's names
+# The code that is copied into each logged model: the floor, the text and model rooms, and what they import.
+SERVED = ("*.py", "corpus/__init__.py", "corpus/articles.py", "text/*.py", "model/*.py")
+REQUIREMENTS = ("torch", "numpy", "safetensors", "pydantic", "portalocker")  # the packages that a served model imports
+MLFLOW_TYPES = {"int": "long", "float": "double", "bool": "boolean"}  # MLflow's names of Python's types
 
 
 def log_model(store: Store, run_id: str, folder: Path) -> None:
-    """Log the model in a folder as a run's, unless the run has it: `mlflow models serve -m runs:/RUN_ID/charloom`."""
+    """Log the model in a folder as the model of a run, unless the run has one already.
+
+    `mlflow models serve -m runs:/RUN_ID/charloom` serves it.
+    """
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus
     from mlflow.models import Model
 
@@ -40,17 +44,18 @@ def log_model(store: Store, run_id: str, folder: Path) -> None:
         save(Path(temporary) / "model", folder, about)
         client.log_model_artifacts(logged.model_id, str(Path(temporary) / "model"))
     client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
-    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])  # last: a run that has it has it whole
+    # This comes last, so that a run which names its model has the complete model.
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
 
 
 def save(target: Path, folder: Path, about: Model) -> None:
-    """Write the model in `folder` to `target` as MLflow's files, with the code that it needs."""
+    """Write the model in `folder` to the folder `target` as MLflow's files, with a copy of the code that it needs."""
     import pandas
     from mlflow import pyfunc
 
-    logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of each step
+    logging.getLogger("mlflow").setLevel(logging.WARNING)  # MLflow's default is a line for each step
     with tempfile.TemporaryDirectory() as temporary:
-        code = shutil.copytree(PACKAGE, Path(temporary) / "charloom", ignore=NOT_SERVED)
+        code = copy_served_code(Path(temporary) / "charloom")
         pyfunc.save_model(
             target,
             mlflow_model=about,
@@ -63,11 +68,26 @@ def save(target: Path, folder: Path, about: Model) -> None:
         )
 
 
+def copy_served_code(target: Path) -> Path:
+    """Copy the part of charloom that a served model needs to the folder `target`. Returns `target`."""
+    for pattern in SERVED:
+        for source in PACKAGE.glob(pattern):
+            copy = target / source.relative_to(PACKAGE)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, copy)
+    return target
+
+
 def signature() -> ModelSignature:
-    """A column of prompts in, and the class of each where one is wanted; texts out. The parameters are Sampling's."""
+    """What a request must look like: a column of prompts and, optionally, a column of class names. Texts come back.
+
+    The parameters of a request are the fields of Sampling.
+    """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
-    params = [ParamSpec(field.name, KINDS[str(field.type).split()[0]], field.default) for field in fields(Sampling)]
-    asked = Schema([ColSpec("string", "prompt"), ColSpec("string", "class", required=False)])
-    return ModelSignature(asked, Schema([ColSpec("string", "text")]), ParamSchema(params))
+    params = [
+        ParamSpec(field.name, MLFLOW_TYPES[str(field.type).split()[0]], field.default) for field in fields(Sampling)
+    ]
+    inputs = Schema([ColSpec("string", "prompt"), ColSpec("string", "class", required=False)])
+    return ModelSignature(inputs, Schema([ColSpec("string", "text")]), ParamSchema(params))

@@ -1,4 +1,4 @@
-"""The runs of an experiment beside each other."""
+"""The runs of an experiment: a list of all of them, and the search for one."""
 
 from __future__ import annotations
 
@@ -16,43 +16,50 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Row:
-    """A run, its parameters as MLflow holds them, and its test score, None before an evaluation."""
+class RunRow:
+    """A run as `charloom runs` lists it."""
 
     run_id: str
     name: str
     status: str
-    bpc: float | None
+    bpc: float | None  # bits per character of the test split; None before an evaluation
     params: Mapping[str, str]
 
 
-def list_runs(params: TrackingParams) -> list[Row]:
-    """The runs of the experiment, the fewest bits per character of the test split first, unevaluated ones last."""
+def list_runs(params: TrackingParams) -> list[RunRow]:
+    """The runs of the experiment: the fewest bits per character of the test split first, unevaluated runs last."""
     store = Store.read(params)
     rows = [_row(run) for run in store.find()] if store else []
     return sorted(rows, key=lambda row: math.inf if row.bpc is None else row.bpc)
 
 
-def differing(rows: Sequence[Row]) -> list[str]:
-    """The names of the parameters that are not the same in all these runs."""
+def differing(rows: Sequence[RunRow]) -> list[str]:
+    """The names of the parameters that have different values in these runs."""
     names = list(dict.fromkeys(name for row in rows for name in row.params))
-    stated = {name: {row.params[name] for row in rows if name in row.params} for name in names}
-    return [name for name in names if len(stated[name]) > 1 and not name.startswith("tracking.")]
+    values = {name: {row.params[name] for row in rows if name in row.params} for name in names}
+    return [name for name in names if len(values[name]) > 1 and not name.startswith("tracking.")]
 
 
 def find_run(params: TrackingParams, wanted: str) -> tuple[Store, Run]:
-    """The run whose id begins so, or whose name it is; raises InputError where there is none or more than one."""
+    """The run whose id begins with `wanted`; else the run with that name.
+
+    Raises InputError if no run or more than one run matches.
+    """
     store = Store.read(params)
     runs = store.find() if store else []
     found = [run for run in runs if run.info.run_id.startswith(wanted)] or [
         run for run in runs if run.info.run_name == wanted
     ]
     if store is None or not found:
-        raise InputError(f"{wanted}: no such run in {tracking_uri()}; `charloom runs` lists them")
+        raise InputError(f"{wanted}: no such run in {tracking_uri()}; `charloom runs` lists the runs")
     if len(found) > 1:
-        raise InputError(f"{wanted}: {len(found)} runs have that name; give more of the id that `charloom runs` shows")
+        raise InputError(
+            f"{wanted}: {len(found)} runs have that name or that beginning of an id; give more characters of the id"
+            " that `charloom runs` shows"
+        )
     return store, found[0]
 
 
-def _row(run: Run) -> Row:
-    return Row(run.info.run_id, run.info.run_name, run.info.status, run.data.metrics.get("test/bpc"), run.data.params)
+def _row(run: Run) -> RunRow:
+    bpc = run.data.metrics.get("test/bpc")
+    return RunRow(run.info.run_id, run.info.run_name, run.info.status, bpc, run.data.params)

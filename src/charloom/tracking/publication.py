@@ -1,56 +1,80 @@
-"""A training with its evaluation, brought from the files to a run."""
+"""Bringing a training and its evaluation from the files of a workspace to a run in MLflow."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from charloom.files import file_digest
-from charloom.params import TrackingParams
-from charloom.tracking.card import Card, as_trained
-from charloom.tracking.description import describe
+from charloom.evaluation.samples import read_samples
+from charloom.files import file_digest, flatten
+from charloom.model.saved import SavedModel
+from charloom.params import Params, TrackingParams
+from charloom.text.split import EncodedSplit
+from charloom.text.vocab import Vocabulary
+from charloom.tracking.card import Card, as_trained, evaluation_card
+from charloom.tracking.description import describe, words_of
 from charloom.tracking.dvclock import DvcLock
 from charloom.tracking.models import log_model
 from charloom.tracking.store import EVALUATION, Store, metric, on_failure, record_metrics, warn
-from charloom.training.history import Record
+from charloom.training.history import Record, read_history
 
 MODEL = "models/charloom/model.safetensors"
-ARTEFACTS = ("params.yaml", "data/raw/source.json", "metrics/*", "models/charloom/*", "plots/*", "reports/*")
-DESCRIPTION = "mlflow.note.content"
+# The files of a workspace that a run keeps as artefacts
+ARTEFACTS = (
+    "params.yaml",
+    "data/raw/source.json",
+    "details/*",
+    "metrics/*",
+    "models/charloom/*",
+    "plots/*",
+    "reports/*",
+)
+DESCRIPTION = "mlflow.note.content"  # the tag that MLflow's pages show above the numbers of a run
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What a workspace holds of a training and its evaluation."""
+    """A training and its evaluation, as a workspace has them."""
 
     card: Card
     history: Sequence[Record]
-    words: Callable[[], Set[str]]  # of the test split: read where a run lacks its description alone
+    words: Callable[[], Set[str]]  # the words of the test split; called only if a run lacks its description
     workspace: Path
+
+    @classmethod
+    def of_workspace(cls, params: Params, saved: SavedModel, workspace: Path) -> Evaluated:
+        """The evaluation of the model `saved`, whose files are in this workspace."""
+        return cls(
+            card=evaluation_card(params, saved, workspace / "data"),
+            history=read_history(workspace / "plots/history.csv"),
+            words=partial(_test_words, workspace, saved.vocabulary),
+            workspace=workspace,
+        )
 
 
 class Published(NamedTuple):
-    """The run that states it, and whether it had to be made or completed."""
+    """The run that states an evaluation."""
 
     run_id: str
-    added: bool
+    added: bool  # False if the run was complete before
 
 
 def track_evaluation(params: TrackingParams, evaluated: Evaluated) -> None:
-    """Publish an evaluation where tracking is on; a tracker that fails costs one warning."""
+    """Publish an evaluation if tracking is enabled. If the tracker fails, the user gets one warning."""
     if params.enabled:
         with on_failure(warn):
             publish(params, evaluated)
 
 
 def publish(params: TrackingParams, evaluated: Evaluated) -> Published:
-    """Complete the newest run of the card's training and model, or make one and fill it from the files.
+    """Complete the newest run of the card's training and model, or make a run and fill it from the files.
 
-    Where a run states this very evaluation of them already, nothing is added. Raises whatever MLflow raises.
+    If a run states this evaluation already, nothing is added. Raises whatever MLflow raises.
     """
     card, workspace = evaluated.card, evaluated.workspace
     store = Store.open(params)
@@ -60,63 +84,85 @@ def publish(params: TrackingParams, evaluated: Evaluated) -> Published:
     run_id = run_id or store.begin(as_trained(card))
     sent = store.last_step(run_id)
     store.log_curve(run_id, (record_metrics(record) for record in evaluated.history if record.step > sent))
-    scores = stage_metrics(workspace / "metrics")
+    measured = stage_metrics(workspace)
     known = store.client.get_run(run_id).data.metrics
-    lacking = [[metric(name, value)] for name, value in scores.items() if known.get(name) != value]
-    store.log_curve(run_id, lacking)
+    missing = [[metric(name, value)] for name, value in measured.items() if known.get(name) != value]
+    store.log_curve(run_id, missing)
     _log_files(store, run_id, workspace)
     log_model(store, run_id, workspace / "models/charloom")
     store.client.set_terminated(run_id, "FINISHED")
-    test = {name.removeprefix("test/"): value for name, value in scores.items()}
-    text = describe(card.params, test, workspace / "reports/samples.txt", evaluated.words())
-    # the key last: a run that has one is complete
+    description = _description(evaluated, measured)
     evaluation = {name: value for name, value in card.params.items() if name.startswith(EVALUATION)}
-    store.state(run_id, evaluation, {DESCRIPTION: text, **card.keys})
+    # The keys come last, so that a run with an evaluate_key is complete.
+    store.state(run_id, evaluation, {DESCRIPTION: description, **card.keys})
     return Published(run_id, added=True)
 
 
 def _find(store: Store, card: Card) -> tuple[str, bool]:
-    """The run to complete, empty where there is none, and whether it is complete already."""
+    """The id of the run to use, and whether the run is complete. The id is empty if a new run must be made."""
     runs = store.find(train_key=card.keys["train_key"])  # the newest first
     for run in runs:
         if run.data.tags.get("model_digest") == card.keys["model_digest"]:
             evaluation = run.data.tags.get("evaluate_key")
             if evaluation in (None, card.keys["evaluate_key"]):
                 return str(run.info.run_id), evaluation is not None
-    # the tracker was gone before a training's end
-    unended = (run for run in runs if "model_digest" not in run.data.tags and store.is_ours(run))
-    return next((str(run.info.run_id) for run in unended), ""), False
+    # A run without a model_digest: the tracker failed before the end of the training.
+    unfinished = (run for run in runs if "model_digest" not in run.data.tags and store.is_ours(run))
+    return next((str(run.info.run_id) for run in unfinished), ""), False
 
 
 def _log_files(store: Store, run_id: str, workspace: Path) -> None:
-    """Log what the stages wrote, and what DVC recorded of it."""
+    """Log the files that the stages wrote, and what DVC recorded about them."""
     store.log_files(run_id, workspace, (path for name in ARTEFACTS for path in sorted(workspace.glob(name))))
     if lock := _lock_so_far(workspace):
         store.client.log_text(run_id, lock, "dvc.lock")
 
 
 def _lock_so_far(workspace: Path) -> str | None:
-    """dvc.lock without evaluate, which DVC records only when it is over; None where it is of another model."""
+    """The text of dvc.lock without the stage evaluate. None if dvc.lock records another model.
+
+    DVC records evaluate only after the stage has ended, so its record may be that of an earlier evaluation.
+    """
     path, model = workspace / "dvc.lock", workspace / MODEL
     if not path.exists() or not model.exists():
         return None
-    lock = DvcLock.read(path).before("evaluate")
+    lock = DvcLock.read(path).without("evaluate")
     return lock.text() if lock.outs("train").get(MODEL) == file_digest(model, "md5") else None
 
 
+def _description(evaluated: Evaluated, measured: dict[str, float]) -> str:
+    """The run in words. Evaluations made before reports/samples.json existed are described without a sample."""
+    path = evaluated.workspace / "reports/samples.json"
+    samples = read_samples(path) if path.exists() else []
+    test = {name.removeprefix("test/"): value for name, value in measured.items()}
+    return describe(evaluated.card.model, test, samples, evaluated.words())
+
+
+def _test_words(workspace: Path, vocabulary: Vocabulary) -> set[str]:
+    return words_of(EncodedSplit.load(workspace / "data/windows/test", len(vocabulary)), vocabulary)
+
+
 def stage_metrics(folder: Path) -> dict[str, float]:
-    """What the stages measured, as `stage/name`; evaluate's are the test split's."""
+    """All numbers that the stages measured, as `stage/name`. Numbers of the stage evaluate are called `test/name`.
+
+    Each stage writes its numbers to details/STAGE.json. Stages wrote all numbers to metrics/STAGE.json before details/
+    existed, so metrics/ is read if the folder has no details/.
+    """
+    details = folder / "details"
     return {
         f"{'test' if path.stem == 'evaluate' else path.stem}/{name}": float(value)
-        for path in sorted(folder.glob("*.json"))
-        for name, value in _flat(json.loads(path.read_text(encoding="utf-8")))
+        for path in sorted((details if details.is_dir() else folder / "metrics").glob("*.json"))
+        for name, value in _named_numbers(path).items()
     }
 
 
-def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    """Numbers by name; those of a mapping inside as `name/key`, the key in the characters that MLflow takes."""
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from ((f"{name}/" + re.sub(r"[^\w -]", "_", key), number) for key, number in _flat(value))
-        else:
-            yield name, value
+def _named_numbers(path: Path) -> dict[str, float]:
+    """The numbers in a JSON file. A number in a nested object is called `name/key`."""
+    values = json.loads(path.read_text(encoding="utf-8"))
+    split = ((key.split("\0"), number) for key, number in flatten(values, "\0").items())  # a key may contain a slash
+    return {"/".join([name, *map(_allowed, keys)]): number for (name, *keys), number in split}
+
+
+def _allowed(key: str) -> str:
+    """The key with an underscore for each character that MLflow does not allow in the name of a metric."""
+    return re.sub(r"[^\w -]", "_", key)

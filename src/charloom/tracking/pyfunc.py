@@ -1,6 +1,7 @@
-"""The model as MLflow serves it: this file is copied into each logged model and run there ("models from code").
+"""The model as MLflow serves it. MLflow copies this file into each logged model and runs it ("models from code").
 
-It reads model.safetensors and model.json; nothing is pickled. `charloom` is the copy that lies beside it in the model.
+It reads model.safetensors and model.json. Nothing is pickled. In a logged model, `charloom` is the copy of the code in
+the same folder.
 """
 
 from __future__ import annotations
@@ -29,23 +30,24 @@ class Writer(PythonModel):
     def predict(
         self, context: PythonModelContext, model_input: pandas.DataFrame, params: dict[str, Any] | None = None
     ) -> pandas.DataFrame:
-        """What follows each `prompt`, as `text`, under each `class` where there are some.
+        """The text that follows each `prompt`, in a column `text`.
 
-        `params` are those of charloom.model.sampling.Sampling.
+        If the input has a column `class`, each text is written as an article of that class. `params` are the fields of
+        charloom.model.sampling.Sampling.
         """
         prompts = model_input["prompt"].tolist()
         try:
             how = Sampling(**(params or {}))
-            classes = self._classes(model_input["class"]) if "class" in model_input else None
+            class_ids = self._class_ids(model_input["class"]) if "class" in model_input else None
         except InputError as error:
             raise MlflowException.invalid_parameter_value(str(error)) from None
-        texts = sample(self.saved.model, self.saved.vocabulary, prompts, how, classes=classes)
+        texts = sample(self.saved.model, self.saved.vocabulary, prompts, how, classes=class_ids)
         return pandas.DataFrame({"text": texts})
 
-    def _classes(self, names: pandas.Series) -> list[int]:
-        """The classes of these names; what is null is no class."""
+    def _class_ids(self, class_names: pandas.Series) -> list[int]:
+        """The ids of these classes; for a null, the id that means no class."""
         no_class = self.saved.model.no_class
-        return [no_class if pandas.isna(name) else self.saved.class_named(name) for name in names]
+        return [no_class if pandas.isna(name) else self.saved.class_named(name) for name in class_names]
 
 
 set_model(Writer())

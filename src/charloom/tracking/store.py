@@ -1,4 +1,4 @@
-"""The store: one experiment of MLflow's, and what is written to its runs."""
+"""The MLflow store: how charloom connects to it, and how it writes to the runs of one experiment."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from mlflow.entities import Metric, Run
 
 SQLITE = "sqlite:///"
-BATCH = 1000  # MLflow takes at most so many metrics a call
-EVALUATION = ("evaluate.", "baselines.")  # the parameters that an evaluation states, and no training
-EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # MLflow's pages for models, not for prompts
+BATCH = 1000  # the most metrics that MLflow accepts in one call
+EVALUATION = ("evaluate.", "baselines.")  # prefixes of the parameters that only an evaluation states
+MLFLOW_EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # selects MLflow's pages for models
 
 
 class Store:
@@ -36,19 +36,19 @@ class Store:
 
     @classmethod
     def open(cls, params: TrackingParams) -> Store:
-        """Connect to the store, made where it is absent, and to the experiment in it."""
+        """Connect to the experiment. Make the store and the experiment if they do not exist."""
         uri = tracking_uri()
         database = database_of(uri)
         lock = database and database.with_name(f"{database.name}.lock")
-        # Of three processes that made the tables of an absent SQLite file at once, two crashed.
+        # The lock is needed: when three processes made the tables of a new SQLite file at once, two of them crashed.
         with exclusive(lock, f"the MLflow store {database}") if lock else nullcontext():
             client = _client(uri, params.timeout)
             artifacts = database.with_name("mlartifacts").as_uri() if database else None
-            return cls(client, _experiment(client, params.experiment, artifacts))
+            return cls(client, _experiment_id(client, params.experiment, artifacts))
 
     @classmethod
     def read(cls, params: TrackingParams) -> Store | None:
-        """Connect to the experiment to read it; None where the store or the experiment is absent."""
+        """Connect to the experiment to read it. None if the store or the experiment does not exist."""
         uri = tracking_uri()
         database = database_of(uri)
         if database and not database.exists():
@@ -58,7 +58,7 @@ class Store:
         return cls(client, experiment.experiment_id) if experiment else None
 
     def find(self, **tags: str) -> list[Run]:
-        """The runs with these tags, all where none is named, the newest first."""
+        """The runs that have all of these tags, the newest first. Without tags: all runs."""
         wanted = " and ".join(f"tags.{name} = '{value}'" for name, value in tags.items())
         found: list[Run] = []
         token = None
@@ -72,13 +72,13 @@ class Store:
         return found
 
     def is_ours(self, run: Run) -> bool:
-        """Whether a run was begun on this machine: on another one its training may be going on."""
+        """Whether a run was begun on this machine. A training on another machine may still be running."""
         return bool(run.data.tags.get("host") == platform.node())
 
     def begin(self, card: Card) -> str:
-        """Make a run that states a card, all but its evaluation; gives its id.
+        """Make a run that states a card without the card's evaluation. Returns the id of the run.
 
-        The tags by which a run is found come last, with the parameters.
+        The tags by which a run is found are written last, together with the parameters.
         """
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
@@ -97,7 +97,7 @@ class Store:
         return run_id
 
     def state(self, run_id: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> None:
-        """Add parameters and tags to a run, all or none."""
+        """Add parameters and tags to a run in one call, so that either all or none of them are added."""
         from mlflow.entities import Param, RunTag
 
         self.client.log_batch(
@@ -107,25 +107,28 @@ class Store:
         )
 
     def last_step(self, run_id: str, metric: str = "train/loss_nats") -> int:
-        """The last step of one of a run's curves, 0 before the first."""
+        """The last step of a metric of a run. 0 if the run has no value of the metric."""
         return max((point.step for point in self.client.get_metric_history(run_id, metric)), default=0)
 
-    def log_curve(self, run_id: str, points: Iterable[Sequence[Metric]]) -> None:
-        """Log points of several numbers; no call holds a part of one, so that the last step of a curve is whole."""
+    def log_curve(self, run_id: str, steps: Iterable[Sequence[Metric]]) -> None:
+        """Log steps, each a list of metrics.
+
+        All metrics of a step go in the same call, so the last logged step is never partial.
+        """
         batch: list[Metric] = []
-        for point in points:
-            if len(batch) + len(point) > BATCH:
+        for metrics in steps:
+            if len(batch) + len(metrics) > BATCH:
                 self._log_metrics(run_id, batch)
                 batch = []
-            batch.extend(point)
+            batch.extend(metrics)
         if batch:
             self._log_metrics(run_id, batch)
 
     def _log_metrics(self, run_id: str, batch: list[Metric]) -> None:
-        """Log numbers, and once more where that fails: the store keeps one that it is given twice as one.
+        """Log metrics. If the call fails, try once more: the store keeps a metric once, even if it gets it twice.
 
-        A server closes a connection that was idle, MLflow's own after five seconds. A request that is just on its way
-        is lost with it: one in 22 was, of requests five seconds apart.
+        A server closes an idle connection (MLflow's own server after five seconds). A request that is sent at that
+        moment is lost. Of requests five seconds apart, one in 22 was lost.
         """
         from mlflow.exceptions import MlflowException
 
@@ -135,25 +138,25 @@ class Store:
             self.client.log_batch(run_id, metrics=batch)
 
     def log_files(self, run_id: str, workspace: Path, paths: Iterable[Path]) -> None:
-        """Log files as artefacts, each under the folder it has in the workspace."""
+        """Log files as artefacts. Each file keeps its folder within the workspace."""
         for path in paths:
             folder = path.parent.relative_to(workspace).as_posix()
             self.client.log_artifact(run_id, str(path), None if folder == "." else folder)
 
 
 def tracking_uri() -> str:
-    """MLFLOW_TRACKING_URI, else mlflow.db; a relative SQLite file is taken from the main checkout."""
+    """The value of MLFLOW_TRACKING_URI, or else mlflow.db. A relative SQLite path starts in the main checkout."""
     uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}mlflow.db"
     return f"{SQLITE}{main_checkout() / uri.removeprefix(SQLITE)}" if uri.startswith(SQLITE) else uri
 
 
 def database_of(uri: str) -> Path | None:
-    """The file of a SQLite store, None for a server."""
+    """The file of a SQLite store. None if the store is a server."""
     return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
 
 
 def _client(uri: str, timeout_s: float) -> MlflowClient:
-    # MLflow's client otherwise tries for minutes, reports what it is used for, and draws bars
+    # Without these settings, MLflow's client retries for minutes, sends usage reports and draws progress bars.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(max(1, round(timeout_s))))
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -165,16 +168,16 @@ def _client(uri: str, timeout_s: float) -> MlflowClient:
 
 @contextmanager
 def on_failure(then: Callable[[str], None]) -> Iterator[None]:
-    """Hand the reason to `then`, in one line, where the tracker raises: no reason to stop a run."""
+    """If the tracker raises an error, call `then` with the reason in one line, and continue."""
     try:
         yield
-    except Exception as error:  # MLflow raises what its many back ends raise: SQLAlchemy's, requests', its own
+    except Exception as error:  # MLflow has many back ends, and lets the errors of SQLAlchemy and requests through
         then(_reason(error))
 
 
 @contextmanager
 def asking() -> Iterator[None]:
-    """Turn whatever the tracker raises into a RunError, for a command that has no result without it."""
+    """Turn an error of the tracker into a RunError, for a command that has no result without the tracker."""
     try:
         yield
     except CharloomError:
@@ -188,12 +191,12 @@ def _reason(error: Exception) -> str:
 
 
 def warn(reason: str) -> None:
-    """Say why the tracker lacks something."""
-    say(f"warning: MLflow: {reason}; no result is lost, and `charloom publish` brings it there")
+    """Tell the user why something is missing in MLflow."""
+    say(f"warning: MLflow: {reason}; no result is lost, and `charloom publish` sends the results to MLflow later")
 
 
 def record_metrics(record: Record, timestamp: int | None = None) -> list[Metric]:
-    """A record as MLflow's metrics, named by split; `timestamp` as in metric()."""
+    """A record of the history as MLflow's metrics `train/…` and `valid/…`. `timestamp` is as in metric()."""
     values = asdict(record)
     step = values.pop("step")
     named = {_metric_name(name): value for name, value in values.items() if value is not None}
@@ -201,14 +204,14 @@ def record_metrics(record: Record, timestamp: int | None = None) -> list[Metric]
 
 
 def metric(name: str, value: float, step: int = 0, timestamp: int | None = None) -> Metric:
-    """One number; `timestamp` in milliseconds since 1970, else it is of now."""
+    """One number. `timestamp` is in milliseconds since 1970; without it, the time is now."""
     from mlflow.entities import Metric
 
     return Metric(name, float(value), now_ms() if timestamp is None else timestamp, step)
 
 
 def now_ms() -> int:
-    """The time in milliseconds since 1970."""
+    """The current time in milliseconds since 1970."""
     return round(time.time() * 1000)
 
 
@@ -216,16 +219,16 @@ def _metric_name(column: str) -> str:
     return column.replace("valid_", "valid/", 1) if column.startswith("valid_") else f"train/{column}"
 
 
-def _experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
-    """The id of an experiment, made where it is absent."""
+def _experiment_id(client: MlflowClient, name: str, artifacts: str | None) -> str:
+    """The id of MLflow's experiment with this name. Make the experiment if it does not exist."""
     from mlflow.exceptions import MlflowException
 
     found = client.get_experiment_by_name(name)
     if found is None:
         try:
-            return str(client.create_experiment(name, artifacts, EXPERIMENT_TAGS))
+            return str(client.create_experiment(name, artifacts, MLFLOW_EXPERIMENT_TAGS))
         except MlflowException:
-            found = client.get_experiment_by_name(name)  # another process made it on the same server
+            found = client.get_experiment_by_name(name)  # another process may have made it just now
             if found is None:
                 raise
     return str(found.experiment_id)

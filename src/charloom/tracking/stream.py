@@ -1,4 +1,4 @@
-"""A training's numbers, sent to its run while it goes on."""
+"""Sending the numbers of a training to its run while the training is running."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ from charloom.training.history import Record
 if TYPE_CHECKING:
     from mlflow.entities import Metric
 
-FLUSH_EVERY_S = 5.0  # at 2 its thread took 1 % of a core, which small models felt
-MACHINE_EVERY_S = 10.0  # as MLflow's own sampler
+# Seconds between two calls to the tracker. With 2 seconds the thread took 1 % of a core: small models became slower.
+FLUSH_EVERY_S = 5.0
+MACHINE_EVERY_S = 10.0  # the interval of MLflow's own sampler
 MACHINE_CURVE = "system/cpu_utilization_percentage"
 
 
 class TimedRecord(NamedTuple):
-    """A record, when it came, and how fast the training was since the one before, where that is known."""
+    """A record of the history, and when it was made."""
 
     record: Record
     timestamp: int  # milliseconds since 1970
-    chars_per_s: float | None
+    chars_per_s: float | None  # the speed of the training since the previous record, if there was one
 
     def metrics(self) -> list[Metric]:
-        """As MLflow takes it."""
+        """The record and the speed as MLflow's metrics."""
         found = record_metrics(self.record, self.timestamp)
         if self.chars_per_s is not None:
             found.append(metric("throughput/chars_per_s", self.chars_per_s, self.record.step, self.timestamp))
@@ -40,34 +41,38 @@ class TimedRecord(NamedTuple):
 
 
 class TrainingStream:
-    """A listener that feeds records to a run from a thread of its own, so that no step waits for the tracker."""
+    """A listener of a training that sends records to a run. A separate thread sends them, so no step waits for it.
+
+    `history` are the records of an earlier process, if this process resumes its training.
+    """
 
     def __init__(self, params: TrackingParams, card: Card, history: Sequence[Record]) -> None:
         self._params = params
         self._card = card
-        self._goes_on = bool(history)
-        self._queue: queue.SimpleQueue[TimedRecord | None] = queue.SimpleQueue()
+        self._resumed = bool(history)
+        self._queue: queue.SimpleQueue[TimedRecord | None] = queue.SimpleQueue()  # None comes after the last record
         self._model_digest: str | None = None
-        self._asked_at = math.inf  # when what the tracker is at was begun; inf: it is at nothing that has a limit
-        self._before: tuple[float, int] | None = None  # when the last record came, and the characters read by then
-        self._warned = threading.Lock()  # taken by the one warning
+        # Start time of the request in progress; infinity while none is in progress, so that nothing can time out.
+        self._asked_at = math.inf
+        self._previous: tuple[float, int] | None = None  # the time of the last record, and the characters read then
+        self._warned = threading.Lock()  # the first warning acquires it and never releases it: there is no second one
         for record in history:
             self._queue.put(TimedRecord(record, now_ms(), None))
         self._thread = threading.Thread(target=self._run, daemon=True, name="tracking")
         self._thread.start()
 
     def __call__(self, record: Record) -> None:
-        now, before = time.monotonic(), self._before
-        speed = (record.characters - before[1]) / (now - before[0]) if before and now > before[0] else None
-        self._before = now, record.characters
+        now, previous = time.monotonic(), self._previous
+        speed = (record.characters - previous[1]) / (now - previous[0]) if previous and now > previous[0] else None
+        self._previous = now, record.characters
         self._queue.put(TimedRecord(record, now_ms(), speed))
 
     def finish(self, model_digest: str) -> None:
-        """Say which model came out: without it the run ends as failed."""
+        """State the model that the training made. Without this call the run ends as FAILED."""
         self._model_digest = model_digest
 
     def close(self) -> None:
-        """Send what is left, and wait for it while the tracker answers within its timeout."""
+        """Send the remaining records. Wait for the tracker as long as each request stays within the timeout."""
         self._queue.put(None)
         while self._thread.is_alive():
             if time.monotonic() - self._asked_at > self._params.timeout:
@@ -81,10 +86,10 @@ class TrainingStream:
 
     def _run(self) -> None:
         with on_failure(self._give_up):
-            import mlflow  # noqa: F401 - seconds that are not the tracker's
+            import mlflow  # noqa: F401 - the import takes seconds, which must not count as time of the tracker
 
             machine = Machine()
-            if not tracking_uri().startswith(SQLITE):  # a file is waited for however long its tables take
+            if not tracking_uri().startswith(SQLITE):  # a new SQLite file has no limit: making its tables takes long
                 self._asked_at = time.monotonic()
             store = Store.open(self._params)
             run_id = self._open_run(store)
@@ -96,56 +101,57 @@ class TrainingStream:
                 store.state(run_id, {}, {"model_digest": self._model_digest})
 
     def _feed(self, store: Store, run_id: str, machine: Machine) -> None:
-        """Send what comes until the training ends."""
+        """Send records, and samples of the machine's load, until the training ends."""
         sent, samples = store.last_step(run_id), store.last_step(run_id, MACHINE_CURVE)
         sampled_at = -math.inf
-        going = True
-        while going:
+        ended = False
+        while not ended:
             self._asked_at = math.inf
-            points, going = self._next_points()
+            records, ended = self._next_records()
             self._asked_at = time.monotonic()
-            metrics = [point.metrics() for point in points if point.record.step > sent]
-            if not going or time.monotonic() - sampled_at >= MACHINE_EVERY_S:
+            metrics = [each.metrics() for each in records if each.record.step > sent]
+            if ended or time.monotonic() - sampled_at >= MACHINE_EVERY_S:
                 sampled_at = time.monotonic()
                 samples += 1
                 metrics.append([metric(name, value, samples) for name, value in machine.sample().items()])
             store.log_curve(run_id, metrics)
 
     def _open_run(self, store: Store) -> str | None:
-        """The run of an earlier process that did not finish this training, else a new one.
+        """The id of the run for this training: that of an earlier process which did not finish it, or a new run.
 
-        None where this process goes on with a training that a run states as finished: dvc was killed at its end.
+        None if this process resumes a training that a run states as finished. That happens if dvc was killed just
+        after the training ended. Nothing is left to send then.
         """
         earlier = store.find(train_key=self._card.keys["train_key"])
         for run in earlier:
-            if "model_digest" not in run.data.tags and (self._goes_on or store.is_ours(run)):
+            if "model_digest" not in run.data.tags and (self._resumed or store.is_ours(run)):
                 store.client.update_run(run.info.run_id, status="RUNNING")
                 return str(run.info.run_id)
         finished = [run for run in earlier if "model_digest" in run.data.tags]
-        if finished and self._goes_on:
+        if finished and self._resumed:
             return None
         run_id = store.begin(self._card)
         if finished:
             store.state(run_id, {}, {"rerun_of": finished[-1].info.run_id})
         return run_id
 
-    def _next_points(self) -> tuple[list[TimedRecord], bool]:
-        """What has come within a moment, and whether more will."""
-        points: list[TimedRecord] = []
+    def _next_records(self) -> tuple[list[TimedRecord], bool]:
+        """The records that come within FLUSH_EVERY_S, and whether the training has ended."""
+        records: list[TimedRecord] = []
         until = time.monotonic() + FLUSH_EVERY_S
         while (left := until - time.monotonic()) > 0:
             try:
-                point = self._queue.get(timeout=left)
+                record = self._queue.get(timeout=left)
             except queue.Empty:
                 break
-            if point is None:
-                return points, False
-            points.append(point)
-        return points, True
+            if record is None:
+                return records, True
+            records.append(record)
+        return records, False
 
 
 class Untracked:
-    """A listener in a TrainingStream's place that feeds nothing."""
+    """A listener that takes the place of a TrainingStream if tracking is off. It sends nothing."""
 
     def __call__(self, record: Record) -> None: ...
 
@@ -156,9 +162,9 @@ class Untracked:
 def track_training(
     params: TrackingParams, card: Card, history: Sequence[Record]
 ) -> Iterator[TrainingStream | Untracked]:
-    """Give a listener that streams to this training's run, or to nothing where tracking is off.
+    """Give a listener that sends the records of a training to its run, if tracking is enabled.
 
-    `history` is what an earlier process of the same training recorded; its run goes on where there is one.
+    `history` are the records of an earlier process of the same training. If that process had a run, it is continued.
     """
     note_training(card)
     if not params.enabled:

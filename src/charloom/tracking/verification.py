@@ -1,4 +1,7 @@
-"""Whether a run says what git and DVC hold: digests are compared, nothing is trained again."""
+"""Whether a run in MLflow agrees with its own files, with git and with DVC.
+
+Digests, parameters and numbers are compared. Nothing is trained again.
+"""
 
 from __future__ import annotations
 
@@ -24,37 +27,39 @@ STAGES = "train", "evaluate"
 
 
 class Check(NamedTuple):
-    """One thing that was compared; `problem` is empty where it agrees."""
+    """One comparison."""
 
     what: str
-    problem: str
+    problem: str  # empty if both sides agree
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a run states: its parameters, tags, numbers, datasets, and the files that MLflow keeps of it."""
+    """What a run states."""
 
     params: Mapping[str, str]
     tags: Mapping[str, str]
     metrics: Mapping[str, float]
-    datasets: Mapping[str, str]  # digest by split
-    folder: Path  # of its artefacts
+    datasets: Mapping[str, str]  # the digest of each split's CSV file
+    folder: Path  # a copy of the artefacts that MLflow keeps
 
     def files(self) -> dict[str, str]:
-        """The MD5 of each artefact by its path."""
+        """The MD5 of each artefact, by its path."""
         paths = (path for path in sorted(self.folder.rglob("*")) if path.is_file())
         return {path.relative_to(self.folder).as_posix(): file_digest(path, "md5") for path in paths}
 
 
 def verify_run(params: TrackingParams, wanted: str) -> tuple[str, list[Check]]:
-    """The id of a run, and all that was checked of it.
+    """The id of the run that `wanted` names, and everything that was compared.
 
-    Raises InputError where there is no such run, or none that is complete.
+    Raises InputError if there is no such run, or if the run is not complete.
     """
     store, run = find_run(params, wanted)
     run_id = run.info.run_id
     if "evaluate_key" not in run.data.tags:
-        raise InputError(f"{wanted}: states no evaluation yet; `charloom publish` completes it where its files are")
+        raise InputError(
+            f"{wanted}: this run has no evaluation yet; run `charloom publish` in the checkout that has its files"
+        )
     with TemporaryDirectory() as folder:
         path = store.client.download_artifacts(run_id, "", folder)
         facts = Facts(run.data.params, run.data.tags, run.data.metrics, _datasets(run), Path(path))
@@ -66,7 +71,7 @@ def _check(facts: Facts) -> Iterator[Check]:
     commit = facts.tags.get(COMMIT, "")
     name, lock = _recorded(facts, commit)
     if lock is None:
-        yield Check(f"dvc.lock at {commit[:8] or 'its commit'}", "there is none: the run was made outside git")
+        yield Check(f"dvc.lock at {commit[:8] or 'its commit'}", "not found; the run was made outside git")
         return
     yield Check(f"{name}, parameters", _first(_differing_params(facts, lock)))
     yield Check(f"{name}, files", _first(_differing_files(facts, lock)))
@@ -75,26 +80,30 @@ def _check(facts: Facts) -> Iterator[Check]:
 
 
 def _check_itself(facts: Facts) -> Iterator[Check]:
-    """That tags and numbers of the run are those of its own files."""
+    """Compare tags and metrics of the run with the run's own files."""
     model = facts.folder / MODEL
     digest = file_digest(model) if model.exists() else "missing"
     stated = facts.tags["model_digest"]
     yield Check(
-        "model_digest", "" if digest == stated else f"its model.safetensors is {digest[:12]}, not {stated[:12]}"
+        "model_digest",
+        "" if digest == stated else f"model.safetensors has {digest[:12]}, the run's tag is {stated[:12]}",
     )
-    key = _read(model.with_name("model.json")).get("train_key", "missing")
+    key = _read_object(model.with_name("model.json")).get("train_key", "missing")
     stated = facts.tags["train_key"]
-    yield Check("train_key", "" if key == stated else f"its model.json says {key[:12]}, not {stated[:12]}")
-    measured = stage_metrics(facts.folder / "metrics")
+    yield Check("train_key", "" if key == stated else f"model.json has {key[:12]}, the run's tag is {stated[:12]}")
+    measured = stage_metrics(facts.folder)
     wrong = (name for name, value in measured.items() if facts.metrics.get(name) != value)
-    problem = _first(f"{name} is {facts.metrics.get(name)}, {measured[name]} in its file" for name in wrong)
-    yield Check(f"{len(measured)} numbers of the stages", problem if measured else "its metrics are missing")
+    problem = _first(
+        f"{name} is {facts.metrics.get(name)} in the run, {measured[name]} in the run's file" for name in wrong
+    )
+    yield Check(f"{len(measured)} numbers of the stages", problem if measured else "the run has no files of numbers")
 
 
 def _recorded(facts: Facts, commit: str) -> tuple[str, DvcLock | None]:
-    """The dvc.lock that records the run: of its commit or, the result being committed later, of one behind it.
+    """The dvc.lock that records the run, and its name.
 
-    Where none agrees, the one of its commit, else the one that lies here.
+    A result is often committed after the run, so later commits are searched too, and then the current folder. If no
+    dvc.lock agrees with the run, the first one found is returned, so that the differences can be listed.
     """
     locks = [(f"dvc.lock at {each[:8]}", lock) for each in _commits(commit) if (lock := _lock_at(each))]
     here = Path("dvc.lock")
@@ -107,7 +116,7 @@ def _recorded(facts: Facts, commit: str) -> tuple[str, DvcLock | None]:
 
 
 def _commits(commit: str) -> Iterator[str]:
-    """A commit and those that come of it and change dvc.lock, DVC's experiments among them, the oldest first."""
+    """A commit, then its descendants that change dvc.lock, the oldest first. DVC's experiments are among them."""
     if not commit:
         return
     yield commit
@@ -123,28 +132,28 @@ def _lock_at(commit: str) -> DvcLock | None:
 def _differing_params(facts: Facts, lock: DvcLock) -> Iterator[str]:
     for name, value in lock.params(*STAGES).items():
         if facts.params.get(name) != str(value):
-            yield f"{name} is {facts.params.get(name, 'missing')} in the run, {value} there"
+            yield f"{name} is {facts.params.get(name, 'missing')} in the run, {value} in dvc.lock"
 
 
 def _differing_files(facts: Facts, lock: DvcLock) -> Iterator[str]:
     files, outs = facts.files(), lock.outs(*STAGES)
     if not outs:
-        yield "it records no training and evaluation"
+        yield "dvc.lock records no training and no evaluation"
     for path, digest in outs.items():
         if files.get(path) != digest:
-            yield f"{path} is {files.get(path, 'missing')[:12]} in the run, {digest[:12]} there"
+            yield f"{path} is {files.get(path, 'missing')[:12]} in the run, {digest[:12]} in dvc.lock"
 
 
 def _differing_data(facts: Facts, lock: DvcLock) -> Iterator[str]:
     outs = lock.outs()
     for split, digest in facts.datasets.items():
-        there = outs.get(f"data/raw/{split}.csv", "missing")
-        if digest != there:
-            yield f"{split}.csv is {digest[:12]} in the run, {there[:12]} there"
+        recorded = outs.get(f"data/raw/{split}.csv", "missing")
+        if digest != recorded:
+            yield f"{split}.csv is {digest[:12]} in the run, {recorded[:12]} in dvc.lock"
 
 
 def _check_files(lock: DvcLock) -> Iterator[Check]:
-    """That the files which lie here, or in DVC's cache, under the recorded names have the recorded content."""
+    """Compare the content of the recorded files with their digests, in DVC's cache or else in this checkout."""
     found, wrong = 0, []
     outs = {path: digest for path, digest in lock.outs().items() if not digest.endswith(".dir")}
     for path, digest in outs.items():
@@ -152,7 +161,7 @@ def _check_files(lock: DvcLock) -> Iterator[Check]:
         if cached.exists():
             found += 1
             if file_digest(cached, "md5") != digest:
-                wrong.append(f"{path}: its content in DVC's cache is damaged ({cached})")
+                wrong.append(f"{path}: the file in DVC's cache is damaged ({cached})")
         elif Path(path).exists() and file_digest(Path(path), "md5") == digest:
             found += 1
     absent = f"; {len(outs) - found} are not in this checkout" if found < len(outs) else ""
@@ -160,20 +169,19 @@ def _check_files(lock: DvcLock) -> Iterator[Check]:
 
 
 def _first(problems: Iterator[str]) -> str:
-    """The first problem and how many more there are, empty without one."""
+    """The first problem, and how many more there are. Empty if there are no problems."""
     first, *others = [*problems] or [""]
     return first + (f" (and {len(others)} more)" if others else "")
 
 
 def _datasets(run: Run) -> dict[str, str]:
-    return {each.dataset.name.rpartition("/")[2].removesuffix(".csv"): each.dataset.digest for each in _inputs(run)}
+    """The digest of each dataset of a run, by the name of its split."""
+    inputs = run.inputs.dataset_inputs if run.inputs else []
+    return {each.dataset.name.rpartition("/")[2].removesuffix(".csv"): each.dataset.digest for each in inputs}
 
 
-def _inputs(run: Run) -> list[Any]:
-    return list(run.inputs.dataset_inputs) if run.inputs else []
-
-
-def _read(path: Path) -> dict[str, Any]:
+def _read_object(path: Path) -> dict[str, Any]:
+    """A JSON object in a file. Empty if the file is missing or is not a JSON object."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
