@@ -23,12 +23,12 @@ from charloom.text.vocab import Vocabulary
 VOCABULARY = Vocabulary.build(["abc"])
 
 
-def test_a_newline_is_eos_unless_the_vocabulary_has_it() -> None:
+def test_a_newline_becomes_eos_unless_it_is_in_the_vocabulary() -> None:
     assert encode(VOCABULARY, "a\nx").tolist() == [0, VOCABULARY.eos, VOCABULARY.unk]
     assert encode(Vocabulary.build(["a\n"]), "a\nx").tolist() == [0, 1, 3]
 
 
-def test_unknown_characters_are_counted_and_named_the_commonest_first() -> None:
+def test_unknown_characters_are_listed_by_frequency() -> None:
     assert unknown(VOCABULARY, "a\nxyx") == {"x": 2, "y": 1}
     assert name_unknown(unknown(VOCABULARY, "ay\x1bxxa")) == "'x' (2), 'y' (1), '\\x1b' (1)"
     many = unknown(VOCABULARY, "".join(chr(0x4E00 + number) for number in range(13)))
@@ -36,7 +36,7 @@ def test_unknown_characters_are_counted_and_named_the_commonest_first() -> None:
 
 
 @given(st.text(), st.integers(1, 9))
-def test_pieces_are_the_text_with_newlines_as_line_ends(text: str, size: int) -> None:
+def test_pieces_join_to_the_text_with_unix_line_ends(text: str, size: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("charloom.text.texts.PIECE_BYTES", size)
         pieces = list(read_pieces(io.BytesIO(text.encode("utf-8", "replace")), "file"))
@@ -50,7 +50,7 @@ def test_pieces_are_the_text_with_newlines_as_line_ends(text: str, size: int) ->
     ("data", "place"),
     [(b"ab\xff", "byte 2 (0xff)"), ("aé日".encode() + b"\xe6\x97", "byte 6 (0xe6)"), (b"\r\xc3(", "byte 1 (0xc3)")],
 )
-def test_the_first_byte_that_is_not_utf_8_is_named(
+def test_the_first_byte_that_is_not_utf_8_is_reported(
     monkeypatch: pytest.MonkeyPatch, data: bytes, place: str, size: int
 ) -> None:
     monkeypatch.setattr("charloom.text.texts.PIECE_BYTES", size)
@@ -60,13 +60,13 @@ def test_the_first_byte_that_is_not_utf_8_is_named(
 
 
 @given(st.lists(st.text("ab \n", max_size=5)))
-def test_lines_are_those_of_the_whole_text_without_blank_ones(pieces: list[str]) -> None:
+def test_lines_are_those_of_the_whole_text_without_blank_lines(pieces: list[str]) -> None:
     assert list(cut_lines(pieces)) == [line for line in "".join(pieces).split("\n") if line.strip()]
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFKC"])
 @given(st.lists(st.text("\ne\u0301\u0327\u00e9\u1100\u1161\u11a8\ufb01\u00a8", max_size=4)))
-def test_pieces_are_normalized_as_the_whole_text(form: Literal["NFC", "NFKC"], pieces: list[str]) -> None:
+def test_pieces_are_normalized_like_the_whole_text(form: Literal["NFC", "NFKC"], pieces: list[str]) -> None:
     normalized = list(normalized_pieces(Vocabulary.build(["ab"], normalize=form), pieces))
     assert "".join(normalized) == unicodedata.normalize(form, "".join(pieces))
     assert "" not in normalized
@@ -74,5 +74,5 @@ def test_pieces_are_normalized_as_the_whole_text(form: Literal["NFC", "NFKC"], p
 
 
 @given(st.lists(st.text("a\n", max_size=3)))
-def test_one_newline_at_the_end_of_a_text_is_left_out(pieces: list[str]) -> None:
+def test_only_the_last_newline_of_a_text_is_removed(pieces: list[str]) -> None:
     assert "".join(without_last_newline(pieces)) == "".join(pieces).removesuffix("\n")

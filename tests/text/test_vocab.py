@@ -20,7 +20,7 @@ TEXTS = st.lists(st.text(max_size=30), max_size=6).filter(lambda texts: len(set(
 
 
 def counted(texts: list[str]) -> Counter[str]:
-    """The tutorial's loop, whose order torchtext.vocab.vocab(counter) keeps."""
+    """The tutorial's loop. torchtext.vocab.vocab(counter) keeps the order of this counter."""
     counter: Counter[str] = Counter()
     for text in texts:
         for character in text:
@@ -29,13 +29,13 @@ def counted(texts: list[str]) -> Counter[str]:
 
 
 def letters(count: int) -> str:
-    """So many different characters, none a surrogate."""
+    """A text of `count` different characters without surrogates."""
     return "".join(map(chr, range(0x10000, 0x10000 + count)))
 
 
 @settings(deadline=None)
 @given(TEXTS)
-def test_ids_and_counts_are_those_of_a_counter_in_first_seen_order(texts: list[str]) -> None:
+def test_ids_and_counts_are_those_of_the_tutorials_counter(texts: list[str]) -> None:
     vocabulary = Vocabulary.build(texts)
     assert list(zip(vocabulary.characters, vocabulary.counts, strict=True)) == list(counted(texts).items())
     assert vocabulary.encode("".join(vocabulary.characters)).tolist() == list(range(len(vocabulary) - 2))
@@ -48,7 +48,7 @@ def test_ag_news_opening_title_gives_the_tutorials_ids() -> None:
 
 @settings(deadline=None)
 @given(TEXTS, st.text(max_size=40))
-def test_known_text_comes_back_and_unknown_characters_become_unk(texts: list[str], other: str) -> None:
+def test_decoding_inverts_encoding_except_for_unknown_characters(texts: list[str], other: str) -> None:
     vocabulary = Vocabulary.build(texts)
     known = set(vocabulary.characters)
     for text in [*texts, other]:
@@ -63,20 +63,24 @@ def test_the_specials_come_last() -> None:
     assert vocabulary.decode([0, vocabulary.eos, vocabulary.unk, 1]) == "a\n\ufffdb"
 
 
-def test_rare_characters_are_left_to_unk() -> None:
+def test_characters_below_min_count_become_unk() -> None:
     vocabulary = Vocabulary.build(["abc", "bcd", "c"], min_count=2)
     assert (vocabulary.characters, vocabulary.counts) == (("b", "c"), (2, 3))
     assert vocabulary.encode("abcd").tolist() == [vocabulary.unk, 0, 1, vocabulary.unk]
 
 
-def test_all_but_the_commonest_characters_are_left_to_unk() -> None:
+def test_all_but_the_max_size_most_frequent_characters_become_unk() -> None:
     texts = ["abcbcc", "dddd", "ea"]
-    assert Vocabulary.build(texts, max_size=3).characters == ("a", "c", "d")  # a is as common as b, and seen first
+    assert Vocabulary.build(texts, max_size=3).characters == (
+        "a",
+        "c",
+        "d",
+    )  # a and b are equally frequent, and a occurs first
     assert Vocabulary.build(texts, max_size=9) == Vocabulary.build(texts)
     assert Vocabulary.build(texts, min_count=3, max_size=3).characters == ("c", "d")
 
 
-def test_20000_ideographs_take_two_bytes_an_id_and_are_kept_in_hand() -> None:
+def test_20000_ideographs_take_two_bytes_an_id_and_can_be_limited() -> None:
     han = "".join(map(chr, range(0x4E00, 0x4E00 + 20_000))) + "".join(map(chr, range(0x20000, 0x20100)))
     texts = [han, han[:5000]]
     vocabulary = Vocabulary.build(texts)
@@ -87,17 +91,17 @@ def test_20000_ideographs_take_two_bytes_an_id_and_are_kept_in_hand() -> None:
     assert (small.characters, small.dtype) == (tuple(han[:200]), np.dtype(np.uint8))
 
 
-def test_emoji_and_astral_characters_are_one_id_each() -> None:
+def test_an_emoji_and_any_code_point_above_u_ffff_take_one_id() -> None:
     text = "\U0001f600a\U0001f468\u200d\U0001f469\U0010ffff\0"
     vocabulary = Vocabulary.build([text])
     assert vocabulary.encode(text).tolist() == list(range(len(text)))
 
 
-def test_a_lone_surrogate_is_unknown_not_an_error() -> None:
+def test_a_lone_surrogate_becomes_unk() -> None:
     assert Vocabulary.build(["ab"]).encode("a\ud800").tolist() == [0, 3]
 
 
-def test_code_points_are_one_number_a_character() -> None:
+def test_code_points_has_a_number_for_each_character() -> None:
     assert code_points("a\U0001f600").tolist() == [0x61, 0x1F600]
 
 
@@ -105,7 +109,7 @@ def test_code_points_are_one_number_a_character() -> None:
     ("characters", "dtype"),
     [(254, "uint8"), (255, "uint16"), (20_000, "uint16"), (65_534, "uint16"), (65_535, "uint32")],
 )
-def test_ids_take_the_smallest_type_that_holds_all_symbols(characters: int, dtype: str) -> None:
+def test_ids_have_the_smallest_type_for_all_symbols(characters: int, dtype: str) -> None:
     text = letters(characters)
     vocabulary = Vocabulary.build([text])
     ids = vocabulary.encode(text + "?")
@@ -114,14 +118,14 @@ def test_ids_take_the_smallest_type_that_holds_all_symbols(characters: int, dtyp
 
 
 @pytest.mark.parametrize("texts", [[], [""], ["aaaa", "a"], ["ab"]])
-def test_fewer_than_two_characters_are_refused(texts: list[str]) -> None:
+def test_fewer_than_two_characters_are_rejected(texts: list[str]) -> None:
     with pytest.raises(
-        InputError, match=r"characters that occur at least vocab\.min_count = 2 times; a model needs two"
+        InputError, match=r"characters that occur at least vocab\.min_count = 2 times, but a model needs at least two"
     ):
         Vocabulary.build(texts, min_count=2)
 
 
-def test_first_seen_order_holds_across_the_chunks_of_a_long_text() -> None:
+def test_the_order_of_ids_does_not_depend_on_chunks() -> None:
     texts = [chr(0x4E00 - index) + "xyz"[index % 3] * 200_000 + chr(0x5E00 + index) for index in range(12)]
     vocabulary = Vocabulary.build(texts)
     assert dict(zip(vocabulary.characters, vocabulary.counts, strict=True)) == counted(texts)
@@ -129,14 +133,14 @@ def test_first_seen_order_holds_across_the_chunks_of_a_long_text() -> None:
 
 
 @given(st.lists(st.text(max_size=9), max_size=20), st.integers(1, 12))
-def test_chunks_hold_every_text_in_order_and_no_more_than_one_too_many(texts: list[str], characters: int) -> None:
-    chunks = list(chunked(texts, characters))
+def test_chunks_keep_the_order_and_reach_the_wanted_size(texts: list[str], characters: int) -> None:
+    chunks = list(chunked(texts, len, characters))
     assert [text for chunk in chunks for text in chunk] == texts
     assert all(sum(map(len, chunk[:-1])) < characters for chunk in chunks)
     assert all(sum(map(len, chunk)) >= characters for chunk in chunks[:-1])
 
 
-def test_a_saved_vocabulary_is_loaded_as_it_was(tmp_path: Path) -> None:
+def test_a_saved_vocabulary_is_loaded_unchanged(tmp_path: Path) -> None:
     vocabulary = Vocabulary.build(['\n"\\\0\u2028\U0001f600ab', "a"])
     vocabulary.save(tmp_path / "vocab.json")
     assert Vocabulary.load(tmp_path / "vocab.json") == vocabulary
@@ -148,12 +152,14 @@ def test_a_saved_vocabulary_is_loaded_as_it_was(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("form", "expected"), [("none", "e\u0301\ufb01"), ("NFC", "\u00e9\ufb01"), ("NFKC", "\u00e9fi")]
 )
-def test_text_is_normalized_as_the_training_split_was(tmp_path: Path, form: Normalization, expected: str) -> None:
+def test_text_is_normalized_in_the_same_way_as_the_training_split(
+    tmp_path: Path, form: Normalization, expected: str
+) -> None:
     Vocabulary.build(["ab"], normalize=form).save(tmp_path / "vocab.json")
     assert Vocabulary.load(tmp_path / "vocab.json").normalized("e\u0301\ufb01") == expected
 
 
-def test_an_older_file_that_does_not_say_leaves_text_as_it_is() -> None:
+def test_a_file_of_an_older_version_does_not_normalize() -> None:
     value = Vocabulary.build(["ab"], normalize="NFC").to_json()
     del value["normalize"]
     assert Vocabulary.from_json(value, "vocab.json") == Vocabulary.build(["ab"])
@@ -190,7 +196,7 @@ DAMAGES: list[Damage] = [
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=map(str, range(len(DAMAGES))))
-def test_a_damaged_vocabulary_is_refused_by_name(tmp_path: Path, damage: Damage) -> None:
+def test_a_damaged_vocabulary_is_rejected_with_its_path(tmp_path: Path, damage: Damage) -> None:
     path = tmp_path / "vocab.json"
     Vocabulary.build(["ab"]).save(path)
     value = json.loads(path.read_text())
@@ -201,7 +207,7 @@ def test_a_damaged_vocabulary_is_refused_by_name(tmp_path: Path, damage: Damage)
 
 
 @pytest.mark.parametrize("value", [None, [], "ab", 3])
-def test_what_is_no_object_is_no_vocabulary(value: object) -> None:
+def test_json_that_is_not_an_object_is_rejected(value: object) -> None:
     with pytest.raises(InputError, match=r"model\.json: not a vocabulary"):
         Vocabulary.from_json(value, "model.json")
 

@@ -22,7 +22,7 @@ HEADER = re.compile(
 
 
 class NpyFile:
-    """An open .npy file that grows. The header is written again at the end, when the length is known."""
+    """An open .npy file to append to. The header is written again at the end, when the length is known."""
 
     def __init__(self, file: IO[bytes], dtype: npt.DTypeLike) -> None:
         self.dtype = np.dtype(dtype)
@@ -31,7 +31,7 @@ class NpyFile:
         self.write_header()
 
     def append(self, values: npt.ArrayLike | Sequence[int]) -> None:
-        """Write values behind those that the file has."""
+        """Write values to the end of the file."""
         array = np.asarray(values).astype(self.dtype)
         self._file.write(array.tobytes())
         self.size += array.size
@@ -53,7 +53,7 @@ def npy_writer(path: Path, dtype: npt.DTypeLike) -> Iterator[NpyFile]:
 
 
 def map_array(path: Path) -> npt.NDArray[Any]:
-    """The array in a .npy file, mapped into memory. Raises InputError if the file is missing or is of another kind."""
+    """Map the array of a .npy file into memory. Raises InputError if the file is missing or has another header."""
     try:
         with path.open("rb") as file:
             if not HEADER.fullmatch(file.read(HEADER_BYTES)):

@@ -31,13 +31,13 @@ from charloom.text.vocab import Codes
 FORMAT, VERSION = "charloom-windows", 1
 ARRAYS = ("codes", "offsets", "classes", "starts")
 FACTS = ("length", "stride", "scope", "unknown", "class_names")
-UNLABELLED = MAX_CLASS  # in the place of a class: they are counted from 0
+UNLABELLED = MAX_CLASS  # instead of a class id, which is less than MAX_CLASS
 
 Positions = npt.NDArray[np.unsignedinteger]
 
 
 class ClassCount(BaseModel, strict=True, extra="forbid", frozen=True):
-    """A class: its name, and how many articles of a split are of it."""
+    """The name of a class, and the number of its articles in a split."""
 
     name: str
     articles: int = Field(ge=0)
@@ -45,7 +45,7 @@ class ClassCount(BaseModel, strict=True, extra="forbid", frozen=True):
 
 @dataclass(frozen=True)
 class EncodedSplit:
-    """A split as written by `write_split`, its arrays mapped into memory, not read."""
+    """A split on disk, as `write_split` wrote it. The arrays are mapped into memory, not read."""
 
     codes: Codes
     offsets: Positions
@@ -59,18 +59,22 @@ class EncodedSplit:
 
     @classmethod
     def load(cls, folder: Path, symbols: int | None = None) -> EncodedSplit:
-        """Open a split; raises InputError where it is missing, of another version, inconsistent, or where an id is
-        none of a vocabulary of so many symbols.
+        """Open a split. If `symbols` is given, check that a vocabulary of that size has every id.
+
+        Raises InputError if the split is missing, has another version, or is inconsistent.
         """
         about = read_json(folder / "windows.json", kind=FORMAT, version=VERSION)
         arrays: dict[str, Any] = {name: map_array(folder / f"{name}.npy") for name in ARRAYS}
         facts: dict[str, Any] = {name: about.get(name) for name in FACTS}
-        windows = cls(**arrays, **facts)
-        if not windows._consistent(about):
-            raise InputError(f"{folder}: its arrays do not fit together; make them again with `dvc repro`")
-        if symbols is not None and (largest := int(windows.codes.max())) >= symbols:
-            raise InputError(f"{folder}: has the id {largest}, the vocabulary {symbols} symbols; make both again")
-        return windows
+        split = cls(**arrays, **facts)
+        if not split._consistent(about):
+            raise InputError(f"{folder}: its files contradict each other; recreate them with `dvc repro`")
+        if symbols is not None and (largest := int(split.codes.max())) >= symbols:
+            raise InputError(
+                f"{folder}: contains the id {largest}, but the vocabulary has only {symbols} symbols;"
+                " recreate both with `dvc repro`"
+            )
+        return split
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -87,30 +91,36 @@ class EncodedSplit:
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
-        """The symbols of each article: its characters and the `<eos>` after them."""
+        """The number of symbols of each article: its characters and the `<eos>` after them."""
         ends = self.offsets.astype(np.int64)
         return ends[1:] - ends[:-1]
 
     @property
     def class_counts(self) -> list[ClassCount]:
-        """Its classes; raises InputError where two have the same name."""
+        """The classes, by class id. Raises InputError if two classes have the same name."""
         if len(set(self.class_names)) < len(self.class_names):
-            raise InputError(f"two classes have the same name: {', '.join(sorted(self.class_names))}; mend classes.txt")
+            raise InputError(
+                f"two classes have the same name: {', '.join(sorted(self.class_names))}; correct classes.txt"
+            )
         counts = np.bincount(self.classes[self.classes != UNLABELLED], minlength=len(self.class_names))
         return [
             ClassCount(name=name, articles=int(count)) for name, count in zip(self.class_names, counts, strict=True)
         ]
 
     def labelled(self, fraction: float, seed: int) -> EncodedSplit:
-        """The split with the classes of a seeded share of its articles, at least one; a smaller share is part of it."""
+        """A copy of the split in which only a random `fraction` of the articles (at least one) keep their class.
+
+        The other articles become UNLABELLED. With the same seed, a smaller fraction is a subset of a larger one.
+        """
         known = choose_share(self.articles, fraction, seed)
         return replace(self, classes=np.where(known, self.classes, UNLABELLED).astype(np.uint16))
 
     def article(self, index: int) -> Codes:
-        """Article `index` with the `<eos>` before it and the one after it: its inputs and its targets."""
+        """The ids of article `index`, with the `<eos>` before it and the `<eos>` after it."""
         return self.codes[int(self.offsets[index]) - 1 : int(self.offsets[index + 1])]
 
     def _consistent(self, about: dict[str, Any]) -> bool:
+        """Whether the arrays and windows.json (`about`) fit together."""
         counted = {"articles": self.articles, "characters": self.characters, "windows": len(self)}
         whole = {"length": self.length, "stride": self.stride, "unknown": self.unknown} | counted
         if not all(type(about.get(name)) is int and about[name] == value for name, value in whole.items()):
@@ -125,7 +135,7 @@ class EncodedSplit:
         return ends and rising and inside and int(self.offsets[-1]) == len(self.codes)
 
     def _named(self) -> bool:
-        """Whether the names are names, and each class has one where any has."""
+        """Whether the class names are text, and every class id has a name (if there are names at all)."""
         names = self.class_names
         return (
             isinstance(names, list)

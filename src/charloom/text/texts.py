@@ -1,4 +1,7 @@
-"""A user's own text: read in pieces, cut into texts, encoded."""
+"""A user's own text: read in pieces, cut into texts, encoded.
+
+A piece is a part of a text that is cut anywhere, so that memory does not grow with the text.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,14 @@ from typing import IO
 
 import numpy as np
 
-from charloom.errors import InputError
+from charloom.files import not_utf8
 from charloom.text.vocab import Codes, Vocabulary, code_points
 
 PIECE_BYTES = 1 << 16
 
 
 def encode(vocabulary: Vocabulary, text: str) -> Codes:
-    """The ids of a text; a newline is `<eos>`, unless it is one of the vocabulary's characters."""
+    """The ids of a text. A newline becomes `<eos>`, unless the vocabulary has the newline as a character."""
     ids = vocabulary.encode(text)
     if "\n" not in vocabulary.characters:
         ids[code_points(text) == ord("\n")] = vocabulary.eos
@@ -25,38 +28,37 @@ def encode(vocabulary: Vocabulary, text: str) -> Codes:
 
 
 def framed(vocabulary: Vocabulary, text: str) -> Codes:
-    """The ids of a text as it is scored: between two `<eos>`, a newline inside as any character."""
+    """The ids of a text for scoring, with `<eos>` before and after it. A newline is treated as any character."""
     return np.pad(vocabulary.encode(text), 1, constant_values=vocabulary.eos)
 
 
 def unknown(vocabulary: Vocabulary, text: str) -> Counter[str]:
-    """The characters that `encode` makes `<unk>`, and how often each stands in the text."""
+    """The characters that `encode` turns into `<unk>`, with the number of times that each occurs."""
     return Counter(map(chr, code_points(text)[encode(vocabulary, text) == vocabulary.unk]))
 
 
 def name_unknown(characters: Counter[str]) -> str:
-    """Unknown characters in words, the commonest first: `'é' (2), '日' (1) and 3 more`."""
+    """A message about unknown characters, the most frequent first: `'é' (2), '日' (1) and 3 more`."""
     named = [f"{character!r} ({times})" for character, times in characters.most_common(10)]
     more = len(characters) - len(named)
     return ", ".join(named) + (f" and {more} more" if more else "")
 
 
 def read_pieces(stream: IO[bytes], name: str) -> Iterator[str]:
-    """UTF-8 text in pieces of at most PIECE_BYTES, every line end as a newline; `name` is the file's, for messages.
+    r"""Read UTF-8 text in pieces of about PIECE_BYTES. Each line end (\n, \r\n, \r) becomes a newline.
 
-    Raises InputError where a byte is not UTF-8.
+    Raises InputError, which says `name`, if a byte is not UTF-8.
     """
     decoder = codecs.getincrementaldecoder("utf-8-sig")()
     lines = io.IncrementalNewlineDecoder(decoder, translate=True)
     offset = 0
     while True:
         data = stream.read(PIECE_BYTES)
-        begin = offset - len(decoder.getstate()[0])  # it holds back the first bytes of a character
+        begin = offset - len(decoder.getstate()[0])  # the decoder keeps the bytes of an incomplete character
         try:
             piece = lines.decode(data, final=not data)
         except UnicodeDecodeError as error:
-            place = f"byte {begin + error.start} (0x{error.object[error.start]:02x})"
-            raise InputError(f"{name}: {place} is not UTF-8; convert the text to UTF-8") from None
+            raise not_utf8(name, error, begin) from None
         if piece:
             yield piece
         if not data:
@@ -65,41 +67,44 @@ def read_pieces(stream: IO[bytes], name: str) -> Iterator[str]:
 
 
 def cut_lines(pieces: Iterable[str]) -> Iterator[str]:
-    """The lines of a text that comes in pieces, blank ones left out."""
-    rest: list[str] = []
+    """The lines of a text in pieces. Blank lines are left out."""
+    begun: list[str] = []  # parts of a line whose end has not been read yet
     for piece in pieces:
         *ended, last = piece.split("\n")
         for line in ended:
-            rest.append(line)
-            whole = "".join(rest)
-            rest.clear()
+            begun.append(line)
+            whole = "".join(begun)
+            begun.clear()
             if whole.strip():
                 yield whole
-        rest.append(last)
-    if (whole := "".join(rest)).strip():
+        begun.append(last)
+    if (whole := "".join(begun)).strip():
         yield whole
 
 
 def normalized_pieces(vocabulary: Vocabulary, pieces: Iterable[str]) -> Iterator[str]:
-    """The normalized text of a text that comes in pieces, cut behind a newline, which composes with no character."""
+    """Normalize a text in pieces.
+
+    The new pieces end after a newline, because normalization never combines a newline with another character.
+    """
     if vocabulary.normalize == "none":
         yield from pieces
         return
-    rest: list[str] = []
+    begun: list[str] = []  # what follows the last newline
     for piece in pieces:
         ended, newline, last = piece.rpartition("\n")
         if newline:
-            yield vocabulary.normalized("".join([*rest, ended, newline]))
-            rest.clear()
-        rest.append(last)
-    if whole := "".join(rest):
+            yield vocabulary.normalized("".join([*begun, ended, newline]))
+            begun.clear()
+        begun.append(last)
+    if whole := "".join(begun):
         yield vocabulary.normalized(whole)
 
 
 def without_last_newline(pieces: Iterable[str]) -> Iterator[str]:
-    """The pieces of a text less the newline that ends its last line."""
-    held = ""
+    """The pieces of a text without the newline at its end, if there is one."""
+    newline = ""  # the one at the end of the pieces so far
     for piece in pieces:
-        text = held + piece
-        held = "\n" if text.endswith("\n") else ""
+        text = newline + piece
+        newline = "\n" if text.endswith("\n") else ""
         yield text.removesuffix("\n")

@@ -1,4 +1,7 @@
-"""Characters <-> ids: counted over the training split, numbered as torchtext.vocab.vocab(counter) numbers them."""
+"""The vocabulary: maps characters to ids and back.
+
+Ids follow the order in which characters first occur in the training split, as in torchtext.vocab.vocab(counter).
+"""
 
 from __future__ import annotations
 
@@ -25,16 +28,16 @@ Item = TypeVar("Item")
 
 
 def code_points(text: str) -> npt.NDArray[np.uint32]:
-    """The Unicode code points of a text, one uint32 a character."""
+    """The Unicode code points of a text, a uint32 for each character."""
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Characters in first-seen order have the ids 0, 1, …; `<eos>` and `<unk>` come last.
+    """The characters that a model knows. Their ids are 0, 1, …; the ids of `<eos>` and `<unk>` come after them.
 
-    `counts` has one number a character: how often it stands in the training split. `normalize` is how that was
-    normalized (data.normalize); text from elsewhere passes through `normalized` before it is encoded.
+    `counts` states how often each character occurs in the training split. `normalize` is data.normalize, the form to
+    which the training split was normalized. Pass other text through `normalized` before you encode it.
     """
 
     characters: tuple[str, ...]
@@ -52,17 +55,17 @@ class Vocabulary:
 
     @property
     def eos(self) -> int:
-        """The id that stands between articles."""
+        """The id of `<eos>`, which stands before the first article and after each article."""
         return len(self.characters)
 
     @property
     def unk(self) -> int:
-        """The id of every character that the vocabulary lacks."""
+        """The id of `<unk>`, which replaces each character that is not in the vocabulary."""
         return len(self.characters) + 1
 
     @property
     def dtype(self) -> np.dtype[np.unsignedinteger]:
-        """The smallest unsigned type that holds every id: uint8 up to 256 symbols."""
+        """The smallest unsigned type for all ids, for example uint8 for up to 256 symbols."""
         return self._ids.dtype
 
     @classmethod
@@ -74,38 +77,39 @@ class Vocabulary:
         max_size: int | None = None,
         normalize: Normalization = "none",
     ) -> Vocabulary:
-        """Count the characters of `texts`, normalized already; those seen fewer than `min_count` times become `<unk>`.
+        """Build the vocabulary of `texts`, which are normalized already as `normalize` says.
 
-        So do all but the `max_size` commonest; of equally common ones the first seen stay.
-        Raises InputError where fewer than two characters are left: there is nothing to predict.
+        Characters that occur fewer than `min_count` times are left out, and so are all but the `max_size` most frequent
+        ones (of equally frequent characters, those that occur first are kept).
+        Raises InputError if fewer than two characters are left, because then there is nothing to predict.
         """
         counts, order = count_characters(texts)
         kept = [point for point in order if counts[point] >= min_count]
         if max_size is not None and len(kept) > max_size:
-            commonest = set(sorted(kept, key=lambda point: -counts[point])[:max_size])
-            kept = [point for point in kept if point in commonest]
+            frequent = set(sorted(kept, key=lambda point: -counts[point])[:max_size])
+            kept = [point for point in kept if point in frequent]
         if len(kept) < 2:
             raise InputError(
                 f"the training split has {len(kept)} different characters that occur at least vocab.min_count ="
-                f" {min_count} times; a model needs two or more"
+                f" {min_count} times, but a model needs at least two; lower vocab.min_count or add text"
             )
         return cls(tuple(map(chr, kept)), tuple(int(counts[point]) for point in kept), normalize)
 
     def normalized(self, text: str) -> str:
-        """A text in the form that the training split has."""
+        """The text, normalized in the same way as the training split."""
         return normalized(text, self.normalize)
 
     def encode(self, text: str) -> Codes:
-        """The ids of a text's characters, `<unk>` where the vocabulary lacks one."""
+        """The ids of a text's characters. A character that is not in the vocabulary becomes `<unk>`."""
         return self._ids[code_points(text)]
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of ids; `<eos>` becomes a newline and `<unk>` U+FFFD, the replacement character."""
+        """The text of ids. `<eos>` becomes a newline, and `<unk>` becomes U+FFFD, the replacement character."""
         symbols = (*self.characters, "\n", "\N{REPLACEMENT CHARACTER}")
         return "".join(symbols[index] for index in ids)
 
     def to_json(self) -> dict[str, object]:
-        """What vocab.json and model.json hold."""
+        """The vocabulary as vocab.json and model.json store it."""
         return {
             "format": FORMAT,
             "version": VERSION,
@@ -116,16 +120,16 @@ class Vocabulary:
 
     @classmethod
     def from_json(cls, value: object, where: str) -> Vocabulary:
-        """The vocabulary that `to_json` gave; raises InputError naming `where` if it is not one."""
+        """The inverse of `to_json`. Raises InputError, which names `where`, if the value is not a vocabulary."""
         if not isinstance(value, dict) or value.get("specials") != [EOS, UNK]:
-            raise InputError(f"{where}: not a vocabulary whose specials are {EOS}, {UNK}")
+            raise InputError(f"{where}: not a vocabulary with the specials {EOS}, {UNK}")
         pairs = value.get("characters")
         if not (isinstance(pairs, list) and pairs and all(map(_is_counted_character, pairs))):
             raise InputError(f"{where}: characters must be a list of [character, count]")
         characters = tuple(character for character, _ in pairs)
         if len(set(characters)) < len(characters):
-            raise InputError(f"{where}: a character stands twice")
-        normalize = value.get("normalize", "none")  # older files do not say, and their models read text as it came
+            raise InputError(f"{where}: a character appears twice")
+        normalize = value.get("normalize", "none")  # older files have no such entry, and their text was not normalized
         if normalize not in get_args(Normalization):
             raise InputError(f"{where}: normalize must be one of {', '.join(get_args(Normalization))}")
         return cls(characters, tuple(count for _, count in pairs), normalize)
@@ -136,13 +140,13 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path: Path) -> Vocabulary:
-        """Read vocab.json; raises InputError where it is missing or damaged."""
+        """Read vocab.json. Raises InputError if the file is missing or damaged."""
         return cls.from_json(read_json(path, kind=FORMAT, version=VERSION), str(path))
 
     def to_torchtext(self) -> Any:
-        """A torchtext.vocab.Vocab with the same ids; a character that it lacks is its `<unk>`, as here.
+        """A torchtext.vocab.Vocab with the same ids. There too, an unknown character becomes `<unk>`.
 
-        Raises InputError where torchtext is not installed.
+        Raises InputError if torchtext is not installed.
         """
         counter = dict(zip(self.characters, self.counts, strict=True))
         vocab = load_torchtext().vocab.vocab(counter, min_freq=0, specials=[EOS, UNK], special_first=False)
@@ -151,23 +155,24 @@ class Vocabulary:
 
     @classmethod
     def from_torchtext(cls, vocab: Any, counter: Mapping[str, int]) -> Vocabulary:
-        """The vocabulary with the ids of a torchtext.vocab.Vocab, which keeps no counts: `counter` made it.
+        """A vocabulary with the same ids as a torchtext.vocab.Vocab.
 
-        Raises InputError where its tokens are not characters, with or without `<eos>` and `<unk>` behind them: they
-        could not keep their ids.
+        `counter` is the counter that `vocab` was made from, because `vocab` does not keep the counts. The tokens must
+        be single characters; after them may come `<eos>` and `<unk>`. Raises InputError for other tokens, because then
+        the ids could not stay the same.
         """
         tokens = vocab.get_itos()
         characters = tokens[:-2] if tokens[-2:] == [EOS, UNK] else tokens
         if longer := [token for token in characters if len(token) != 1]:
             raise InputError(
-                f"torchtext's vocabulary has the token {longer[0]!r}; only characters can keep their ids, and behind"
-                f" them {EOS}, {UNK}"
+                f"torchtext's vocabulary has the token {longer[0]!r}; its tokens must be single characters, with only"
+                f" {EOS}, {UNK} after them"
             )
         return cls(tuple(characters), tuple(counter.get(character, 0) for character in characters))
 
 
 def count_characters(texts: Iterable[str]) -> tuple[npt.NDArray[np.int64], list[int]]:
-    """How often each of Unicode's code points stands in the texts, and those that do in first-seen order."""
+    """Count each Unicode code point in the texts. Also returns the code points in order of first occurrence."""
     counts = np.zeros(CODE_POINTS, dtype=np.int64)
     order: list[int] = []
     for chunk in chunked(texts, len):
@@ -179,7 +184,10 @@ def count_characters(texts: Iterable[str]) -> tuple[npt.NDArray[np.int64], list[
 
 
 def chunked(items: Iterable[Item], size: Callable[[Item], int], symbols: int = 1 << 20) -> Iterator[list[Item]]:
-    """Lists of items of about `symbols` symbols together: long enough for array operations, small in memory."""
+    """Group items into lists with at least `symbols` symbols each, except the last list.
+
+    `size` gives the symbols of an item. Such a list is long enough for fast array operations and small in memory.
+    """
     chunk: list[Item] = []
     total = 0
     for item in items:
@@ -193,7 +201,7 @@ def chunked(items: Iterable[Item], size: Callable[[Item], int], symbols: int = 1
 
 
 def _note_new(points: npt.NDArray[np.uint32], counts: npt.NDArray[np.int64], order: list[int]) -> None:
-    """Append to `order` the code points not counted before, in the order in which they stand."""
+    """Append to `order` the code points whose count is still zero, in order of first occurrence."""
     new = points[counts[points] == 0]
     if new.size:
         values, first = np.unique(new, return_index=True)
@@ -206,6 +214,6 @@ def _is_counted_character(pair: object) -> bool:
         and len(pair) == 2
         and isinstance(pair[0], str)
         and len(pair[0]) == 1
-        and type(pair[1]) is int  # a bool is an int too
+        and type(pair[1]) is int  # not isinstance: a bool is an int too
         and pair[1] >= 0
     )

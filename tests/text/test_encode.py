@@ -1,0 +1,193 @@
+"""Encoding: ids, windows and held-out articles, as stage windows writes them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from charloom.corpus.articles import Article, read_articles
+from charloom.errors import InputError
+from charloom.params import WindowsParams
+from charloom.text.encode import encode_splits, stream_starts, write_split
+from charloom.text.split import EncodedSplit
+from charloom.text.vocab import Vocabulary
+from tests.conftest import WriteRows
+from tests.learning import windows_of
+from tests.text.splits import LETTERS, Scope, encode_texts, window_params
+
+
+def reference(texts: Sequence[str], length: int, stride: int, scope: Scope) -> list[list[int]]:
+    """The windows of the texts, found by a plain loop."""
+    if scope == "article":
+        encoded = [LETTERS.encode(text).tolist() for text in texts]
+        return [ids[i : i + length + 1] for ids in encoded for i in range(0, len(ids) - length, stride)]
+    stream = [LETTERS.eos]
+    for text in texts:
+        stream += [*LETTERS.encode(text).tolist(), LETTERS.eos]
+    last = len(stream) - length - 1
+    starts = list(range(0, last + 1, stride))
+    if starts and starts[-1] < last:
+        starts.append(last)  # so that all symbols are used
+    return [stream[i : i + length + 1] for i in starts]
+
+
+TEXTS = st.lists(st.text("abc ?", max_size=25), max_size=8)
+
+
+@settings(max_examples=100, deadline=None)
+@given(TEXTS, st.integers(1, 30), st.integers(1, 40), st.sampled_from(["article", "stream"]))
+def test_windows_are_the_same_as_those_of_a_plain_loop(
+    texts: list[str], length: int, stride: int, scope: Scope
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        windows = encode_texts(Path(folder), texts, window_params(length, stride, scope))
+        expected = reference(texts, length, stride, scope)
+        assert windows_of(windows, range(len(windows))) == expected
+        assert (windows.length, windows.stride, windows.scope) == (length, stride, scope)
+        assert windows.unknown == sum(text.count("?") for text in texts)
+        assert windows.characters == sum(map(len, texts))
+        assert windows.lengths.tolist() == [len(text) + 1 for text in texts]
+        assert windows.classes.tolist() == list(range(len(texts)))
+        for index, text in enumerate(texts):
+            assert windows.article(index).tolist() == [LETTERS.eos, *LETTERS.encode(text).tolist(), LETTERS.eos]
+
+
+def test_scope_article_with_stride_1_has_the_tutorials_windows(tmp_path: Path) -> None:
+    texts = ["a" * 100, "b" * 101, "c" * 102, "", "d" * 350]
+    assert len(encode_texts(tmp_path, texts, window_params(100, 1, "article"))) == 0 + 1 + 2 + 0 + 250
+
+
+def test_the_windows_of_a_stream_cover_all_symbols(tmp_path: Path) -> None:
+    windows = encode_texts(tmp_path, ["abc" * 50, "de" * 31], window_params(10, 10, "stream"))
+    read = {int(start) + place for start in windows.starts for place in range(11)}
+    assert read == set(range(len(windows.codes)))
+
+
+def test_articles_longer_than_a_chunk_have_the_right_offsets(tmp_path: Path) -> None:
+    texts = ["a" * 700_000, "b" * 700_000, "", "c" * 1_500_000, "d"]
+    windows = encode_texts(tmp_path, texts, window_params(1000, 999, "article"))
+    assert windows.offsets.tolist() == [1, 700_002, 1_400_003, 1_400_004, 2_900_005, 2_900_007]
+    assert np.flatnonzero(windows.codes == LETTERS.eos).tolist() == [0, *(windows.offsets[1:] - 1).tolist()]
+    begins = windows.offsets[:-1].tolist()
+    starts = [range(begin, begin + len(text) - 1000, 999) for begin, text in zip(begins, texts, strict=True)]
+    assert windows.starts.tolist() == list(chain.from_iterable(starts))
+
+
+def test_the_window_starts_of_a_long_stream_come_in_chunks() -> None:
+    pieces = list(stream_starts(2_500_000, length=9, stride=1))
+    assert len(pieces) > 1
+    assert np.array_equal(np.concatenate(pieces), np.arange(2_500_000 - 9))
+
+
+def test_ids_of_a_large_vocabulary_take_two_bytes(tmp_path: Path) -> None:
+    vocabulary = Vocabulary.build(["".join(map(chr, range(0x4E00, 0x4E00 + 300)))])
+    windows = encode_texts(tmp_path, ["\u4e00\u4f2b?"], window_params(1, 1, "stream"), vocabulary)
+    assert windows.codes.dtype == np.uint16
+    assert windows.codes.tolist() == [300, 0, 299, 301, 300]
+
+
+@pytest.fixture
+def raw(tmp_path: Path, write_rows: WriteRows) -> Path:
+    rows = [(index % 4 + 1, f"{index:03d} abc", "defgh " * (index % 5)) for index in range(100)]
+    write_rows(tmp_path / "raw" / "train.csv", rows)
+    write_rows(tmp_path / "raw" / "test.csv", rows[:7])
+    return tmp_path / "raw"
+
+
+def decoded_splits(
+    raw: Path, settings: WindowsParams, *, valid_fraction: float = 0.1, seed: int = 1
+) -> dict[str, list[Article]]:
+    """Run encode_splits and decode the articles of each split. Asserts that the returned counts are right."""
+    vocabulary = Vocabulary.build(article.text for article in read_articles(raw / "train.csv"))
+    folder = raw.parent / "windows"
+    counts = encode_splits(raw, folder, vocabulary, settings, valid_fraction=valid_fraction, seed=seed)
+    found = {}
+    for name in ("train", "valid", "test"):
+        windows = EncodedSplit.load(folder / name)
+        found[name] = [
+            Article(int(label) + 1, vocabulary.decode(windows.article(index)[1:-1]))
+            for index, label in enumerate(windows.classes)
+        ]
+        assert (counts.pop(f"{name}_articles"), counts.pop(f"{name}_windows")) == (windows.articles, len(windows))
+        assert (counts.pop(f"{name}_characters"), counts.pop(f"{name}_unknown")) == (
+            windows.characters,
+            windows.unknown,
+        )
+    assert not counts
+    return found
+
+
+def test_training_articles_are_divided_and_test_articles_stay(raw: Path) -> None:
+    found = decoded_splits(raw, window_params(5, 5, "stream"))
+    train = list(read_articles(raw / "train.csv"))
+    assert len(found["valid"]) == 10
+    assert found["valid"] == [article for article in train if article in found["valid"]]
+    assert found["train"] == [article for article in train if article not in found["valid"]]
+    assert found["test"] == list(read_articles(raw / "test.csv"))
+
+
+def test_only_the_seed_decides_which_articles_are_held_out(raw: Path) -> None:
+    first = decoded_splits(raw, window_params(5, 5, "stream"))["valid"]
+    assert decoded_splits(raw, window_params(7, 3, "article"))["valid"] == first
+    assert decoded_splits(raw, window_params(5, 5, "stream"), seed=2)["valid"] != first
+
+
+@pytest.mark.parametrize(("fraction", "held_out"), [(0.0001, 1), (0.5, 50), (0.984, 98)])
+def test_the_held_out_fraction_is_rounded_to_at_least_one_article(raw: Path, fraction: float, held_out: int) -> None:
+    assert len(decoded_splits(raw, window_params(5, 5, "stream"), valid_fraction=fraction)["valid"]) == held_out
+
+
+def test_the_same_parameters_give_the_same_bytes(raw: Path) -> None:
+    def content() -> dict[str, bytes]:
+        decoded_splits(raw, window_params(5, 2, "article"))
+        files = (raw.parent / "windows").rglob("*")
+        return {str(path): path.read_bytes() for path in files if path.is_file()}
+
+    first = content()
+    assert len(first) == 15
+    assert content() == first
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_fewer_than_two_training_articles_are_rejected(raw: Path, write_rows: WriteRows, rows: int) -> None:
+    write_rows(raw / "train.csv", [(1, "abc", "def")] * rows)
+    with pytest.raises(InputError, match=rf"train\.csv: {rows} article\(s\); at least two are needed"):
+        encode_splits(raw, raw.parent / "w", LETTERS, window_params(2, 2, "stream"), valid_fraction=0.5, seed=1)
+
+
+@pytest.mark.parametrize("scope", ["article", "stream"])
+def test_if_no_window_fits_the_message_says_what_to_lower(raw: Path, scope: Scope) -> None:
+    with pytest.raises(InputError) as caught:
+        decoded_splits(raw, window_params(9000, 1, scope))
+    assert str(caught.value) == (
+        f"no window of windows.length = 9000 fits in the training articles (scope {scope}); lower windows.length"
+    )
+
+
+def test_a_split_that_is_written_again_is_incomplete_until_the_end(tmp_path: Path) -> None:
+    encode_texts(tmp_path, ["abcde", "fghij"], window_params(5, 5, "stream"))
+
+    def broken() -> Any:
+        yield Article(1, "abc")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        write_split(tmp_path, broken(), LETTERS, window_params(5, 5, "stream"), np.dtype(np.uint32))
+    assert not list(tmp_path.glob(".*.tmp"))
+    with pytest.raises(InputError, match=r"windows\.json: no such file"):
+        EncodedSplit.load(tmp_path)
+
+
+def test_ag_news_has_the_tutorials_number_of_windows(ag_news_26k: Path, tmp_path: Path) -> None:
+    texts = [article.text for article in islice(read_articles(ag_news_26k / "train.csv"), 2000)]
+    windows = encode_texts(tmp_path, texts, window_params(100, 1, "article"), Vocabulary.build(texts))
+    assert len(windows) == sum(max(0, len(text) - 100) for text in texts)
+    assert windows.unknown == 0
