@@ -1,4 +1,4 @@
-"""Count the characters of the training split."""
+"""Build the vocabulary: count the characters of the training split."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def build_vocab(params: Params) -> None:
     )
     vocabulary.save(Path("data/vocab.json"))
     counts = {"symbols": len(vocabulary), "characters_seen": sum(vocabulary.counts)}
-    write_json(Path("metrics/vocab.json"), counts)
+    write_json(Path("details/vocab.json"), counts)
 
 
 if __name__ == "__main__":

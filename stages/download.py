@@ -1,4 +1,4 @@
-"""Fetch the corpus: train.csv and test.csv, each article checked, and source.json that says where they came from."""
+"""Get the corpus and check each article. Writes train.csv, test.csv, and source.json with their origin."""
 
 import os
 from pathlib import Path
@@ -17,10 +17,10 @@ def download(params: Params) -> None:
         root=main_checkout(),
         mirror=os.environ.get("CHARLOOM_MIRROR") or params.data.mirror,
     )
-    write_json(Path("metrics/download.json"), counts)
+    write_json(Path("details/download.json"), counts)
     if counts["duplicates"]:
-        fate = "dropped" if params.data.deduplicate else "kept; data.deduplicate: true drops them"
-        say(f"{counts['duplicates']} training articles stand in the test split too: {fate}")
+        fate = "dropped" if params.data.deduplicate else "kept (data.deduplicate: true drops them)"
+        say(f"{counts['duplicates']} training articles are also in the test split: {fate}")
 
 
 if __name__ == "__main__":

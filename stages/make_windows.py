@@ -1,4 +1,4 @@
-"""Turn the articles into encoded text and the windows over it, a part of the training articles held out."""
+"""Encode the articles as ids, hold out some training articles for validation, and find the windows of the text."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def windows(params: Params) -> None:
         seed=params.data.seed,
         class_names=read_source(raw)["classes"],
     )
-    write_json(Path("metrics/windows.json"), counts)
+    write_json(Path("details/windows.json"), counts)
 
 
 if __name__ == "__main__":
