@@ -1,4 +1,4 @@
-"""Run the whole pipeline on the embedded sample in demo/, then say what came out and where to look."""
+"""Run the whole pipeline in demo/ on the embedded sample, then print samples, the result and where to find more."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SETTINGS: dict[str, object] = {
     "data.source": "sample",
     "data.valid_fraction": 0.05,
     "model.hidden_size": 256,
-    "model.dropout": 0.3,  # a corpus so small is soon learned by heart
+    "model.dropout": 0.3,  # a model soon overfits such a small corpus
     "train.batch_size": 8,
     "train.epochs": 12.0,
     "train.validate_every": 100,
@@ -24,18 +24,18 @@ SETTINGS: dict[str, object] = {
 
 def main() -> None:
     make_workspace(DEMO, SETTINGS)
-    store = {"MLFLOW_TRACKING_URI": f"sqlite:///{CHECKOUT / 'mlflow.db'}"}  # so that `make ui` shows it
+    store = {"MLFLOW_TRACKING_URI": f"sqlite:///{CHECKOUT / 'mlflow.db'}"}  # the store that `make ui` shows
     done = subprocess.run(["dvc", "repro"], cwd=DEMO, env={**store, **os.environ}, check=False)
     if done.returncode:
         sys.exit(done.returncode)
     test = json.loads((DEMO / "metrics/evaluate.json").read_text(encoding="utf-8"))
     samples = (DEMO / "reports/samples.txt").read_text(encoding="utf-8")
     print(f"\n{samples}")
-    print(f"test: {test['bpc']:.3f} bits per character, perplexity {test['perplexity']:.2f}")
-    print("A few minutes on 632 articles teach it words, not sense; `dvc repro` trains on AG_NEWS.")
+    print(f"test: {test['test_bpc']:.3f} bits per character, perplexity {test['test_perplexity']:.2f}")
+    print("After a few minutes on 632 articles the model writes words, but no sense. `dvc repro` trains on AG_NEWS.")
     for what, where in {
         "report": "demo/reports/report.html, in a browser",
-        "numbers": "cd demo && dvc metrics show",
+        "numbers": "cd demo && dvc metrics show; all numbers are in demo/details/",
         "MLflow": "make ui, then open http://127.0.0.1:5000",
     }.items():
         print(f"  {what:8} {where}")

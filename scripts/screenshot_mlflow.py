@@ -1,6 +1,7 @@
-"""Take docs/images/mlflow-compare.png of a running `make ui`: `PYTHONPATH=. screenshot_mlflow.py [URI]`.
+"""Take docs/images/mlflow-compare.png while `make ui` runs: `PYTHONPATH=. python scripts/screenshot_mlflow.py [URI]`.
 
-The experiment charloom should hold runs on the embedded sample: no row of a real corpus gets into a picture.
+The experiment charloom should contain runs on the embedded sample only, so that the picture shows no text of a real
+corpus.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ def main() -> None:
     uri = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:5000"
     experiment = MlflowClient(uri).get_experiment_by_name("charloom")
     if experiment is None:
-        sys.exit(f"error: {uri}: no experiment charloom; `make demo` makes one")
+        sys.exit(f"error: {uri}: no experiment named charloom; `make demo` makes one")
     PICTURE.parent.mkdir(parents=True, exist_ok=True)
     with chromium() as driver:
         look(driver, 1280, height=720)
         compare_curves(driver, uri, experiment.experiment_id, "valid/bpc")
-        # the buttons that a pointer over the chart brings up lie over a curve
+        # Hide the buttons that appear over the chart: they cover a curve.
         driver.execute_script("document.head.append(document.createElement('style'));")
         driver.execute_script("document.head.lastChild.textContent = '.modebar { display: none !important }';")
         driver.save_screenshot(str(PICTURE))

@@ -1,6 +1,6 @@
-"""Take docs/images' pictures of the demo's report: `make screenshots`.
+"""Take the pictures of the demo's report in docs/images: `make screenshots`.
 
-The demo trains on the embedded sample, whose articles are invented: no row of a real corpus gets into a picture.
+The demo trains on the embedded sample. Its articles are invented, so the pictures show no text of a real corpus.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ def main() -> None:
             look(driver, WIDTH, dark=dark)
             look(driver, WIDTH, height=driver.execute_script("return document.body.scrollHeight"), dark=dark)
             if "surprisal" in last:
-                point_at_the_costliest(driver)
+                point_at_the_hardest(driver)
             save(IMAGES / f"report-{name}.png", picture(driver, first, last))
         phones = [picture_of_phone(driver, section) for section in ("header", "#surprisal", "#baselines", "#parts")]
         save(IMAGES / "report-phone.png", side_by_side(phones))
 
 
-def point_at_the_costliest(driver: Chrome) -> None:
-    """Point at the character of the third article that surprised the model most."""
+def point_at_the_hardest(driver: Chrome) -> None:
+    """Point at the character of the third article that cost the model most bits."""
     area = driver.find_elements(By.CLASS_NAME, "cells")[2]
     cells = area.find_elements(By.TAG_NAME, "span")
     ActionChains(driver).move_to_element(max(cells, key=lambda cell: cell.get_attribute("class") or "")).perform()
 
 
 def picture(driver: Chrome, first: str, last: str) -> Image.Image:
-    """What lies between the beginning of one element and the end of another, and a margin around it."""
+    """The page from the top of one element to the bottom of another, with a margin."""
     box = "const box = document.querySelector(arguments[0]).getBoundingClientRect(); return box[arguments[1]] + scrollY"
     top, bottom = driver.execute_script(box, first, "top"), driver.execute_script(box, last, "bottom")
     clip = {"x": 0, "y": top - 24, "width": WIDTH, "height": bottom - top + 48, "scale": 1}
@@ -55,7 +55,7 @@ def picture(driver: Chrome, first: str, last: str) -> Image.Image:
 
 
 def picture_of_phone(driver: Chrome, section: str) -> Image.Image:
-    """A phone's screen with a section at its top."""
+    """The screen of a phone, with a section at the top."""
     look(driver, PHONE, height=740, dark=section == "#baselines")
     driver.execute_script("scrollTo(0, document.querySelector(arguments[0]).offsetTop - 16)", section)
     return captured(driver)

@@ -1,7 +1,7 @@
-"""Copy the pipeline into a folder of its own, with some parameters set: `workspace.py FOLDER [section.name=value …]`.
+"""Copy the pipeline into another folder and set some parameters there: `workspace.py FOLDER [section.name=value …]`.
 
-`make demo`, .ci/run and the tests work in such copies, so that the checkout's params.yaml and results stay as they are.
-A copy made again keeps what its stages wrote.
+`make demo`, .ci/run and the tests work in such copies, so that params.yaml and the results of the checkout do not
+change. If the folder has a copy already, its code is replaced and its results stay.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import shutil
 import sys
 from pathlib import Path
 
-from ruamel.yaml import YAML  # keeps comments; DVC brings it
+from ruamel.yaml import YAML  # keeps comments; DVC installs it
 
 CHECKOUT = Path(__file__).parent.parent
 PIPELINE = ("dvc.yaml", ".dvcignore", "stages", "src/charloom", "corpora/README.md")
 
 
 def make_workspace(folder: Path, settings: dict[str, object]) -> None:
-    """Copy the pipeline to `folder` and write its params.yaml with `settings` (section.name → value)."""
+    """Copy the pipeline to `folder`, with `settings` (section.name → value) in its params.yaml."""
     set_params(folder / "params.yaml", settings)
     for name in PIPELINE:
         target = folder / name
@@ -33,7 +33,7 @@ def make_workspace(folder: Path, settings: dict[str, object]) -> None:
 
 
 def set_params(path: Path, settings: dict[str, object]) -> None:
-    """Write the checkout's params.yaml to `path` with `settings`; a key that is not there is an error."""
+    """Write the params.yaml of the checkout to `path`, with `settings`. Ends with an error if a key is unknown."""
     yaml = YAML()
     params = yaml.load(CHECKOUT / "params.yaml")
     for key, value in settings.items():

@@ -1,4 +1,4 @@
-"""The scripts that people and the tests start: a workspace beside the checkout, and the demo."""
+"""The scripts that people and tests start: the maker of workspaces, and the demo."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from charloom.params_file import load_params
 from tests.conftest import CHECKOUT
 
 COPIED = ("dvc.yaml", "params.yaml", ".dvcignore", ".dvc/config", "corpora/README.md", "stages", "scripts", "src")
-# Stands in for dvc: notes the tracker it would use, writes what the demo shows, and ends as it is told.
+# A replacement for dvc: it records its arguments and the tracker, writes the files that the demo shows, and exits with
+# the code in DVC_EXIT.
 DVC = """#!/bin/sh
 echo "$@ $MLFLOW_TRACKING_URI" > called
 mkdir -p metrics reports
-echo '{"bpc": 2.5, "perplexity": 5.75}' > metrics/evaluate.json
+echo '{"test_bpc": 2.5, "test_perplexity": 5.75}' > metrics/evaluate.json
 echo '=== greedy ===' > reports/samples.txt
 exit ${DVC_EXIT:-0}
 """
@@ -45,7 +46,7 @@ def make_workspace(folder: Path, *settings: str) -> Ended:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A checkout of its own, with a stand-in for dvc in bin/."""
+    """A copy of the checkout, and the replacement for dvc in ../bin/."""
     for name in COPIED:
         target = tmp_path / "checkout" / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -65,7 +66,7 @@ def run_demo(checkout: Path, **variables: str) -> Ended:
     return run(checkout / "scripts" / "demo.py", PATH=path, **variables)
 
 
-def test_a_workspace_has_the_settings_and_keeps_the_comments(tmp_path: Path) -> None:
+def test_a_workspace_has_the_settings_and_all_comments_of_params_yaml(tmp_path: Path) -> None:
     settings = ["train.learning_rate=1e-3", "windows.scope=article", "train.batching=shuffled", "data.mirror=/m n"]
     assert make_workspace(tmp_path / "w", *settings, "evaluate.temperatures=[0.7]").code == 0
     before, after = load_params(CHECKOUT / "params.yaml").flat(), load_params(tmp_path / "w" / "params.yaml").flat()
@@ -84,7 +85,7 @@ def test_a_workspace_has_the_settings_and_keeps_the_comments(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("key", ["train.epoch", "trains.epochs", "epochs", "train"])
-def test_an_unknown_key_is_an_error_before_anything_is_written(tmp_path: Path, key: str) -> None:
+def test_an_unknown_key_is_an_error_and_nothing_is_written(tmp_path: Path, key: str) -> None:
     ended = make_workspace(tmp_path / "w", f"{key}=1")
     assert ended.code != 0
     assert ended.err == f"error: params.yaml has no {key}\n"
@@ -92,7 +93,7 @@ def test_an_unknown_key_is_an_error_before_anything_is_written(tmp_path: Path, k
 
 
 @pytest.mark.parametrize("arguments", [(), ("--help",), ("folder", "train.epochs")])
-def test_wrong_arguments_get_the_usage_and_make_nothing(
+def test_wrong_arguments_print_the_usage_and_write_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -102,10 +103,17 @@ def test_wrong_arguments_get_the_usage_and_make_nothing(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_workspace_made_again_has_new_code_and_its_old_results(tmp_path: Path) -> None:
+def test_a_workspace_that_is_made_again_gets_new_code_and_keeps_its_results(tmp_path: Path) -> None:
     workspace = tmp_path / "w"
     assert make_workspace(workspace, "train.epochs=1.0").code == 0
-    kept = ["data/raw/train.csv", "metrics/train.json", "dvc.lock", ".dvc/cache/files", "corpora/mine/train.csv"]
+    kept = [
+        "data/raw/train.csv",
+        "metrics/train.json",
+        "details/train.json",
+        "dvc.lock",
+        ".dvc/cache/files",
+        "corpora/mine/train.csv",
+    ]
     stale = ["src/charloom/removed.py", "stages/removed.py"]
     for name in kept + stale:
         (workspace / name).parent.mkdir(parents=True, exist_ok=True)
@@ -115,7 +123,7 @@ def test_a_workspace_made_again_has_new_code_and_its_old_results(tmp_path: Path)
     assert load_params(workspace / "params.yaml").train.epochs == 2.0
 
 
-def test_a_workspace_brings_no_results_of_the_checkout(checkout: Path, tmp_path: Path) -> None:
+def test_a_workspace_contains_no_results_of_the_checkout(checkout: Path, tmp_path: Path) -> None:
     for name in ("data/vocab.json", "mlflow.db", "dvc.lock", "corpora/mine/train.csv", "stages/__pycache__/x.pyc"):
         (checkout / name).parent.mkdir(parents=True, exist_ok=True)
         (checkout / name).write_text("x")
@@ -126,7 +134,7 @@ def test_a_workspace_brings_no_results_of_the_checkout(checkout: Path, tmp_path:
     assert not (tmp_path / "w" / "corpora" / "mine").exists()
 
 
-def test_the_demo_runs_the_sample_and_shows_what_came_out(checkout: Path) -> None:
+def test_the_demo_runs_on_the_sample_and_shows_the_result(checkout: Path) -> None:
     before = (checkout / "params.yaml").read_bytes()
     ended = run_demo(checkout)
     assert ended.code == 0, ended.err
@@ -137,12 +145,12 @@ def test_the_demo_runs_the_sample_and_shows_what_came_out(checkout: Path) -> Non
         assert shown in ended.out
 
 
-def test_the_demo_takes_another_tracker_where_one_is_set(checkout: Path) -> None:
+def test_the_demo_uses_the_tracker_that_the_environment_names(checkout: Path) -> None:
     assert run_demo(checkout, MLFLOW_TRACKING_URI="http://tracker:5000").code == 0
     assert (checkout / "demo" / "called").read_text() == "repro http://tracker:5000\n"
 
 
-def test_a_demo_that_fails_ends_with_dvcs_exit_code(checkout: Path) -> None:
+def test_a_demo_that_fails_has_the_exit_code_of_dvc(checkout: Path) -> None:
     ended = run_demo(checkout, DVC_EXIT="7")
     assert ended.code == 7
     assert "bits per character" not in ended.out
