@@ -21,7 +21,9 @@ from charloom.params_file import load_params
 from charloom.text.encode import encode_splits
 from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Vocabulary
-from charloom.training.loop import Training
+from charloom.training.checkpoint import Checkpoints
+from charloom.training.history import Record
+from charloom.training.loop import Training, run_training
 from charloom.training.parallel import Group
 from tests.conftest import CHECKOUT
 
@@ -89,6 +91,34 @@ def save_conditioned_model(folder: Path, windows: Path) -> Path:
 def small_training(encoded: Encoded, model: dict[str, Any] | None = None, **changes: Any) -> Training:
     network = small_model(len(encoded.vocabulary), **(model or {}))
     return Training(network, encoded.train, encoded.valid, train_params(**changes), Group())
+
+
+# Changes to a small model and to its training that take different ways through the code.
+VARIANTS = [
+    pytest.param({}, {}, id="lstm-lanes"),
+    pytest.param({"cell": "GRU"}, {"batching": "shuffled"}, id="gru-shuffled"),
+    pytest.param({"layers": 2, "dropout": 0.3}, {}, id="two-layers-dropout"),
+    pytest.param({"cell": "RNN", "dropout": 0.1}, {"schedule": "constant"}, id="rnn-dropout"),
+    pytest.param({"classes": 4, "layers": 2}, {}, id="conditioned-lanes"),
+    pytest.param({"classes": 4, "cell": "GRU"}, {"batching": "shuffled"}, id="conditioned-gru-shuffled"),
+]
+
+
+def never() -> bool:
+    return False
+
+
+def run(training: Training, folder: Path, *, stop_after: int | None = None) -> list[Record]:
+    """Train to the end, or ask the training to stop after a step. Returns the records that a listener received."""
+    heard: list[Record] = []
+    stopping = never if stop_after is None else lambda: training.step >= stop_after
+    run_training(training, Checkpoints(folder), [heard.append], stopping)
+    return heard
+
+
+def same_weights(a: Training, b: Training) -> bool:
+    pairs = zip(a.model.state_dict().values(), b.model.state_dict().values(), strict=True)
+    return all(torch.equal(x, y) for x, y in pairs)
 
 
 def check_gradients(model: CharModel, classes: Tensor | None) -> None:

@@ -13,7 +13,7 @@ from charloom.params import WindowsParams
 from charloom.text.encode import write_split
 from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Vocabulary
-from charloom.training.batches import Labels, Lanes, Shuffled
+from charloom.training.batches import ClassIds, Lanes, Shuffled
 from tests.learning import encode_sample, windows_of
 
 CPU = torch.device("cpu")
@@ -31,18 +31,18 @@ def lane_texts(split: EncodedSplit, epoch: int = 0, batch_size: int = 4) -> torc
 
 
 def by_article(articles: list[int], targets: list[int]) -> list[tuple[int, list[int]]]:
-    """Targets that stand side by side, by the articles that they are said to be in."""
-    pairs = groupby(zip(articles, targets, strict=True), itemgetter(0))
-    return [(index, [symbol for _, symbol in part]) for index, part in pairs]
+    """Group neighbouring targets by the index of their article: (article, its targets)."""
+    groups = groupby(zip(articles, targets, strict=True), itemgetter(0))
+    return [(index, [symbol for _, symbol in group]) for index, group in groups]
 
 
-def test_lanes_go_on_where_the_step_before_ended(split: EncodedSplit) -> None:
+def test_a_step_continues_each_lane_of_the_step_before(split: EncodedSplit) -> None:
     lanes = Lanes(split, 4, 1, CPU)
     for step in range(5):
         assert torch.equal(lanes.at(0, step)[-1], lanes.at(0, step + 1)[0])
 
 
-def test_lanes_read_whole_articles_in_a_fresh_order_each_epoch(split: EncodedSplit) -> None:
+def test_lanes_read_whole_articles_in_another_order_each_epoch(split: EncodedSplit) -> None:
     articles = {bytes(split.article(index)[1:]) for index in range(split.articles)}
     orders = []
     for epoch in range(2):
@@ -55,47 +55,46 @@ def test_lanes_read_whole_articles_in_a_fresh_order_each_epoch(split: EncodedSpl
     assert orders[0] != orders[1]
 
 
-def test_lanes_leave_out_less_than_a_step_and_a_lane(split: EncodedSplit) -> None:
+def test_lanes_leave_out_less_than_one_step(split: EncodedSplit) -> None:
     symbols = len(split.codes) - 1
     assert 0 <= symbols - lane_texts(split).numel() < 4 * (split.length + 1)
 
 
 def test_lanes_read_no_symbol_twice(split: EncodedSplit) -> None:
     read = Counter(lane_texts(split).flatten().tolist())
-    there = Counter(split.codes[1:].tolist())
-    assert read <= there
+    assert read <= Counter(split.codes[1:].tolist())
 
 
-def test_a_step_is_a_function_of_seed_epoch_and_step_alone(split: EncodedSplit) -> None:
+def test_a_step_depends_only_on_seed_epoch_and_step(split: EncodedSplit) -> None:
     for kind in (Lanes, Shuffled):
-        wandered = kind(split, 4, 1, CPU)
-        last = wandered.steps_per_epoch - 1
+        batches = kind(split, 4, 1, CPU)
+        last = batches.steps_per_epoch - 1
         for epoch, step in ((0, last), (2, 1), (1, 0), (1, last)):
-            wandered.at(epoch, step)
-        assert torch.equal(wandered.at(1, 2), kind(split, 4, 1, CPU).at(1, 2))
-        assert not torch.equal(wandered.at(1, 2), kind(split, 4, 2, CPU).at(1, 2))
+            batches.at(epoch, step)
+        assert torch.equal(batches.at(1, 2), kind(split, 4, 1, CPU).at(1, 2))
+        assert not torch.equal(batches.at(1, 2), kind(split, 4, 2, CPU).at(1, 2))
 
 
-def test_columns_divide_a_batch(split: EncodedSplit) -> None:
+def test_processes_divide_the_columns_of_a_batch(split: EncodedSplit) -> None:
     for kind in (Lanes, Shuffled):
         whole, left, right = (kind(split, 4, 1, CPU, columns) for columns in (slice(None), slice(0, 2), slice(2, 4)))
         assert torch.equal(torch.cat([left.at(0, 5), right.at(0, 5)], 1), whole.at(0, 5))
         assert torch.equal(torch.cat([left.articles_at(0, 5), right.articles_at(0, 5)], 1), whole.articles_at(0, 5))
 
 
-def test_a_lane_knows_the_article_of_each_target(split: EncodedSplit) -> None:
+def test_lanes_name_the_article_of_each_target(split: EncodedSplit) -> None:
     lanes = Lanes(split, 1, 1, CPU)
     steps = range(lanes.steps_per_epoch)
     articles = torch.cat([lanes.articles_at(1, step) for step in steps])[:, 0].tolist()
     targets = torch.cat([lanes.at(1, step)[1:] for step in steps])[:, 0].tolist()
     read = by_article(articles, targets)
     assert len(read) == split.articles
-    for index, symbols in read[1:-1]:  # a lane begins behind the first one's first symbol
+    for index, symbols in read[1:-1]:  # the first article lacks its first symbol, which is no target
         assert symbols == split.article(index)[1:].tolist()
 
 
 @pytest.mark.parametrize("scope", ["stream", "article"])
-def test_a_shuffled_window_knows_the_article_of_each_target(tmp_path: Path, scope: str) -> None:
+def test_shuffled_windows_name_the_article_of_each_target(tmp_path: Path, scope: str) -> None:
     split = encode_sample(tmp_path, scope=scope, stride=7).train
     windows = Shuffled(split, 64, 1, CPU)
     columns = zip(windows.articles_at(0, 3).T.tolist(), windows.at(0, 3)[1:].T.tolist(), strict=True)
@@ -104,29 +103,29 @@ def test_a_shuffled_window_knows_the_article_of_each_target(tmp_path: Path, scop
     assert any(len(column) > 1 for column in read) == (scope == "stream")
 
 
-def test_articles_without_a_label_are_read_under_no_class(split: EncodedSplit) -> None:
+def test_unlabelled_articles_are_read_with_no_class(split: EncodedSplit) -> None:
     few, more = (split.labelled(fraction, 1) for fraction in (0.1, 0.5))
     assert sum(class_count.articles for class_count in few.class_counts) == round(0.1 * split.articles)
-    labels = [Labels(part, 4, 1e-9, 1, CPU).at(0) for part in (few, more, split.labelled(1.0, 1))]
-    assert labels[2].tolist() == split.classes.tolist()
-    for less, more_of in pairwise(labels):
-        assert torch.equal(less[less != 4], more_of[less != 4])
-    assert int((labels[0] != 4).sum()) == round(0.1 * split.articles)
+    class_ids = [ClassIds(part, 4, 1e-9, 1, CPU).at(0) for part in (few, more, split.labelled(1.0, 1))]
+    assert class_ids[2].tolist() == split.classes.tolist()
+    for fewer, larger in pairwise(class_ids):
+        assert torch.equal(fewer[fewer != 4], larger[fewer != 4])
+    assert int((class_ids[0] != 4).sum()) == round(0.1 * split.articles)
 
 
-def test_labels_are_a_function_of_seed_epoch_and_article_alone(split: EncodedSplit) -> None:
-    labels = Labels(split, 4, 0.25, 1, CPU)
-    first = labels.at(0)
+def test_class_ids_depend_only_on_seed_epoch_and_article(split: EncodedSplit) -> None:
+    class_ids = ClassIds(split, 4, 0.25, 1, CPU)
+    first = class_ids.at(0)
     kept = first != 4
     assert torch.equal(first[kept], torch.from_numpy(split.classes.astype(np.int64))[kept])
     assert 0.6 < float(kept.float().mean()) < 0.9
-    assert not torch.equal(labels.at(1), first)
-    assert torch.equal(Labels(split, 4, 0.25, 1, CPU).at(1), labels.at(1))
-    assert torch.equal(labels.at(0), first)
-    assert not torch.equal(Labels(split, 4, 0.25, 2, CPU).at(0), first)
+    assert not torch.equal(class_ids.at(1), first)
+    assert torch.equal(ClassIds(split, 4, 0.25, 1, CPU).at(1), class_ids.at(1))
+    assert torch.equal(class_ids.at(0), first)
+    assert not torch.equal(ClassIds(split, 4, 0.25, 2, CPU).at(0), first)
 
 
-def test_shuffled_reads_every_window_once_an_epoch(tmp_path: Path) -> None:
+def test_shuffled_reads_every_window_once_per_epoch(tmp_path: Path) -> None:
     split = encode_sample(tmp_path, scope="article", stride=7).train
     batches = Shuffled(split, 4, 1, CPU)
     read = torch.cat([batches.at(0, step).T for step in range(batches.steps_per_epoch)]).tolist()
@@ -135,14 +134,14 @@ def test_shuffled_reads_every_window_once_an_epoch(tmp_path: Path) -> None:
     assert len(windows) - len(set(map(tuple, read))) < 4
 
 
-def test_shuffled_draws_a_fresh_offset_each_epoch_in_a_stream(split: EncodedSplit) -> None:
+def test_in_a_stream_shuffled_draws_another_offset_each_epoch(split: EncodedSplit) -> None:
     batches = Shuffled(split, len(split), 1, CPU)
     first_symbols = [sorted(batches.at(epoch, 0).T.tolist()) for epoch in range(2)]
     assert first_symbols[0] != first_symbols[1]
 
 
 @pytest.mark.parametrize("symbols", [300, 70_000])
-def test_ids_beyond_a_byte_come_out_as_they_are(tmp_path: Path, symbols: int) -> None:
+def test_ids_of_more_than_one_byte_are_read_correctly(tmp_path: Path, symbols: int) -> None:
     text = "".join(chr(0x20000 + index) for index in range(symbols))
     vocabulary = Vocabulary.build([text])
     params = WindowsParams(length=5, stride=5, scope="stream")
@@ -152,7 +151,7 @@ def test_ids_beyond_a_byte_come_out_as_they_are(tmp_path: Path, symbols: int) ->
     assert read.tolist() == list(range(symbols))
 
 
-def test_too_large_a_batch_is_an_error_that_says_so(split: EncodedSplit) -> None:
+def test_the_error_names_a_batch_size_that_is_too_large(split: EncodedSplit) -> None:
     for kind in (Lanes, Shuffled):
         with pytest.raises(InputError, match=r"train\.batch_size = 1000000"):
             kind(split, 1_000_000, 1, CPU)

@@ -28,12 +28,12 @@ ROW = "50,0.5,80000,0.01,1.5,2.0,2.885,,"
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(RECORDS, max_size=4))
-def test_a_history_comes_back_bit_by_bit(tmp_path: Path, history: list[Record]) -> None:
+def test_a_history_is_read_exactly_as_it_was_written(tmp_path: Path, history: list[Record]) -> None:
     write_history(tmp_path / "history.csv", history)
     assert read_history(tmp_path / "history.csv") == history
 
 
-def test_the_file_is_a_table_with_a_column_a_field(tmp_path: Path) -> None:
+def test_the_file_has_a_column_for_each_field(tmp_path: Path) -> None:
     write_history(tmp_path / "history.csv", [Record(50, 0.5, 80000, 0.01, 1.5, 2.0, 2.885)])
     assert (tmp_path / "history.csv").read_text() == f"{HEADER}\n{ROW}\n"
     assert HEADER.startswith("step,epoch,characters,")
@@ -56,12 +56,14 @@ def test_the_file_is_a_table_with_a_column_a_field(tmp_path: Path) -> None:
         f"{HEADER}\n{ROW}\n".encode("utf-16"),
     ],
 )
-def test_what_train_did_not_write_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
+def test_the_error_names_a_file_that_train_did_not_write(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "history.csv").write_bytes(content)
-    with pytest.raises(InputError, match=r"history\.csv: not a history as train writes it"):
+    with pytest.raises(
+        InputError, match=r"history\.csv: not a history that train wrote; make it again with `dvc repro train`"
+    ):
         read_history(tmp_path / "history.csv")
 
 
-def test_a_missing_history_is_named(tmp_path: Path) -> None:
+def test_the_error_names_a_missing_history(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"history\.csv: no such file"):
         read_history(tmp_path / "history.csv")

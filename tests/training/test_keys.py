@@ -1,4 +1,4 @@
-"""The names of a training and an evaluation: what they depend on, and what not."""
+"""What the keys of a training and an evaluation depend on, and what they do not depend on."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ class Keys(NamedTuple):
 
 
 def keys_of(folder: Path, params: Params = PARAMS, model_digest: str = "m") -> Keys:
-    """Both keys of a folder's files."""
+    """Both keys of the files in a folder."""
     windows = folder / "windows"
     return Keys(train_key(params, windows, folder / "vocab.json"), evaluate_key(params, windows, model_digest))
 
 
 def changed(section: str, **values: object) -> Params:
-    """params.yaml with other values in a section."""
+    """The parameters of params.yaml, with other values in one section."""
     return PARAMS.model_copy(update={section: getattr(PARAMS, section).model_copy(update=values)})
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Files as the windows stage names them; their content is of no account here."""
+    """Files with the names that the windows stage gives. Their content does not matter here."""
     made = tmp_path / "made"
     for split in SPLITS:
         (made / "windows" / split).mkdir(parents=True)
@@ -46,7 +46,7 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-def test_the_same_files_elsewhere_have_the_same_keys(folder: Path, tmp_path: Path) -> None:
+def test_the_same_files_in_another_folder_have_the_same_keys(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "elsewhere")
     assert keys_of(tmp_path / "elsewhere") == keys_of(folder)
 
@@ -65,7 +65,7 @@ def test_the_same_files_elsewhere_have_the_same_keys(folder: Path, tmp_path: Pat
         ("data", {"labelled_fraction": 0.5}, {"train"}),
     ],
 )
-def test_a_key_depends_on_the_params_of_its_stage_alone(
+def test_a_key_depends_only_on_the_params_of_its_stage(
     folder: Path, section: str, value: dict[str, object], differing: set[str]
 ) -> None:
     before, after = keys_of(folder), keys_of(folder, changed(section, **value))
@@ -74,7 +74,7 @@ def test_a_key_depends_on_the_params_of_its_stage_alone(
 
 @pytest.mark.parametrize("split", SPLITS)
 @pytest.mark.parametrize("name", [*(f"{array}.npy" for array in ARRAYS), "windows.json"])
-def test_every_file_of_a_split_counts_for_the_stage_that_reads_it(folder: Path, split: str, name: str) -> None:
+def test_a_key_depends_on_every_file_of_the_splits_that_its_stage_reads(folder: Path, split: str, name: str) -> None:
     before = keys_of(folder)
     (folder / "windows" / split / name).write_text("other")
     after = keys_of(folder)
@@ -82,16 +82,20 @@ def test_every_file_of_a_split_counts_for_the_stage_that_reads_it(folder: Path, 
     assert (before.evaluate == after.evaluate) == (split != "test")
 
 
-def test_the_vocabulary_counts_for_the_training_and_the_model_for_the_evaluation(folder: Path) -> None:
+def test_only_the_training_depends_on_the_vocabulary_file(folder: Path) -> None:
     before = keys_of(folder)
-    assert keys_of(folder, model_digest="n") == (before.train, keys_of(folder, model_digest="n").evaluate)
-    assert keys_of(folder, model_digest="n").evaluate != before.evaluate
     (folder / "vocab.json").write_text("other")
     assert keys_of(folder).train != before.train
     assert keys_of(folder).evaluate == before.evaluate
 
 
-def test_a_split_is_named_by_what_its_files_hold_and_not_their_sum(folder: Path) -> None:
+def test_only_the_evaluation_depends_on_the_model(folder: Path) -> None:
+    before, after = keys_of(folder), keys_of(folder, model_digest="n")
+    assert after.train == before.train
+    assert after.evaluate != before.evaluate
+
+
+def test_the_digest_of_a_split_notices_two_files_that_were_swapped(folder: Path) -> None:
     split = folder / "windows" / "train"
     before = split_digest(split)
     codes, starts = split / "codes.npy", split / "starts.npy"

@@ -10,8 +10,8 @@ from charloom.errors import RunError
 from charloom.model.network import make_state, state_tensors
 from charloom.training.checkpoint import Checkpoint, Checkpoints
 from charloom.training.history import Record
-from charloom.training.loop import Interrupted, Training, run_training
-from tests.learning import Encoded, encode_sample, small_training
+from charloom.training.loop import Training, run_training
+from tests.learning import VARIANTS, Encoded, encode_sample, never, run, same_weights, small_training
 
 
 @pytest.fixture(scope="module")
@@ -19,28 +19,7 @@ def encoded(tmp_path_factory: pytest.TempPathFactory) -> Encoded:
     return encode_sample(tmp_path_factory.mktemp("windows"))
 
 
-def never() -> bool:
-    return False
-
-
-def run(training: Training, folder: Path, *, stop_after: int | None = None) -> list[Record]:
-    """Train, asked to stop once `stop_after` steps are done; gives what a listener heard."""
-    heard: list[Record] = []
-    run_training(
-        training,
-        Checkpoints(folder),
-        [heard.append],
-        never if stop_after is None else lambda: training.step >= stop_after,
-    )
-    return heard
-
-
-def same_weights(a: Training, b: Training) -> bool:
-    pairs = zip(a.model.state_dict().values(), b.model.state_dict().values(), strict=True)
-    return all(torch.equal(x, y) for x, y in pairs)
-
-
-def test_learns(encoded: Encoded, tmp_path: Path) -> None:
+def test_training_lowers_the_loss(encoded: Encoded, tmp_path: Path) -> None:
     training = small_training(encoded, {"hidden_size": 32}, epochs=0.5, learning_rate=0.02)
     heard = run(training, tmp_path)
     assert heard == training.history
@@ -49,7 +28,7 @@ def test_learns(encoded: Encoded, tmp_path: Path) -> None:
     assert training.best_bpc < 4.3
 
 
-def test_records_come_when_params_say(encoded: Encoded, tmp_path: Path) -> None:
+def test_records_come_every_log_every_and_validate_every_steps(encoded: Encoded, tmp_path: Path) -> None:
     training = small_training(encoded, log_every=5, validate_every=7, epochs=0.02)
     heard = run(training, tmp_path)
     steps = training.steps
@@ -81,7 +60,7 @@ def learning_rate_at(training: Training, step: int) -> float:
     return training.learning_rate()
 
 
-def test_step_size_rises_then_falls_along_a_cosine(encoded: Encoded) -> None:
+def test_the_step_size_rises_and_then_falls_along_a_cosine(encoded: Encoded) -> None:
     training = small_training(encoded, epochs=1.0, warmup=0.1, learning_rate=0.01)
     sizes = [learning_rate_at(training, step) for step in range(training.steps)]
     top = round(0.1 * training.steps)
@@ -92,7 +71,7 @@ def test_step_size_rises_then_falls_along_a_cosine(encoded: Encoded) -> None:
     assert sizes[-1] < 1e-5
 
 
-def test_a_constant_schedule_stays(encoded: Encoded) -> None:
+def test_the_step_size_of_a_constant_schedule_is_constant(encoded: Encoded) -> None:
     training = small_training(encoded, schedule="constant", warmup=0.0, learning_rate=0.01)
     assert {learning_rate_at(training, step) for step in (0, 5, training.steps - 1)} == {0.01}
 
@@ -102,60 +81,17 @@ def test_gradients_are_clipped_and_their_norm_recorded(encoded: Encoded, tmp_pat
     assert min(record.grad_norm for record in heard) > 1e-3
 
 
-Changes = dict[str, Any]
-VARIANTS = [
-    pytest.param({}, {}, id="lstm-lanes"),
-    pytest.param({"cell": "GRU"}, {"batching": "shuffled"}, id="gru-shuffled"),
-    pytest.param({"layers": 2, "dropout": 0.3}, {}, id="two-layers-dropout"),
-    pytest.param({"cell": "RNN", "dropout": 0.1}, {"schedule": "constant"}, id="rnn-dropout"),
-    pytest.param({"classes": 4, "layers": 2}, {}, id="conditioned-lanes"),
-    pytest.param({"classes": 4, "cell": "GRU"}, {"batching": "shuffled"}, id="conditioned-gru-shuffled"),
-]
-
-
 @pytest.mark.parametrize(("model", "changes"), VARIANTS)
-def test_the_same_seed_gives_the_same_bytes(encoded: Encoded, tmp_path: Path, model: Changes, changes: Changes) -> None:
+def test_the_same_seed_gives_the_same_bytes(
+    encoded: Encoded, tmp_path: Path, model: dict[str, Any], changes: dict[str, Any]
+) -> None:
     twins = [small_training(encoded, model, **changes) for _ in range(2)]
     heard = [run(twin, tmp_path / str(index)) for index, twin in enumerate(twins)]
     assert heard[0] == heard[1]
     assert same_weights(*twins)
 
 
-@pytest.mark.parametrize(("model", "changes"), VARIANTS)
-def test_an_interrupted_training_ends_as_an_undisturbed_one(
-    encoded: Encoded,
-    tmp_path: Path,
-    model: Changes,
-    changes: Changes,
-) -> None:
-    undisturbed = small_training(encoded, model, **changes)
-    run(undisturbed, tmp_path / "undisturbed")
-    folder = tmp_path / "interrupted"
-    for stop_after in (1, 3, 21, 33):
-        training = small_training(encoded, model, **changes)
-        training.resume(Checkpoints(folder))
-        with pytest.raises(Interrupted, match=f"step {stop_after} of"):
-            run(training, folder, stop_after=stop_after)
-    last = small_training(encoded, model, **changes)
-    last.resume(Checkpoints(folder))
-    assert last.step == 33
-    run(last, folder)
-    assert last.history == undisturbed.history
-    assert last.best_bpc == undisturbed.best_bpc
-    assert same_weights(last, undisturbed)
-
-
-def test_a_finished_training_is_over_at_once(encoded: Encoded, tmp_path: Path) -> None:
-    training = small_training(encoded)
-    run(training, tmp_path)
-    again = small_training(encoded)
-    again.resume(Checkpoints(tmp_path))
-    assert run(again, tmp_path) == []
-    assert again.history == training.history
-    assert same_weights(again, training)
-
-
-def test_a_loss_that_is_not_finite_stops_it_and_keeps_the_good_checkpoint(encoded: Encoded, tmp_path: Path) -> None:
+def test_a_loss_that_is_not_finite_stops_the_training_at_the_last_checkpoint(encoded: Encoded, tmp_path: Path) -> None:
     training = small_training(encoded, log_every=1, validate_every=10)
 
     def spoil(record: Record) -> None:
@@ -169,46 +105,62 @@ def test_a_loss_that_is_not_finite_stops_it_and_keeps_the_good_checkpoint(encode
     assert Checkpoint.from_bytes(saved).state["step"] == 10
 
 
-def test_bits_per_character_count_eos_but_divide_by_characters(encoded: Encoded, tmp_path: Path) -> None:
+def test_bits_per_character_include_eos_but_divide_by_characters(encoded: Encoded, tmp_path: Path) -> None:
     record = run(small_training(encoded), tmp_path)[0]
     symbols = encoded.train.characters + encoded.train.articles
     assert record.bpc == pytest.approx(record.loss_nats / math.log(2) * symbols / encoded.train.characters)
 
 
-def test_a_lane_begins_anew_where_its_window_begins_an_article(encoded: Encoded) -> None:
-    """The carried state reaches into a step, but not over the `<eos>` that a window begins with."""
+def test_a_window_that_starts_an_article_does_not_get_the_carried_state(encoded: Encoded) -> None:
+    """Two trainings read the same step after different states: only the lanes that continue an article differ."""
     twins = [small_training(encoded) for _ in range(2)]
     batches, eos = twins[0].batches, encoded.vocabulary.eos
     step = next(step for step in range(1, batches.steps_per_epoch) if eos in batches.at(0, step)[0])
     for twin, value in zip(twins, (0.0, 0.5), strict=True):
         twin.train_step()
         twin.step = step
-        twin.state = make_state([torch.full_like(part, value) for part in state_tensors(twin.state)])
+        twin.state = make_state([torch.full_like(tensor, value) for tensor in state_tensors(twin.state)])
         twin.train_step()
-    anew = batches.at(0, step)[0] == eos
+    starts_article = batches.at(0, step)[0] == eos
     for one, other in zip(state_tensors(twins[0].state), state_tensors(twins[1].state), strict=True):
-        assert (one == other).all(2)[0].tolist() == anew.tolist()
+        assert (one == other).all(2)[0].tolist() == starts_article.tolist()
 
 
 @pytest.mark.parametrize("batching", ["lanes", "shuffled"])
-def test_a_conditioned_training_learns_every_class_and_none(encoded: Encoded, tmp_path: Path, batching: str) -> None:
+def test_a_conditioned_training_learns_every_class_and_no_class(
+    encoded: Encoded, tmp_path: Path, batching: str
+) -> None:
     training = small_training(encoded, {"classes": 4}, batching=batching)
     assert [class_count.name for class_count in training.class_counts] == list(AG_NEWS_CLASSES)
     assert sum(class_count.articles for class_count in training.class_counts) == encoded.train.articles
     run(training, tmp_path)
-    weights = training.model.get_parameter("rnn.weight_ih_l0")[:, len(encoded.vocabulary) : training.model.ones]
-    for learned in (weights.T, training.model.initial[0, 0], training.model.class_head, training.model.class_embedding):
-        assert len(learned.unique(dim=0)) == 5
+    model = training.model
+    class_inputs = model.get_parameter("rnn.weight_ih_l0")[:, len(encoded.vocabulary) : model.one_hot_size]
+    for weights in (class_inputs.T, model.initial[0, 0], model.class_head, model.class_embedding):
+        assert len(weights.unique(dim=0)) == 5
 
 
-def test_what_a_conditioned_lane_begins_in_is_learned_from_where_articles_begin(encoded: Encoded) -> None:
+def test_initial_states_are_learned_only_from_windows_that_start_an_article(encoded: Encoded) -> None:
     training = small_training(encoded, {"classes": 4})
     training.train_step()
     batches, eos = training.batches, encoded.vocabulary.eos
     steps = range(1, batches.steps_per_epoch)
-    for begins in (True, False):
-        training.step = next(step for step in steps if (eos in batches.at(0, step)[0]) == begins)
+    for starts_article in (True, False):
+        training.step = next(step for step in steps if (eos in batches.at(0, step)[0]) == starts_article)
         training.train_step()
         gradient = training.model.initial.grad
         assert gradient is not None
-        assert bool(gradient.any()) == begins
+        assert bool(gradient.any()) == starts_article
+
+
+def test_the_metrics_are_a_few_of_the_details(encoded: Encoded, tmp_path: Path) -> None:
+    training = small_training(encoded)
+    heard = run(training, tmp_path)
+    assert training.metrics() == {"valid_bpc": training.best_bpc, "train_bpc": heard[-1].bpc}
+    assert training.details() == {
+        "steps": training.steps,
+        "parameters": training.model.size(),
+        "characters": training.steps * 8 * 20,
+        "final_bpc": heard[-1].bpc,
+        "best_valid_bpc": training.best_bpc,
+    }

@@ -1,4 +1,4 @@
-"""Training in several real processes, through the stage script as a user runs it."""
+"""Training in several real processes, mostly by the stage script as a user runs it."""
 
 import signal
 import subprocess
@@ -48,14 +48,14 @@ def wait_for_checkpoint(workspace: Workspace) -> None:
         time.sleep(0.05)
 
 
-def test_a_batch_is_divided_evenly_or_not_at_all() -> None:
+def test_a_batch_must_be_divided_evenly_among_the_processes() -> None:
     shares = [Group(rank=rank, size=3).share(12) for rank in range(3)]
     assert [column for share in shares for column in range(12)[share]] == list(range(12))
     with pytest.raises(InputError, match=r"train\.batch_size = 8: must be a multiple of the 3 processes"):
         Group(size=3).share(8)
 
 
-def test_alone_a_group_changes_nothing() -> None:
+def test_in_a_group_of_one_every_method_returns_its_argument() -> None:
     group = Group()
     assert group.leads
     assert group.any([True, False]) == [True, False]
@@ -63,7 +63,7 @@ def test_alone_a_group_changes_nothing() -> None:
     assert group.broadcast(None) is None
 
 
-def test_a_group_that_has_ended_leaves_no_threads_though_its_model_lives(tmp_path: Path) -> None:
+def test_a_group_ends_with_its_threads_even_if_its_model_lives_on(tmp_path: Path) -> None:
     (tmp_path / "step.py").write_text(STEP)
     start = "from charloom.training.parallel import launch; launch('step.py', 2)"
     environment = clean_environment(PYTHONPATH=str(CHECKOUT / "src"))
@@ -75,7 +75,7 @@ def test_a_group_that_has_ended_leaves_no_threads_though_its_model_lives(tmp_pat
 
 
 @pytest.mark.parametrize("conditioning", ["none", "class"])
-def test_two_processes_learn_as_one(prepared: Workspace, tmp_path: Path, conditioning: str) -> None:
+def test_two_processes_learn_the_same_as_one(prepared: Workspace, tmp_path: Path, conditioning: str) -> None:
     histories = []
     for processes in (1, 2):
         workspace = prepared.copy(tmp_path / str(processes))
@@ -89,7 +89,7 @@ def test_two_processes_learn_as_one(prepared: Workspace, tmp_path: Path, conditi
         assert shared.valid_bpc == (None if alone.valid_bpc is None else pytest.approx(alone.valid_bpc, abs=1e-4))
 
 
-def test_a_killed_worker_ends_the_stage_and_the_next_run_goes_on(prepared: Workspace, tmp_path: Path) -> None:
+def test_after_a_killed_worker_the_next_run_continues_from_the_checkpoint(prepared: Workspace, tmp_path: Path) -> None:
     undisturbed, killed = (prepared.copy(tmp_path / name) for name in ("undisturbed", "killed"))
     settings = {"train.processes": 2, "train.epochs": 2.0, "train.checkpoint_every": 0.1}
     for workspace in (undisturbed, killed):
@@ -100,14 +100,14 @@ def test_a_killed_worker_ends_the_stage_and_the_next_run_goes_on(prepared: Works
         psutil.Process(process.pid).children()[-1].kill()
         output = process.communicate(timeout=60)[0]
     assert process.returncode == 1
-    assert "ended with SIGKILL; the next `dvc repro` goes on at the last checkpoint" in output
+    assert "ended with SIGKILL; the next `dvc repro` continues from the last checkpoint" in output
     assert "Traceback" not in output
     assert not (killed.folder / "models").exists()
     killed.run_script("train")
     assert killed.digests("train") == undisturbed.digests("train")
 
 
-def test_a_stop_reaches_every_process_and_saves(prepared: Workspace, tmp_path: Path) -> None:
+def test_sigterm_reaches_every_process_and_saves_a_checkpoint(prepared: Workspace, tmp_path: Path) -> None:
     workspace = prepared.copy(tmp_path)
     workspace.set({"train.processes": 2, "train.epochs": 50.0, "train.checkpoint_every": 0.1})
     with workspace.start_script("train") as process:
@@ -115,5 +115,5 @@ def test_a_stop_reaches_every_process_and_saves(prepared: Workspace, tmp_path: P
         process.send_signal(signal.SIGTERM)
         output = process.communicate(timeout=60)[0]
     assert process.returncode == 1
-    assert "goes on" in output
+    assert "the next `dvc repro` continues from the last checkpoint" in output
     assert "Traceback" not in output
