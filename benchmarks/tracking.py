@@ -1,11 +1,15 @@
-"""What MLflow costs a training: characters a second with a run being streamed, and with tracking off.
+"""What tracking costs a training: characters per second with tracking enabled, and with tracking off.
 
-The tracked training and one that is not take turns step by step, in one process: what else the machine does, and what
-MLflow's threads do, meets both alike. So the ratio is what the training's own thread pays. The threads' processor time
-stands beside it, as if one core had done all of it in the tracked training's half of the time: they stop a training for
-that long at most. (Pairs of whole runs of 8 s, which this was before, had ratios from 0.76 to 1.15.) What a training
-pays once, for importing MLflow and opening the run beside its first steps and for waiting at its end, is stated apart:
-seconds, not a share.
+A tracked and an untracked training take turns, step by step, in one process. Other load on the machine and MLflow's
+threads therefore slow both equally, and their ratio is the cost in the training's own thread.
+
+The processor time of MLflow's threads is a second column. It is given as a share of the tracked training's half of the
+time, as if one core had done all of it. The threads stop a training for at most that share of its time.
+
+A training also pays once: it imports MLflow and opens the run during its first steps, and it waits for MLflow at its
+end. That is stated separately, in seconds.
+
+(An earlier version compared pairs of whole runs of 8 s. Their ratios were between 0.76 and 1.15.)
 """
 
 from __future__ import annotations
@@ -27,7 +31,7 @@ from charloom.training.checkpoint import Checkpoints
 from common import Text, encoded_text, machine
 from training import make_training, step_by_step
 
-PAIRS = {64: 99, 512: 13}  # by hidden size: about a minute, in which the stream sends 12 times
+PAIRS = {64: 99, 512: 13}  # pairs of steps by hidden size; each takes about a minute, with 12 calls to MLflow
 TRACKING = TrackingParams(enabled=True, experiment="benchmark", timeout=10.0)
 numbers = count()
 
@@ -46,7 +50,7 @@ def main() -> None:
 
 
 def once() -> float:
-    """Seconds that a training of no step waits for the tracker."""
+    """The seconds that a training without any step waits for MLflow."""
     began = time.perf_counter()
     with track_training(TRACKING, next_card(), []):
         pass
@@ -71,14 +75,14 @@ def row(text: Text, hidden: int, checkpoints: Checkpoints, pairs: int) -> str:
 
 
 def threads_seconds() -> float:
-    """Processor time of this process' Python threads but the main one: those that talk to MLflow."""
+    """The processor time of all Python threads except the main one. These are the threads that talk to MLflow."""
     others = {thread.native_id for thread in threading.enumerate() if thread is not threading.main_thread()}
     return sum(each.user_time + each.system_time for each in psutil.Process().threads() if each.id in others)
 
 
 def next_card() -> Card:
-    """The card of a training that was not there before."""
-    return Card("benchmark", {}, {}, {"train_key": str(next(numbers))}, [])
+    """The card of a new training."""
+    return Card("benchmark", "a model", {}, {}, {"train_key": str(next(numbers))}, [])
 
 
 if __name__ == "__main__":

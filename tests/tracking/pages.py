@@ -1,4 +1,4 @@
-"""MLflow's pages, as a person opens them."""
+"""Opening MLflow's pages in a browser, as a person does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 Curve = tuple[list[int], list[float]]  # steps and values
 
 WAIT_S = 60
-# What Plotly has drawn: name and values of each line with more than one point
+# Reads what Plotly has drawn: the name and the values of each line with more than one point
 CURVES = """
 return [...document.querySelectorAll(".js-plotly-plot")].flatMap(plot => plot.data ?? [])
   .filter(trace => trace.y?.length > 1 && trace.name).map(trace => [trace.name, [...trace.x], [...trace.y]]);
@@ -21,12 +21,12 @@ return [...document.querySelectorAll(".js-plotly-plot")].flatMap(plot => plot.da
 
 
 def waiting(driver: Chrome) -> WebDriverWait[Chrome]:
-    """Wait for a page that is still being drawn."""
+    """A wait for a page that is still being drawn."""
     return WebDriverWait(driver, WAIT_S, ignored_exceptions=[WebDriverException])
 
 
 def compare_parameters(driver: Chrome, uri: str, experiment_id: str, run_ids: list[str]) -> str:
-    """Open the page that compares runs; gives its text."""
+    """Open the page that compares runs. Returns the text of the page."""
     runs, experiments = quote(json.dumps(run_ids)), quote(json.dumps([experiment_id]))
     driver.get(f"{uri}/#/compare-runs?runs={runs}&experiments={experiments}")
     page = waiting(driver).until(lambda page: page.find_element(By.XPATH, "//body[contains(., 'Run Name:')]"))
@@ -34,9 +34,9 @@ def compare_parameters(driver: Chrome, uri: str, experiment_id: str, run_ids: li
 
 
 def compare_curves(driver: Chrome, uri: str, experiment_id: str, metric: str) -> dict[str, Curve]:
-    """Open an experiment's charts of all its runs, and ask for one metric; gives each run's steps and values.
+    """Open the charts of an experiment, and search for one metric. Returns the steps and values of each run.
 
-    Plotly draws a curve twice, as it is and smoothed: the same where no smoothing is asked for.
+    Plotly draws each curve twice: unchanged and smoothed. Without smoothing both are equal.
     """
     driver.get(f"{uri}/#/experiments/{experiment_id}/runs?compareRunsMode=CHART")
     close = (By.CSS_SELECTOR, "[data-component-id='mlflow.assistant.chat_panel.close']")

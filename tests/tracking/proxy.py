@@ -1,4 +1,4 @@
-"""What stands between a client and a server, and closes a connection at the worst moment."""
+"""A proxy between a client and a server that closes a connection at the worst moment."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ Lost = Literal["request", "answer"]
 
 @contextmanager
 def losing(upstream: int, fatal: bytes, lost: Lost) -> Iterator[tuple[str, Event]]:
-    """Hand on all to the server on the port `upstream`, but lose the first request that holds `fatal`, or its answer.
+    """Pass everything to the server on the port `upstream`, except one request or its answer, which is lost.
 
-    Gives the base URL, and what is set when that has happened.
+    It is the first request that contains `fatal`. Gives the base URL of the proxy, and an event that is set when the
+    request or its answer has been lost.
     """
     has_lost = Event()
 
-    def hand_on(client: socket.socket) -> None:
+    def forward(client: socket.socket) -> None:
         loses_answer = Event()
         with socket.create_connection(("127.0.0.1", upstream)) as server:
-            Thread(target=hand_back, args=(server, client, loses_answer), daemon=True).start()
+            Thread(target=pass_answers, args=(server, client, loses_answer), daemon=True).start()
             while data := client.recv(65536):
                 if fatal in data and not has_lost.is_set():
                     has_lost.set()
@@ -33,11 +34,12 @@ def losing(upstream: int, fatal: bytes, lost: Lost) -> Iterator[tuple[str, Event
                     loses_answer.set()
                 server.sendall(data)
 
-    with connected(hand_on) as url:
+    with connected(forward) as url:
         yield url, has_lost
 
 
-def hand_back(server: socket.socket, client: socket.socket, loses_answer: Event) -> None:
+def pass_answers(server: socket.socket, client: socket.socket, loses_answer: Event) -> None:
+    """Pass the answers of the server to the client until `loses_answer` is set."""
     with suppress(OSError):  # either end may have closed
         while (data := server.recv(65536)) and not loses_answer.is_set():
             client.sendall(data)

@@ -1,4 +1,4 @@
-"""An `mlflow server` that can go and come back."""
+"""An `mlflow server` that can fail and come back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 
 class Server:
-    """An `mlflow server` on a port of its own, which can go and come back."""
+    """An `mlflow server` on a free port. It can be stopped, killed, broken and restored."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -28,7 +28,7 @@ class Server:
         self._broken: BaseWSGIServer | None = None
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start the server, and wait until it answers."""
         command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)]
         store = ["--backend-store-uri", f"sqlite:///{self.folder}/mlflow.db", "--workers", "1"]
         with (self.folder / "log").open("wb") as log:
@@ -37,7 +37,10 @@ class Server:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},  # seven processes more
+                env={
+                    **os.environ,
+                    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+                },  # it would start seven more processes
                 cwd=self.folder,
             )
         until = time.monotonic() + 60
@@ -46,12 +49,12 @@ class Server:
             time.sleep(0.2)
 
     def signal(self, number: int) -> None:
-        """Send a signal to all of its processes."""
+        """Send a signal to all processes of the server."""
         if self._process:
             os.killpg(self._process.pid, number)
 
     def kill(self) -> None:
-        """End it as a crash does, or what stands in its place."""
+        """End the server without warning, as a crash does. Also ends the substitute of `break_down`."""
         if self._broken:
             self._broken.shutdown()
             self._broken.server_close()
@@ -61,12 +64,12 @@ class Server:
             self._process.wait()
             self._process = None
         until = time.monotonic() + 60
-        while not self._free():  # its workers end a moment after it
+        while not self._free():  # the workers end a moment after the server
             assert time.monotonic() < until
             time.sleep(0.05)
 
     def break_down(self) -> None:
-        """Answer 500 to everything, as a proxy does whose server is gone."""
+        """Answer 500 to every request, as a proxy does if its server has crashed."""
         self.kill()
 
         @Request.application
@@ -77,14 +80,14 @@ class Server:
         Thread(target=self._broken.serve_forever, daemon=True).start()
 
     def come_back(self) -> None:
-        """Be as if nothing had been."""
+        """Work again, whatever happened before."""
         self.signal(signal.SIGCONT)
         if not self._process:
             self.kill()
             self.start()
 
     def _free(self) -> bool:
-        """Whether the port is anyone's."""
+        """Whether no process uses the port."""
         try:
             with socket.create_server(("127.0.0.1", self.port)):
                 return True
@@ -92,7 +95,7 @@ class Server:
             return False
 
     def _answers(self) -> bool:
-        """Whether it reads its store, which it opens at the first question: seconds on a busy machine."""
+        """Whether the server answers a request. The first request opens the store, which takes seconds."""
         try:
             question = f"{self.uri}/api/2.0/mlflow/experiments/get?experiment_id=0"
             with urllib.request.urlopen(question, timeout=30) as answer:

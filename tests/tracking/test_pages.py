@@ -1,4 +1,4 @@
-"""MLflow's pages in a real browser: two runs beside each other."""
+"""MLflow's pages in a real browser: the comparison of two runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def browser() -> Iterator[Chrome]:
         yield driver
 
 
-def test_two_runs_are_compared_by_their_parameters_and_their_curves(
+def test_the_pages_compare_parameters_and_curves_of_two_runs(
     tracked: Tracked, server: Server, browser: Chrome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.come_back()

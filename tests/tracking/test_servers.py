@@ -1,4 +1,4 @@
-"""A real `mlflow server` that is absent, dies, stops or answers 500 while a training streams to it."""
+"""A real `mlflow server` that is absent, is killed, hangs or answers 500 while a training sends its records."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tests.tracking.proxy import Lost, losing
 from tests.tracking.server import Server
 from tests.tracking.tracked import HISTORY, STEPS, Tracked, with_params
 
-TIMEOUT_S = 10.0  # a busy machine was seen to take more than five to open a run
-SLACK_S = 4.0  # for a busy machine; MLflow by itself tries for minutes
+TIMEOUT_S = 10.0  # on a busy machine, opening a run took more than five seconds
+SLACK_S = 4.0  # for a busy machine. Without our settings, MLflow retries for minutes.
 HALF = len(HISTORY) // 2
-# A training that stands still in its middle until a line comes on stdin, and says how long it took from there.
+# A training that pauses in the middle until a line comes on stdin. It prints the seconds that the second half took.
 TRAINING = f"""
 import sys, time
 sys.path.insert(0, sys.argv[1])
@@ -46,7 +46,7 @@ FAULTS: dict[str, Callable[[Server], None]] = {
 
 
 def sent(tracked: Tracked) -> list[int]:
-    """The steps that the server has of the one run's curve."""
+    """The steps of the only run that have reached the server."""
     if not tracked.client.get_experiment_by_name(tracked.params.experiment):
         return []
     return [step for run in tracked.runs() for step, _ in tracked.curve(run)]
@@ -62,7 +62,7 @@ def wait_for(tracked: Tracked, steps: list[int], training: subprocess.Popen[str]
 
 
 @pytest.mark.parametrize("fault", ["absent", "none", "stopped", "killed", "500"])
-def test_a_server_that_goes_costs_the_timeout_one_warning_and_nothing_else(
+def test_a_failing_server_costs_the_timeout_and_one_warning_but_no_result(
     server: Server,
     tracked: Tracked,
     start_python: Start,
@@ -70,7 +70,7 @@ def test_a_server_that_goes_costs_the_timeout_one_warning_and_nothing_else(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """A training and, the server still gone, its evaluation; then the next one finds it up."""
+    """The server fails during a training, and is still down for the evaluation. The next evaluation can reach it."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
     tracked = with_params(tracked, experiment=f"server {fault}")
     if fault == "absent":
@@ -94,7 +94,7 @@ def test_a_server_that_goes_costs_the_timeout_one_warning_and_nothing_else(
         with_params(tracked, timeout=TIMEOUT_S).evaluate()
         assert time.monotonic() - began < TIMEOUT_S + SLACK_S
         assert capfd.readouterr().out.count("warning: MLflow:") == 1
-        monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT")  # which MLflow's client was told for this process
+        monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT")  # charloom set it in this process
         server.come_back()
     tracked.evaluate()
     (run,) = tracked.runs()
@@ -110,10 +110,10 @@ def test_a_server_that_goes_costs_the_timeout_one_warning_and_nothing_else(
 
 
 @pytest.mark.parametrize("lost", ["request", "answer"])
-def test_a_connection_that_closes_under_a_request_costs_nothing(
+def test_a_connection_that_closes_during_a_request_loses_no_record(
     server: Server, tracked: Tracked, lost: Lost, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """As a server closes one that was idle, just when the next numbers are sent."""
+    """A server closes an idle connection just when the next metrics are sent."""
     server.come_back()
     with losing(server.port, b"train/loss_nats", lost) as (uri, has_lost):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)

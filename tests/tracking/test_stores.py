@@ -1,4 +1,4 @@
-"""Where the store is, several processes on one, and servers that do not answer."""
+"""The place of the store, several processes on one store, and servers that do not answer."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.tracking.tracked import HISTORY, HOST, KEYS, PARAMS, STEPS, Tracked, 
 
 EVALUATED = Evaluated(card(KEYS, "here"), HISTORY, set, Path())
 TIMEOUT_S = 2.0
-SLACK_S = 10.0  # for a busy machine; MLflow by itself tries for minutes
-# A process that trains when a line comes on stdin, and says how long it took.
+SLACK_S = 10.0  # for a busy machine. Without our settings, MLflow retries for minutes.
+# A process that trains when a line comes on stdin. It prints the seconds that this took.
 TRAINING = """
 import sys, time
 import mlflow
@@ -30,7 +30,7 @@ key, timeout = sys.argv[1], float(sys.argv[2])
 print("ready")
 sys.stdin.readline()
 began = time.monotonic()
-card = Card("run", {"train.seed": 1}, {}, {"train_key": key}, [])
+card = Card("run", "a model", {"train.seed": 1}, {}, {"train_key": key}, [])
 with track_training(TrackingParams(enabled=True, experiment="charloom", timeout=timeout), card, []) as tracker:
     for step in range(1, 11):
         tracker(Record(step, 0.1, step, 0.1, 1.0, 2.0, 3.0))
@@ -52,12 +52,12 @@ with track_training(PARAMS, card({"train_key": KEYS["train_key"]}, HOST), []) as
 
 @pytest.fixture
 def silent_port() -> Iterator[int]:
-    """A port that takes connections and never answers."""
+    """A port that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 
 
-def test_artefacts_lie_beside_the_store_and_nothing_where_the_process_runs(tracked: Tracked) -> None:
+def test_artefacts_are_next_to_the_store_and_the_workspace_is_unchanged(tracked: Tracked) -> None:
     before = sorted(tracked.workspace.rglob("*"))
     tracked.train()
     tracked.evaluate()
@@ -75,7 +75,7 @@ def test_artefacts_lie_beside_the_store_and_nothing_where_the_process_runs(track
         ("http://tracker:5000", "http://tracker:5000"),
     ],
 )
-def test_a_relative_store_is_taken_from_the_main_checkout(
+def test_a_relative_store_path_starts_in_the_main_checkout(
     root: Path, monkeypatch: pytest.MonkeyPatch, variable: str | None, expected: str
 ) -> None:
     if variable:
@@ -83,7 +83,7 @@ def test_a_relative_store_is_taken_from_the_main_checkout(
     assert tracking_uri() == expected.format(root=root)
 
 
-def test_three_processes_at_once_on_an_absent_store_all_succeed(
+def test_three_processes_can_make_the_same_store_at_once(
     root: Path, start_python: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///runs/absent.db")
@@ -103,8 +103,8 @@ def test_three_processes_at_once_on_an_absent_store_all_succeed(
     assert {run.info.status for run in runs} == {"FINISHED"}
 
 
-def test_a_training_killed_and_gone_on_with_is_one_run(tracked: Tracked, start_python: Start) -> None:
-    """Killed as by `kill -9`, its records partly sent: no gap, no double, and the same run."""
+def test_a_training_that_is_killed_and_resumed_is_one_run(tracked: Tracked, start_python: Start) -> None:
+    """It was killed by SIGKILL after some records were sent. No record is missing or double."""
     process = start_python(KILLED, CHECKOUT, tracked.root)
     assert line_of(process.stdout) == "half\n"
     until = time.monotonic() + 60
@@ -123,15 +123,15 @@ def test_a_training_killed_and_gone_on_with_is_one_run(tracked: Tracked, start_p
     assert [step for step, _ in tracked.curve(again)] == STEPS
 
 
-def test_a_training_of_another_machine_is_not_gone_on_with(tracked: Tracked) -> None:
-    """It may be alive there: on a shared server, two may train the same."""
+def test_a_training_does_not_continue_the_run_of_another_machine(tracked: Tracked) -> None:
+    """Two machines may train the same model and share a server."""
     for host in ("another", HOST):
         with track_training(PARAMS, card({"train_key": "same"}, host), []) as tracker:
             tracker(HISTORY[0])
     assert [run.data.tags["host"] for run in tracked.runs()] == ["another", HOST]
 
 
-def test_a_server_that_never_answers_costs_the_timeout_and_one_warning(
+def test_a_silent_server_costs_a_training_the_timeout_and_one_warning(
     root: Path, start_python: Start, silent_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent_port}")
@@ -142,7 +142,7 @@ def test_a_server_that_never_answers_costs_the_timeout_and_one_warning(
     assert TIMEOUT_S * 0.9 < float(out.split()[-1]) < TIMEOUT_S + SLACK_S
 
 
-def test_an_evaluation_waits_for_a_silent_server_no_longer_than_the_timeout(
+def test_a_silent_server_costs_an_evaluation_the_timeout_and_one_warning(
     root: Path, silent_port: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent_port}")
@@ -152,10 +152,10 @@ def test_an_evaluation_waits_for_a_silent_server_no_longer_than_the_timeout(
     assert capfd.readouterr().out.count("warning: MLflow:") == 1
 
 
-def test_tracking_switched_off_touches_nothing(root: Path) -> None:
+def test_disabled_tracking_makes_no_store(root: Path) -> None:
     off = PARAMS.model_copy(update={"enabled": False})
     with track_training(off, card(KEYS, "here"), []) as tracker:
         tracker(HISTORY[0])
         tracker.finish(KEYS["model_digest"])
     track_evaluation(off, EVALUATED)
-    assert [path.name for path in root.iterdir()] == [".charloom"]  # where it was trained
+    assert [path.name for path in root.iterdir()] == [".charloom"]  # the note that says where the model was trained
