@@ -1,56 +1,82 @@
-"""EncodedSplit a second, made and read back, and bytes a window: ours against the tutorial's get_batch."""
+"""Windows a second that training gets, against the tutorial's get_batch.
+
+Ours are read as the training loop reads them: batches of charloom.training.batches, on the CPU. Stage windows encodes
+and writes the text once, before training; this is measured separately. The tutorial encodes an article and cuts it into
+windows whenever it reads the article. Both have windows of 100 characters.
+"""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from itertools import cycle
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count, cycle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from charloom.corpus.articles import Article, read_articles
-from charloom.params import WindowsParams
+from charloom.model.device import choose_device, set_threads
 from charloom.text.encode import write_split
-from charloom.text.split import EncodedSplit
-from charloom.text.vocab import Vocabulary
-from common import compare, encoded_text, machine, rate_of
+from charloom.training.batches import BATCHING, Batches
+from common import Text, compare, encoded_text, machine, rate_of
 from tutorial import NCHARS, Tutorial, long_enough
 
-BATCH = 4096  # windows read back at once
-PAIRS = 15  # of a second each: one pair in three meets something else at work here
-PARAMS = WindowsParams(length=NCHARS, stride=1, scope="article")  # the tutorial's
+PAIRS = 15  # of a second each: on a shared machine, one pair in three is disturbed
 
 
 def main() -> None:
-    with encoded_text() as text:
-        articles = [article for article in read_articles(text.raw / "train.csv") if long_enough(article.text)]
-        vocabulary, name = text.vocabulary, text.name
-    tutorial, endless = Tutorial(vocabulary.characters), cycle(articles)
-    with tempfile.TemporaryDirectory() as folder:
-        rates = compare(
-            lambda: rate_of(lambda: made_and_read(Path(folder), articles, vocabulary), 1.0),
-            lambda: rate_of(lambda: tutorials(tutorial, endless), 1.0),
-            PAIRS,
-        )
-        windows = EncodedSplit.load(Path(folder))
-        size = sum((Path(folder) / name).stat().st_size for name in ("codes.npy", "starts.npy", "offsets.npy"))
-    print(f"{machine()}; {name}, {PAIRS} pairs\n")
-    print("| | charloom | tutorial | ratio |\n|---|---|---|---|")
-    print(rates.row("windows made and read back", "windows/s"))
-    print(f"| bytes a window | {size / len(windows):.1f} | {2 * NCHARS * 8} | |")
+    set_threads("auto")
+    with (
+        encoded_text(length=NCHARS, stride=1, scope="article") as same,  # the tutorial's windows
+        encoded_text(length=NCHARS, scope="stream") as stream,  # lanes need a stream
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        articles = [article for article in read_articles(same.raw / "train.csv") if long_enough(article.text)]
+        theirs = tutorials(Tutorial(same.vocabulary.characters), articles)
+        batch_size = same.params.train.batch_size
+        print(f"{machine()}; {same.name}, batches of {batch_size}, {PAIRS} pairs\n")
+        print("| | charloom | tutorial | ratio |\n|---|---|---|---|")
+        print(row("windows read, shuffled", reading(same, "shuffled"), theirs), flush=True)
+        print(row("windows read, lanes", reading(stream, "lanes"), theirs), flush=True)
+        print(row("windows encoded and written, once", lambda: write(Path(folder), articles, same), theirs))
+        arrays = (same.train.codes, same.train.offsets, same.train.starts)
+        size = sum(array.nbytes for array in arrays) / len(same.train)
+        print(f"| bytes a window, stride 1 | {size:.1f} | {2 * NCHARS * 8} | |")
 
 
-def made_and_read(folder: Path, articles: list[Article], vocabulary: Vocabulary) -> int:
-    """Write all windows to disk, map the files and read every window back in batches."""
-    write_split(folder, articles, vocabulary, PARAMS, np.dtype(np.uint32))
-    windows = EncodedSplit.load(folder)
-    order = np.arange(len(windows))
-    return sum(len(windows.gather(order[begin : begin + BATCH])) for begin in range(0, len(order), BATCH))
+Work = Callable[[], int]  # makes some windows and returns their number
 
 
-def tutorials(tutorial: Tutorial, articles: Iterator[Article]) -> int:
-    return len(tutorial.get_batch(next(articles).text)[0])
+def row(name: str, ours: Work, theirs: Work) -> str:
+    """A row of the table: both are measured in turn."""
+    return compare(lambda: rate_of(ours, 1.0), lambda: rate_of(theirs, 1.0), PAIRS).row(name, "windows/s")
+
+
+def reading(text: Text, batching: str) -> Work:
+    """Reads the next batch of the training split."""
+    batches = BATCHING[batching](text.train, text.params.train.batch_size, 1, choose_device("cpu", "train.device"))
+    sizes = batch_sizes(batches)
+    return lambda: next(sizes)
+
+
+def batch_sizes(batches: Batches[Any]) -> Iterator[int]:
+    """The windows of each batch, epoch after epoch."""
+    for epoch in count():
+        for step in range(batches.steps_per_epoch):
+            yield batches.at(epoch, step).shape[1]
+
+
+def write(folder: Path, articles: Sequence[Article], text: Text) -> int:
+    """Encode articles and write their windows."""
+    written = write_split(folder, articles, text.vocabulary, text.params.windows, np.dtype(np.uint32))
+    return written["windows"]
+
+
+def tutorials(tutorial: Tutorial, articles: Sequence[Article]) -> Work:
+    """Makes the windows of the next article in the tutorial's way."""
+    endless = cycle(articles)
+    return lambda: len(tutorial.get_batch(next(endless).text)[0])
 
 
 if __name__ == "__main__":
