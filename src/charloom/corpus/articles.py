@@ -1,7 +1,7 @@
 """A corpus on disk: train.csv and test.csv with the articles, and source.json, which says where they come from.
 
 Stage download writes these three files to data/raw. In a CSV file, each row is an article: its class, numbered from 1,
-and its text in one or two columns. All other code counts classes from 0.
+and its text in one or two columns. Outside this folder, classes are counted from 0 (class ids).
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class File:
     system: AbstractFileSystem
     path: str
     kind: Kind
-    split: str | None  # train or test, if the name of the file or of a folder above it begins so
+    split: str | None  # train or test, if the name of the file or of a folder above it begins with this word
 
     def articles(self, columns: TableColumns) -> Iterator[ClassedText]:
         """Read the articles.
