@@ -1,4 +1,4 @@
-"""The tiny pipeline, run once by a real `dvc repro` for all tests."""
+"""The tiny pipeline. A real `dvc repro` runs it once for all tests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Charloom = Callable[..., Ended]
 
 @pytest.fixture(scope="session")
 def first(once: Once) -> tuple[Workspace, Ended]:
-    """The tiny pipeline after its first `dvc repro`, and what that said."""
+    """The tiny pipeline after its first `dvc repro`, and the output of that."""
 
     def tracked(folder: Path) -> Workspace:
         return Workspace(folder / "tiny-workspace", {"MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}"})
@@ -33,19 +33,19 @@ def first(once: Once) -> tuple[Workspace, Ended]:
 
 @pytest.fixture(scope="session")
 def finished(first: tuple[Workspace, Ended]) -> Workspace:
-    """The tiny pipeline, finished: to be read and copied, not changed."""
+    """The finished tiny pipeline. Tests may read and copy it, but not change it."""
     return first[0]
 
 
 @pytest.fixture(scope="session")
 def store(finished: Workspace) -> str:
-    """Where the tiny pipeline is tracked."""
+    """The MLflow store of the tiny pipeline."""
     return finished.variables["MLFLOW_TRACKING_URI"]
 
 
 @pytest.fixture
 def closed_port() -> Iterator[int]:
-    """A port that refuses connections for as long as the test lasts."""
+    """A port that refuses connections during the test."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield bound.getsockname()[1]

@@ -1,4 +1,7 @@
-"""dvc.yaml says exactly what the stages' scripts read and write: less is a stale cache, more a needless rerun."""
+"""dvc.yaml names exactly what the scripts of the stages read and write.
+
+A missing dependency would leave stale results in the cache. A needless one would run a stage again for nothing.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,14 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from charloom.params import DECIDE_NOTHING, Params
-from code_deps import DECIDES_NO_OUTPUT, SRC, closure, code_deps, imported, module_file
+from code_deps import DECIDES_NO_OUTPUT, SRC, closure, code_deps, decides_output, imported, module_file
 from tests.pipeline.workspace import CHECKOUT, STAGES, outs, read_stages
 
 DVC = read_stages(CHECKOUT)
-STATED_ONLY = {"charloom.tracking.card"}
-# What no out of an earlier stage is: a user's own corpora and the embedded one, the report's templates.
+# Data that no earlier stage writes: the user's corpora, the embedded corpus, and the templates of the report.
 FROM_OUTSIDE = {
     "download": {"corpora", "src/charloom/corpus/sample"},
     "evaluate": {"src/charloom/report/templates"},
@@ -32,7 +35,7 @@ def parse(path: Path) -> ast.Module:
 
 
 def leaves(names: set[str]) -> set[str]:
-    """Parameters as section.name; a section is all of its names."""
+    """Parameters as section.name. The name of a section means all of its parameters."""
     fields = {name: list(field.annotation.model_fields) for name, field in Params.model_fields.items()}  # type: ignore[union-attr]
     return {
         leaf for name in names for leaf in ([f"{name}.{key}" for key in fields[name]] if name in fields else [name])
@@ -47,7 +50,10 @@ def decide_nothing() -> set[str]:
 
 
 def used_params(tree: ast.Module, function: str, argument: int = 0) -> set[str]:
-    """The `section` and `section.name` that a function reads of its argument of type Params, in its callees too."""
+    """The sections and parameters that a function reads from its argument of type Params.
+
+    The functions to which it passes the argument count too, unless their code decides no output.
+    """
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     name = functions[function].args.args[argument].arg
     origins = {
@@ -66,24 +72,26 @@ def used_params(tree: ast.Module, function: str, argument: int = 0) -> set[str]:
             used |= set(Params.model_fields)
         elif isinstance(parent, ast.Attribute):
             key = parents[parent]
-            used.add(f"{parent.attr}.{key.attr}" if is_key(key) else parent.attr)  # type: ignore[attr-defined]
+            used.add(f"{parent.attr}.{key.attr}" if is_key(key, parent.attr) else parent.attr)  # type: ignore[attr-defined]
         else:
             assert isinstance(parent, ast.Call), f"{function}: {name} is neither read nor passed on"
-            assert isinstance(parent.func, ast.Name), f"{function}: {name} goes to {ast.unparse(parent.func)}"
-            module, callee = origins.get(parent.func.id, (None, parent.func.id))
-            if module not in STATED_ONLY:
-                file = module_file(module) if module else None
+            called = parent.func.value if isinstance(parent.func, ast.Attribute) else parent.func
+            assert isinstance(called, ast.Name), f"{function}: {name} goes to {ast.unparse(parent.func)}"
+            module, callee = origins.get(called.id, (None, called.id))
+            file = module_file(module) if module else None
+            if not file or decides_output(file):
+                assert called is parent.func, f"{function}: {name} goes to a method, {ast.unparse(parent.func)}"
                 used |= used_params(parse(file) if file else tree, callee, parent.args.index(node))
     return used
 
 
-def is_key(node: ast.AST) -> bool:
-    """Whether it is the name of `params.section.name`, and not a method of the section."""
-    return isinstance(node, ast.Attribute) and not node.attr.startswith("model_")
+def is_key(node: ast.AST, section: str) -> bool:
+    """Whether a node is the name of a parameter of the section, and not another attribute, such as `in_words`."""
+    return isinstance(node, ast.Attribute) and f"{section}.{node.attr}" in leaves({section})
 
 
 def stage_function(stage: str) -> str:
-    """The function that a script hands to run_stage."""
+    """The name of the function that a script passes to run_stage."""
     calls = [node for node in ast.walk(parse(script(stage))) if isinstance(node, ast.Call)]
     run = next(call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "run_stage")
     name, function = run.args
@@ -93,7 +101,7 @@ def stage_function(stage: str) -> str:
     return function.id
 
 
-def test_the_stages_are_those_of_the_design() -> None:
+def test_the_stages_are_those_of_the_pipeline_in_order() -> None:
     assert tuple(DVC) == STAGES
 
 
@@ -129,7 +137,7 @@ def test_declared_params_are_those_that_decide_the_outs(stage: str) -> None:
     assert leaves(set(DVC[stage]["params"])) == leaves(used) - decide_nothing()
 
 
-def test_every_param_but_the_stated_exceptions_belongs_to_a_stage() -> None:
+def test_every_param_that_decides_something_belongs_to_a_stage() -> None:
     declared = set().union(*(leaves(set(stage["params"])) for stage in DVC.values()))
     assert declared == leaves(set(Params.model_fields)) - decide_nothing()
 
@@ -145,7 +153,7 @@ def test_data_among_the_deps_comes_from_an_earlier_stage(stage: str) -> None:
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_out_is_cached_and_removed_before_a_run(stage: str) -> None:
     """`cache: false` or `persist: true` on one out would keep the whole stage out of the run cache."""
-    listed = [*DVC[stage]["outs"], *DVC[stage]["metrics"], *DVC[stage].get("plots", [])]
+    listed = [*DVC[stage]["outs"], *DVC[stage].get("metrics", []), *DVC[stage].get("plots", [])]
     options = [option for out in listed if isinstance(out, dict) for option in next(iter(out.values()))]
     assert not {"cache", "persist"} & set(options)
     assert "frozen" not in DVC[stage]
@@ -153,17 +161,26 @@ def test_every_out_is_cached_and_removed_before_a_run(stage: str) -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_every_stage_has_its_metrics_file(stage: str) -> None:
-    assert DVC[stage]["metrics"] == [f"metrics/{stage}.json"]
+def test_every_stage_has_its_details_and_three_have_metrics(stage: str) -> None:
+    assert f"details/{stage}.json" in DVC[stage]["outs"]
+    compared = stage in ("baselines", "train", "evaluate")
+    assert DVC[stage].get("metrics", []) == [f"metrics/{stage}.json"] * compared
 
 
-def test_no_stage_writes_into_anothers_outs() -> None:
+def test_the_artifact_is_the_folder_of_the_model() -> None:
+    ((name, artifact),) = yaml.safe_load((CHECKOUT / "dvc.yaml").read_text())["artifacts"].items()
+    assert (name, artifact["type"]) == ("charloom", "model")
+    inside = [out for out in outs(DVC["train"]) if Path(out).is_relative_to(artifact["path"])]
+    assert inside == ["models/charloom/model.safetensors", "models/charloom/model.json"]
+
+
+def test_no_out_is_inside_another_out() -> None:
     every = [Path(out) for stage in DVC.values() for out in outs(stage)]
     clashes = [(a, b) for a, b in combinations(every, 2) if a.is_relative_to(b) or b.is_relative_to(a)]
     assert not clashes
 
 
-def test_dvc_tells_nobody_and_asks_nobody() -> None:
+def test_dvc_sends_no_analytics_and_checks_for_no_updates() -> None:
     config = configparser.ConfigParser()
     config.read(CHECKOUT / ".dvc" / "config")
     assert not config.getboolean("core", "analytics")

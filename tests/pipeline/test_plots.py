@@ -1,4 +1,4 @@
-"""`dvc plots` and `dvc metrics` on what the stages wrote, in a git repository as a user has it."""
+"""`dvc plots`, in a git repository as a user has it, and the plots of a conditioned model."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from pathlib import Path
 import pytest
 import yaml
 
+from charloom.corpus.sources import AG_NEWS_CLASSES
+from charloom.evaluation.samples import read_samples
 from tests.pipeline.conftest import Charloom
-from tests.pipeline.workspace import CHECKOUT, UNTRACKED, Ended, Workspace
-
-COMMIT = ("git", "-c", "user.name=nobody", "-c", "user.email=nobody", "commit", "--quiet", "--message", "one")
+from tests.pipeline.workspace import CHECKOUT, UNTRACKED, Ended, Workspace, commit
 
 
 @pytest.fixture(scope="module")
 def repository(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """The tiny pipeline with its results committed, then evaluated with samples of another seed."""
+    """The tiny pipeline with its results committed, then run again with shorter n-grams."""
     workspace = finished.copy(tmp_path_factory.mktemp("plots") / "repository")
     workspace.begin_git()
-    succeeded(workspace.run("git", "add", "dvc.yaml", "dvc.lock", "params.yaml"))
-    succeeded(workspace.run(*COMMIT))
+    commit(workspace)
     workspace.set(UNTRACKED | {"baselines.ngram_order": 2})
     assert workspace.repro().stages == ["baselines", "evaluate"]
     return workspace
 
 
-OF_CLASSES = {"Accuracy against other classifiers", "Accuracy by characters read", "Classes taken for one another"}
+# For an unconditioned model, the tables of these charts contain only a header line.
+ABOUT_CLASSES = {"Accuracy against other classifiers", "Accuracy by characters read", "Actual and predicted classes"}
 
 
 def succeeded(ended: Ended) -> str:
@@ -47,7 +47,7 @@ def test_plots_show_draws_every_plot(repository: Workspace) -> None:
     succeeded(repository.run("dvc", "plots", "show", "--out", "shown"))
     page = (repository.folder / "shown" / "index.html").read_text()
     charts, pictures = declared(repository)
-    assert charts - {title for title in charts if title in page} == OF_CLASSES  # which have headings alone
+    assert charts - {title for title in charts if title in page} == ABOUT_CLASSES
     files = {path.name for path in (repository.folder / "shown" / "static").iterdir()}
     assert files == {f"workspace_{picture.replace('/', '_')}" for picture in pictures}
     assert (len(charts), len(pictures)) == (8, 7)
@@ -66,45 +66,60 @@ def test_plots_diff_draws_both_versions(repository: Workspace) -> None:
     }
 
 
-def test_metrics_show_and_diff_name_the_classes_and_the_baselines(repository: Workspace) -> None:
-    shown = succeeded(repository.run("dvc", "metrics", "show"))
-    assert {"bpc_by_class.Sci/Tech", "unigram", "2-gram", "PPMd"} <= set(shown.split())
-    assert "8-gram" in succeeded(repository.run("dvc", "metrics", "diff", "HEAD"))
-
-
 def rows(path: Path) -> list[list[str]]:
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.reader(file))
 
 
-def test_a_model_that_is_told_classes_is_measured_as_a_classifier_and_so_are_its_experiments(
-    repository: Workspace, tmp_path: Path, charloom: Charloom
-) -> None:
-    told = repository.copy(tmp_path / "told")
+@pytest.fixture(scope="module")
+def conditioned(repository: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """The repository after an experiment with a conditioned model."""
+    workspace = repository.copy(tmp_path_factory.mktemp("conditioned") / "repository")
     settings = "model.conditioning=class", "data.labelled_fraction=0.5"
-    ended = told.run("dvc", "exp", "run", *(word for setting in settings for word in ("--set-param", setting)))
+    ended = workspace.run("dvc", "exp", "run", *(word for setting in settings for word in ("--set-param", setting)))
     assert ended.code == 0, ended.output
     assert ended.stages == ["baselines", "train", "evaluate"]
-    measured, others = (
-        json.loads((told.folder / f"metrics/{stage}.json").read_text()) for stage in ("evaluate", "baselines")
+    return workspace
+
+
+def accuracies(workspace: Workspace) -> dict[str, float]:
+    """The accuracy of the model and of the other classifiers, as the stages measured them."""
+    ours, others = (
+        json.loads((workspace.folder / f"details/{stage}.json").read_text()) for stage in ("evaluate", "baselines")
     )
+    return {"this model": ours["accuracy"], **others["accuracy"]}
+
+
+def test_a_conditioned_model_is_measured_as_a_classifier(conditioned: Workspace) -> None:
+    measured = json.loads((conditioned.folder / "details/evaluate.json").read_text())
     assert 0 < measured["accuracy"] == measured["accuracy_after"]["all"] <= 1
     assert {"bpc_true_class", "bpc_mixed", "log_loss", "temperature", "calibration_error"} <= set(measured)
-    accuracies = {"this model": measured["accuracy"], **others["accuracy"]}
-    assert len(accuracies) == 4
-    assert rows(told.folder / "plots/classifiers.csv")[1:] == [[name, str(value)] for name, value in accuracies.items()]
-    assert "=== class Sports ===" in (told.folder / "reports/samples.txt").read_text(encoding="utf-8")
+    table = rows(conditioned.folder / "plots/classifiers.csv")[1:]
+    assert table == [[name, str(accuracy)] for name, accuracy in accuracies(conditioned).items()]
+    assert len(table) == 4
 
-    classified = charloom(told, "classify", "data/raw/test.csv", "--json").lines("{")
-    predicted = [row[1] for row in rows(told.folder / "plots/confusion.csv")[1:]]
+
+def test_a_conditioned_model_writes_samples_for_each_class(conditioned: Workspace) -> None:
+    assert "=== class Sports ===" in (conditioned.folder / "reports/samples.txt").read_text(encoding="utf-8")
+    classes = [group.class_name for group in read_samples(conditioned.folder / "reports/samples.json")]
+    assert [name for name in classes if name] == list(AG_NEWS_CLASSES)
+
+
+def test_classify_finds_the_classes_that_evaluate_found(conditioned: Workspace, charloom: Charloom) -> None:
+    classified = charloom(conditioned, "classify", "data/raw/test.csv", "--json").lines("{")
+    predicted = [row[1] for row in rows(conditioned.folder / "plots/confusion.csv")[1:]]
     assert [json.loads(line)["class"] for line in classified] == predicted
 
-    succeeded(told.run("dvc", "plots", "show", "--out", "shown"))
-    page = (told.folder / "shown" / "index.html").read_text()
-    assert {title for title in declared(told)[0] if title in page} == declared(told)[0]
 
-    succeeded(told.run(sys.executable, str(CHECKOUT / "scripts/label_efficiency.py")))
-    heading, *points = rows(told.folder / "docs/label-efficiency.csv")
-    assert heading == ["data.labelled_fraction", *accuracies]
-    assert points == [["0.5", *map(str, accuracies.values())]]
-    assert (told.folder / "docs/images/label-efficiency.png").exists()
+def test_plots_show_draws_the_charts_about_classes_too(conditioned: Workspace) -> None:
+    succeeded(conditioned.run("dvc", "plots", "show", "--out", "shown"))
+    page = (conditioned.folder / "shown" / "index.html").read_text()
+    assert {title for title in declared(conditioned)[0] if title in page} == declared(conditioned)[0]
+
+
+def test_label_efficiency_is_drawn_from_the_experiments(conditioned: Workspace) -> None:
+    succeeded(conditioned.run(sys.executable, str(CHECKOUT / "scripts/label_efficiency.py")))
+    header, *points = rows(conditioned.folder / "docs/label-efficiency.csv")
+    assert header == ["data.labelled_fraction", *accuracies(conditioned)]
+    assert points == [["0.5", *map(str, accuracies(conditioned).values())]]
+    assert (conditioned.folder / "docs/images/label-efficiency.png").exists()

@@ -1,4 +1,4 @@
-"""Real `dvc repro` runs of the tiny pipeline: what runs, what does not, and that the bytes are the same."""
+"""Real `dvc repro` runs of the tiny pipeline: which stages run, which do not, and that the bytes are the same."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from torch import nn
 
+from charloom.files import flatten
 from charloom.model.saved import load_model
 from tests.pipeline.workspace import CHECKOUT, STAGES, UNTRACKED, Ended, Workspace, outs, read_stages
 
@@ -43,10 +44,9 @@ def test_the_first_repro_runs_every_stage_and_writes_every_out(first: tuple[Work
     assert set(workspace.recorded()) == declared
     assert all((workspace.folder / out).exists() for out in declared)
     for stage in STAGES:
-        metrics = json.loads((workspace.folder / "metrics" / f"{stage}.json").read_text())
-        assert metrics
-        classes = metrics.pop("bpc_by_class", {})  # evaluate's
-        assert all(isinstance(value, int | float) for value in (*metrics.values(), *classes.values()))
+        details = json.loads((workspace.folder / "details" / f"{stage}.json").read_text())
+        assert details
+        assert all(isinstance(value, int | float) for value in flatten(details).values())
 
 
 def test_a_second_repro_runs_nothing(finished: Workspace, tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_a_second_repro_runs_nothing(finished: Workspace, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("section", DOWNSTREAM)
-def test_a_change_reruns_only_what_it_touches_and_going_back_nothing(
+def test_a_change_reruns_only_what_it_touches_and_undoing_it_reruns_nothing(
     finished: Workspace, tmp_path: Path, section: str
 ) -> None:
     change, expected = DOWNSTREAM[section]
@@ -91,14 +91,14 @@ def test_another_folder_another_host_and_no_tracker_give_the_same_bytes(
     (workspace.folder / "src" / "sitecustomize.py").write_text(OTHER_HOST)  # Python imports it at its start
     ended = workspace.repro()
     assert tuple(ended.stages) == STAGES
-    assert len(ended.lines("warning: MLflow:")) == 2  # one a tracked stage
+    assert len(ended.lines("warning: MLflow:")) == 2  # one for each tracked stage
     assert "Traceback" not in ended.output
     assert workspace.recorded() == finished.recorded()
     assert workspace.digests("train") == finished.digests("train")
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_needs_its_deps_alone_and_gives_the_same_bytes_untracked(
+def test_a_stage_needs_only_its_deps_and_gives_the_same_bytes_untracked(
     finished: Workspace, tmp_path: Path, stage: str
 ) -> None:
     workspace = Workspace(tmp_path / "alone")
@@ -117,10 +117,10 @@ def test_a_stage_needs_its_deps_alone_and_gives_the_same_bytes_untracked(
     assert workspace.digests(stage) == finished.digests(stage)
 
 
-def test_no_out_holds_a_path_a_host_or_a_date(finished: Workspace) -> None:
+def test_no_out_contains_a_path_a_host_or_a_date(finished: Workspace) -> None:
     today = datetime.now(timezone.utc)
     words = [str(finished.folder), finished.folder.name, today.strftime("%Y-%m-%d"), today.strftime("%Y/%m/%d")]
-    if len(platform.node()) > 5:  # a short one stands in other words
+    if len(platform.node()) > 5:  # a shorter name could be part of another word
         words.append(platform.node())
     for stage in STAGES:
         for name in finished.digests(stage):
@@ -128,7 +128,7 @@ def test_no_out_holds_a_path_a_host_or_a_date(finished: Workspace) -> None:
             assert not [word for word in words if word.encode() in content], name
 
 
-def test_a_corpus_of_ones_own_is_read_again_when_it_changes(finished: Workspace, tmp_path: Path) -> None:
+def test_a_users_corpus_is_read_again_after_it_changed(finished: Workspace, tmp_path: Path) -> None:
     workspace = finished.copy(tmp_path / "own", results=False)
     workspace.set({"data.source": "corpora/mine"})
     mine = workspace.folder / "corpora" / "mine"
@@ -143,7 +143,7 @@ def test_a_corpus_of_ones_own_is_read_again_when_it_changes(finished: Workspace,
     assert "Ω" in (workspace.folder / "data" / "vocab.json").read_text(encoding="utf-8")
 
 
-def test_dvc_knows_of_a_corpus_that_it_imported(finished: Workspace, tmp_path: Path) -> None:
+def test_a_corpus_imported_by_dvc_is_a_dependency(finished: Workspace, tmp_path: Path) -> None:
     workspace, there = finished.copy(tmp_path / "imported", results=False), tmp_path / "there.txt"
     shutil.copyfile(CHECKOUT / ".gitignore", workspace.folder / ".gitignore")
     workspace.begin_git()
@@ -157,7 +157,7 @@ def test_dvc_knows_of_a_corpus_that_it_imported(finished: Workspace, tmp_path: P
     assert "corpora/mine.txt.dvc" in workspace.run("git", "status", "--short", "--untracked-files").output
 
 
-def test_a_text_file_without_classes_goes_all_the_way_of_a_gru(finished: Workspace, tmp_path: Path) -> None:
+def test_a_gru_learns_from_a_text_file_without_classes(finished: Workspace, tmp_path: Path) -> None:
     workspace = finished.copy(tmp_path / "text", results=False)
     workspace.set(
         UNTRACKED | GRU | {"data.source": "corpora/mine.txt.gz", "vocab.max_size": 40, "data.normalize": "NFC"}
@@ -169,7 +169,7 @@ def test_a_text_file_without_classes_goes_all_the_way_of_a_gru(finished: Workspa
     assert_learned(workspace, nn.GRU)
     with (workspace.folder / "plots" / "by_class.csv").open(encoding="utf-8") as table:
         assert [row["class"] for row in csv.DictReader(table)] == ["all"]
-    assert json.loads((workspace.folder / "metrics" / "vocab.json").read_text())["symbols"] == 42
+    assert json.loads((workspace.folder / "details" / "vocab.json").read_text())["symbols"] == 42
     assert "caf\u00e9" in (workspace.folder / "data" / "raw" / "train.csv").read_text(encoding="utf-8")
     model = json.loads((workspace.folder / "models" / "charloom" / "model.json").read_text(encoding="utf-8"))
     assert model["vocabulary"]["normalize"] == "NFC"
@@ -186,15 +186,15 @@ def test_an_rnn_trains_on_the_tutorials_windows_with_rare_characters_unknown(
 
 
 def assert_learned(workspace: Workspace, cell: type[nn.RNNBase]) -> None:
-    """The model is of that cell, and came to know more than nothing."""
+    """Assert that the model has this cell, and predicts better than a uniform distribution."""
     trained, vocab = (
-        json.loads((workspace.folder / "metrics" / f"{stage}.json").read_text()) for stage in ("train", "vocab")
+        json.loads((workspace.folder / "details" / f"{stage}.json").read_text()) for stage in ("train", "vocab")
     )
     assert trained["best_valid_bpc"] < math.log2(vocab["symbols"])
     assert isinstance(load_model(workspace.folder / "models/charloom").model.rnn, cell)
 
 
-def test_a_training_stopped_and_gone_on_with_is_one_run_with_a_whole_curve(
+def test_a_training_that_was_stopped_and_resumed_is_one_run_with_a_whole_curve(
     finished: Workspace, tmp_path: Path, store: str
 ) -> None:
     from mlflow import MlflowClient
@@ -233,6 +233,6 @@ def test_a_repro_is_one_finished_run(finished: Workspace, store: str) -> None:
     assert experiment
     (run,) = client.search_runs([experiment.experiment_id])
     assert run.info.status == "FINISHED"
-    scores = json.loads((finished.folder / "metrics/evaluate.json").read_text())
+    scores = json.loads((finished.folder / "details/evaluate.json").read_text())
     assert run.data.metrics["test/bpc"] == scores["bpc"]
     assert run.data.tags["model_digest"] == finished.digests("train")["models/charloom/model.safetensors"]

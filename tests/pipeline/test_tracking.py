@@ -1,4 +1,4 @@
-"""What MLflow holds of real DVC runs: after a pull, a restore from the run cache, and DVC's experiments."""
+"""MLflow after real DVC runs: after a pull, after a restore from the run cache, and after experiments."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def client(workspace: Workspace) -> MlflowClient:
 
 
 def runs(workspace: Workspace) -> list[Run]:
-    """The runs in a workspace's store, the oldest first."""
+    """The runs in the store of a workspace, the oldest first."""
     experiment = client(workspace).get_experiment_by_name("charloom")
     assert experiment
     found = client(workspace).search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"])
@@ -48,7 +48,7 @@ def artefact(workspace: Workspace, of: Run, name: str) -> bytes:
 
 @pytest.fixture(scope="module")
 def repository(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """The finished pipeline, committed to git, pushed to a local DVC remote, and to be tracked beside itself."""
+    """The finished pipeline, committed to git and pushed to a local DVC remote. Its store is in its folder."""
     repository = replace(finished.copy(tmp_path_factory.mktemp("git") / "repository"), variables=IDENTITY)
     folder = repository.folder
     shutil.copyfile(CHECKOUT / ".gitignore", folder / ".gitignore")
@@ -61,7 +61,7 @@ def repository(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) ->
     return repository
 
 
-def test_a_fresh_clone_with_an_empty_store_is_published_whole_and_once(
+def test_a_fresh_clone_is_published_completely_and_only_once(
     repository: Workspace, tables: Path, tmp_path: Path, charloom: Charloom
 ) -> None:
     clone = Workspace(tmp_path / "clone", IDENTITY)
@@ -71,7 +71,7 @@ def test_a_fresh_clone_with_an_empty_store_is_published_whole_and_once(
     assert "published: run" in run(clone, "charloom", "publish").output
     (published,) = before = runs(clone)
     assert published.info.status == "FINISHED"
-    assert published.data.tags["trained"] == "elsewhere"  # on which machine nobody here knows
+    assert published.data.tags["trained"] == "elsewhere"  # this machine does not know where
     assert "device" not in published.data.tags
     history = client(clone).get_metric_history(published.info.run_id, "train/bpc")
     assert [point.step for point in history] == [each.step for each in read_history(clone.folder / "plots/history.csv")]
@@ -94,10 +94,10 @@ def test_a_fresh_clone_with_an_empty_store_is_published_whole_and_once(
     charloom(clone, "verify", "nothing", code=2)
 
 
-def test_evaluations_restored_from_the_run_cache_each_have_a_row(
+def test_each_evaluation_restored_from_the_run_cache_can_be_published(
     finished: Workspace, tables: Path, tmp_path: Path, charloom: Charloom
 ) -> None:
-    """DVC restores without running a script: only `charloom publish` can tell MLflow."""
+    """DVC restores results without running a script, so that only `charloom publish` can send them to MLflow."""
     workspace = finished.copy(tmp_path / "restored")
     shutil.copyfile(tables, workspace.folder / "mlflow.db")
     written = workspace.folder / "reports/samples.txt"
@@ -105,9 +105,11 @@ def test_evaluations_restored_from_the_run_cache_each_have_a_row(
     workspace.set({"evaluate.seed": 2})
     assert workspace.repro().stages == ["evaluate"]
     samples["2"] = written.read_bytes()
-    assert [each.data.params["evaluate.seed"] for each in runs(workspace)] == ["2"]  # 1 was tracked in another store
+    assert [each.data.params["evaluate.seed"] for each in runs(workspace)] == [
+        "2"
+    ]  # the run with seed 1 is in another store
     workspace.set({"evaluate.seed": 1})
-    refused = charloom(workspace, "publish", code=2)  # the files here are still those of 2
+    refused = charloom(workspace, "publish", code=2)  # the files here are still those of seed 2
     assert len(refused.lines("error: params.yaml: evaluate.seed = 1")) == 1
     for seed in ("1", "2"):
         workspace.set({"evaluate.seed": int(seed)})
@@ -121,10 +123,10 @@ def test_evaluations_restored_from_the_run_cache_each_have_a_row(
     assert [each.to_dictionary() for each in runs(workspace)] == before
 
 
-def test_dvcs_experiments_are_in_the_main_checkouts_store_under_their_names(
+def test_dvc_experiments_are_in_the_store_of_the_main_checkout_by_their_names(
     repository: Workspace, tables: Path, tmp_path: Path, charloom: Charloom
 ) -> None:
-    """In the workspace, in a temporary copy, and two at once from the queue."""
+    """One experiment runs in the workspace, one in a temporary copy, and two in parallel from the queue."""
     main = Workspace(tmp_path / "main", IDENTITY)
     shutil.copytree(repository.folder, main.folder)
     shutil.copyfile(tables, main.folder / "mlflow.db")

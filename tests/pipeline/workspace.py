@@ -1,4 +1,4 @@
-"""A folder with the pipeline in it, at a size that trains in a second, and what ran there."""
+"""A folder that contains the pipeline, with parameters so small that it trains in a second."""
 
 from __future__ import annotations
 
@@ -35,10 +35,11 @@ TINY: dict[str, object] = {
 PIPELINE = (".dvc", ".dvcignore", "dvc.yaml", "params.yaml", "stages", "src", "corpora")
 NOT_COPIED = {True: shutil.ignore_patterns("site"), False: shutil.ignore_patterns("site", "tmp", "cache")}
 UNTRACKED: dict[str, object] = {"tracking.enabled": False}
+GIT = ("git", "-c", "user.name=nobody", "-c", "user.email=nobody@example.org")  # for what git signs with a name
 
 
 def clean_environment(**more: str) -> dict[str, str]:
-    """This process's environment without what steers DVC, MLflow or charloom, this Python first on the PATH."""
+    """The environment without variables of DVC, MLflow, charloom or Python. This Python is first on the PATH."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -50,41 +51,41 @@ def clean_environment(**more: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Ended:
-    """A process that has ended: its exit code, and what it said on stdout and stderr together."""
+    """A process that has ended: its exit code, and its stdout and stderr together."""
 
     code: int
     output: str
 
     @property
     def stages(self) -> list[str]:
-        """The stages that this `dvc repro` ran; one taken from the run cache was not."""
+        """The stages that this `dvc repro` ran. A stage that DVC restored from its run cache did not run."""
         return re.findall(r"Running stage '(\w+)'", self.output)
 
     def lines(self, beginning: str) -> list[str]:
-        """The lines that begin so."""
+        """The lines with this beginning."""
         return [line for line in self.output.splitlines() if line.startswith(beginning)]
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """A folder with the pipeline in it."""
+    """A folder that contains the pipeline."""
 
     folder: Path
     variables: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def environment(self) -> dict[str, str]:
-        """What its processes see; DVC's database of the files that it knows stays inside."""
+        """The environment of its processes. DVC's database of known files is inside the folder."""
         return clean_environment(DVC_SITE_CACHE_DIR=str(self.folder / ".dvc" / "site"), **self.variables)
 
     def make(self) -> None:
-        """Make the tiny pipeline here, of the checkout's files."""
+        """Make the tiny pipeline here, from the files of the checkout."""
         settings = [f"{name}={value}" for name, value in TINY.items()]
         made = self.run(sys.executable, str(CHECKOUT / "scripts" / "workspace.py"), ".", *settings)
         assert made.code == 0, made.output
 
     def copy(self, folder: Path, *, results: bool = True, **variables: str) -> Workspace:
-        """The pipeline in another folder, with or without what it wrote, and with these variables alone."""
+        """A copy in another folder, with or without the results, and with these environment variables only."""
         for source in self.folder.iterdir() if results else map(self.folder.joinpath, PIPELINE):
             if source.is_dir():
                 shutil.copytree(source, folder / source.name, ignore=NOT_COPIED[results])
@@ -94,7 +95,7 @@ class Workspace:
         return Workspace(folder, variables)
 
     def begin_git(self) -> None:
-        """Make it a git repository, as DVC then takes it."""
+        """Make it a git repository, and let DVC use git."""
         config = self.folder / ".dvc" / "config"
         config.write_text(config.read_text().replace("    no_scm = true\n", ""))
         made = self.run("git", "init", "--quiet")
@@ -111,7 +112,7 @@ class Workspace:
         path.write_text(yaml.safe_dump(params), encoding="utf-8")
 
     def start(self, *command: str) -> subprocess.Popen[str]:
-        """Start a command here; what it says on stdout and stderr comes through one pipe."""
+        """Start a command here. Its stdout and stderr come through one pipe."""
         self.folder.mkdir(parents=True, exist_ok=True)
         return subprocess.Popen(
             command,
@@ -123,7 +124,7 @@ class Workspace:
         )
 
     def start_script(self, stage: str) -> subprocess.Popen[str]:
-        """Start a stage's command as dvc.yaml has it; the process is the stage itself."""
+        """Start the command of a stage. The process is the stage itself, not a shell."""
         return self.start("sh", "-c", f"exec env {read_stages(self.folder)[stage]['cmd']}")
 
     def run(self, *command: str, timeout_s: float = 300) -> Ended:
@@ -143,25 +144,25 @@ class Workspace:
         return done
 
     def run_queue(self, jobs: int, timeout_s: float = 300) -> str:
-        """Let `jobs` workers of DVC's queue run what waits in it; gives its last status, which says what hung."""
+        """Let `jobs` workers run DVC's queue. Returns the last status of the queue, which names what did not end."""
         started = self.run("dvc", "queue", "start", "--jobs", str(jobs))
         assert started.code == 0, started.output
         deadline = time.monotonic() + timeout_s
         while re.search(r"Running|Queued", status := self.run("dvc", "queue", "status").output):
             if time.monotonic() > deadline:
                 break
-            time.sleep(5)  # asking takes two seconds of a core
+            time.sleep(5)  # each question takes two seconds of a core
         self.run("dvc", "queue", "stop", "--kill")
         return status
 
     def run_script(self, stage: str) -> Ended:
-        """A stage's command as dvc.yaml has it, without DVC; it must succeed."""
+        """Run the command of a stage without DVC. It must succeed."""
         done = self.run("sh", "-c", read_stages(self.folder)[stage]["cmd"])
         assert done.code == 0, done.output
         return done
 
     def recorded(self) -> dict[str, str]:
-        """The MD5 of every out, as dvc.lock has it."""
+        """The MD5 of every out, as dvc.lock states it."""
         lock = yaml.safe_load((self.folder / "dvc.lock").read_text())
         return {out["path"]: out["md5"] for stage in lock["stages"].values() for out in stage["outs"]}
 
@@ -175,8 +176,18 @@ class Workspace:
         return found
 
 
+def commit(workspace: Workspace) -> None:
+    """Commit what a user would commit: the pipeline, its parameters and dvc.lock."""
+    for command in (
+        ("git", "add", ".dvc/config", "dvc.yaml", "dvc.lock", "params.yaml"),
+        (*GIT, "commit", "--quiet", "--message", "results"),
+    ):
+        ended = workspace.run(*command)
+        assert ended.code == 0, ended.output
+
+
 def ready_to_train(folder: Path, settings: Mapping[str, object]) -> Workspace:
-    """The tiny pipeline with these settings, everything before train done."""
+    """The tiny pipeline with these settings, after every stage before train."""
     workspace = Workspace(folder)
     workspace.make()
     workspace.set(settings)
@@ -192,6 +203,6 @@ def read_stages(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def outs(stage: Mapping[str, Any]) -> list[str]:
-    """The outs of a stage, its metrics among them, without their options."""
+    """The outs of a stage, including its metrics, without their options."""
     listed = [*stage.get("outs", []), *stage.get("metrics", []), *stage.get("plots", [])]
     return [next(iter(out)) if isinstance(out, dict) else out for out in listed]
