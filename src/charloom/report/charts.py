@@ -64,15 +64,15 @@ class Chart:
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar and, if there is something to compare with, a second bar. Shares are lengths in percent."""
+    """A bar and, if the value is compared with another value, a second bar."""
 
     name: str
     value: float
-    share: float
-    other: float | None = None
-    other_share: float | None = None
-    note: str = ""
-    ours: bool = False
+    share: float  # the length of the bar, in percent of the longest possible one
+    other: float | None = None  # the value of the second bar
+    other_share: float | None = None  # the length of the second bar, in the same percent
+    note: str = ""  # a few words below the name
+    ours: bool = False  # whether the bar has the model's colour
 
 
 def line(name: str, style: str, points: Sequence[Point], x: Axis, y: Axis) -> Line:
@@ -81,7 +81,7 @@ def line(name: str, style: str, points: Sequence[Point], x: Axis, y: Axis) -> Li
 
 
 def linear(low: float, high: float, *, unit: float = 1.0, suffix: str = "", most: int = 6) -> Axis:
-    """An axis from `low` to `high` with about `most` ticks at most. A label is the value divided by `unit`."""
+    """An axis from `low` to `high` with about `most` ticks or fewer. A label is the value divided by `unit`."""
     if high <= low:
         low, high = low - 0.5, low + 0.5
     step = next(

@@ -116,8 +116,8 @@ def training_chart(history: Sequence[Record], test_bpc: float) -> Chart:
     lower = sorted(bpc for _, bpc in trained)[: max(1, round(0.97 * len(trained)))]
     values = [*lower, *(bpc for _, bpc in validated), test_bpc]
     margin = 0.04 * (max(values) - min(values) or 1)
-    read = history[-1].characters
-    x = linear(0, read, unit=1e6, suffix=" M") if read >= 1e6 else linear(0, read, unit=1e3, suffix=" k")
+    last = history[-1].characters
+    x = linear(0, last, unit=1e6, suffix=" M") if last >= 1e6 else linear(0, last, unit=1e3, suffix=" k")
     y = linear(min(values) - margin, max(values) + margin)
     lines = [line("training", "pale", trained, x, y), line("validation", "ours dots", thinned(validated, 100), x, y)]
     return Chart(
