@@ -1,4 +1,4 @@
-"""The arithmetic of a model and of the machine: FLOPs a character, and the rate of a plain matrix product."""
+"""How much arithmetic a model needs per character, and how much the machine does per second."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from charloom.cells import CELLS
 from charloom.model.network import CharModel
 from charloom.params import ModelParams
 from charloom.training.optimizer import adam
 from common import rate_of
 
-GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
-SIZES = (512, 1024, 2048)
+SIZES = (512, 1024, 2048)  # of square matrices
 
 
 def flops_per_character(symbols: int, params: ModelParams) -> int:
-    """Floating point operations of a training step a symbol, a multiply-add counted as two, pointwise work as none.
+    """Floating point operations of a training step for each symbol. A multiply-add counts as two.
 
-    A matrix costs its product in the forward pass and two in the backward pass: for its own gradient and for its
-    input's. The one-hot input needs no gradient, so that the first layer's input matrix costs two.
+    Only matrix products are counted. A matrix costs one product in the forward pass and two in the backward pass: for
+    its own gradient and for its input's. The one-hot input needs no gradient, so its matrix costs two instead of three.
     """
-    hidden, gates = params.hidden_size, GATES[params.cell]
+    hidden, gates = params.hidden_size, len(CELLS[params.cell].gates)
     recurrent = 3 * params.layers * gates * hidden * hidden
     between = 3 * (params.layers - 1) * gates * hidden * hidden
     one_hot = 2 * gates * hidden * symbols
@@ -30,12 +30,12 @@ def flops_per_character(symbols: int, params: ModelParams) -> int:
 
 
 def sgemm_rate(seconds: float = 0.3) -> float:
-    """FLOPs a second of the best single-precision product here: torch's BLAS or oneDNN, at the best of three sizes."""
+    """FLOP/s of the fastest fp32 matrix product on this machine, by torch's BLAS or oneDNN, at the best of SIZES."""
     return max(product_rate(size, onednn, seconds) for size in SIZES for onednn in (False, True))
 
 
 def product_rate(size: int, onednn: bool, seconds: float) -> float:
-    """FLOPs a second of one product of square matrices."""
+    """FLOP/s of one product of square matrices."""
     left, right = torch.rand(size, size), torch.rand(size, size)
     if onednn:
         left, right = left.to_mkldnn(), right.to_mkldnn()
@@ -57,7 +57,7 @@ class BareLoop:
         self.optimizer = adam(model, 1e-3)
 
     def step(self) -> int:
-        """One step; gives the characters that it read."""
+        """Take one step. Returns the number of characters that it read."""
         logits, _ = self.model(self.symbols[:-1])
         loss = F.cross_entropy(logits.flatten(0, 1), self.symbols[1:].flatten())
         self.optimizer.zero_grad()
@@ -67,5 +67,5 @@ class BareLoop:
 
 
 def bare_loop(params: ModelParams, symbols: int, batch_size: int, length: int) -> BareLoop:
-    """A bare loop of a model that charloom would train, over random symbols (length + 1, batch_size)."""
+    """A bare loop with charloom's model, over a batch of random symbols (length + 1, batch_size)."""
     return BareLoop(CharModel(symbols, params), torch.randint(symbols, (length + 1, batch_size)))

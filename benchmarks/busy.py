@@ -1,6 +1,6 @@
-"""What a busy machine costs: training beside one other process that keeps a core busy, by how OpenMP's threads wait.
+"""How much slower training is if another process keeps a core busy, for three ways in which OpenMP's threads wait.
 
-Each rate is taken in a process of its own, since GOMP_SPINCOUNT is read when torch is loaded.
+Each rate is measured in a new process, because GOMP_SPINCOUNT is read when torch is loaded.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ def main() -> None:
 
     rounds = [{way: (rate(env, busy=False), rate(env, busy=True)) for way, env in WAYS.items()} for _ in range(ROUNDS)]
     print(f"{machine()}; LSTM, hidden size 256, batch 16, median of {ROUNDS}\n")
-    print("| threads wait by | alone | beside a busy process | slower by |\n|---|---|---|---|")
+    print("| threads wait by | alone | with a busy process | times slower |\n|---|---|---|---|")
     for way in WAYS:
-        alone, beside = (statistics.median(each[way][index] for each in rounds) for index in (0, 1))
+        alone, disturbed = (statistics.median(each[way][index] for each in rounds) for index in (0, 1))
         loss = statistics.median(each[way][0] / each[way][1] for each in rounds)
-        print(f"| {way} | {alone:,.0f} characters/s | {beside:,.0f} characters/s | **{loss:.2f}** |")
+        print(f"| {way} | {alone:,.0f} characters/s | {disturbed:,.0f} characters/s | **{loss:.2f}** |")
 
 
 def rate(environment: dict[str, str], *, busy: bool) -> float:
-    """Characters a second of a bare loop in a process with this environment."""
+    """Characters per second of a bare loop, in a new process with this environment."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
     with busy_process(busy):
         done = subprocess.run(
@@ -59,7 +59,7 @@ def rate(environment: dict[str, str], *, busy: bool) -> float:
 
 @contextmanager
 def busy_process(wanted: bool) -> Iterator[None]:
-    """One other process that computes all the time."""
+    """If `wanted`, run another process that computes all the time."""
     if not wanted:
         yield
         return

@@ -1,4 +1,4 @@
-"""What the benchmarks share: the text, pairs of timings taken in turn, and the machine in words."""
+"""What the benchmarks share: the text, timings of two things in turn, and the machine in words."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Text:
 
 @contextmanager
 def encoded_text(**windows: object) -> Iterator[Text]:
-    """The real text where it lies at hand, else the embedded sample; `windows` changes its windows' params."""
+    """Encode AG_NEWS-26k, or the embedded sample if it is missing. `windows` are changes to params.windows."""
     raw = AG_NEWS_26K if AG_NEWS_26K.is_dir() else SAMPLE
     params = load_params(CHECKOUT / "params.yaml")
     params = params.model_copy(update={"windows": params.windows.model_copy(update=windows)})
@@ -60,16 +60,16 @@ def encoded_text(**windows: object) -> Iterator[Text]:
 
 
 def one_layer(hidden_size: int, cell: str = "LSTM") -> ModelParams:
-    """A model of one layer that is told nothing but text."""
-    about = {"cell": cell, "hidden_size": hidden_size, "layers": 1, "dropout": 0.0}
-    return ModelParams.model_validate(UNSTATED | about)
+    """An unconditioned model of one layer."""
+    stated = {"cell": cell, "hidden_size": hidden_size, "layers": 1, "dropout": 0.0}
+    return ModelParams.model_validate(UNSTATED | stated)
 
 
-Rate = Callable[[], float]  # does some work; gives its rate, the more the better
+Rate = Callable[[], float]  # does some work and returns its rate
 
 
 def rate_of(work: Callable[[], int], seconds: float) -> float:
-    """Units a second of `work`, which gives the units that a call did; called again until `seconds` are over."""
+    """Units per second of `work`. Each call returns the units that it did. Calls stop after `seconds`."""
     began, done = time.perf_counter(), 0
     while (elapsed := time.perf_counter() - began) < seconds or not done:
         done += work()
@@ -78,19 +78,19 @@ def rate_of(work: Callable[[], int], seconds: float) -> float:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Rates of ours and of what it stands beside, measured in turn."""
+    """The rates of ours and of theirs, measured in turn."""
 
     ours: list[float]
     theirs: list[float]
 
     @property
     def ratios(self) -> list[float]:
-        """Ours to theirs of each pair, the least first."""
+        """Ours divided by theirs for each pair, in rising order."""
         return sorted(a / b for a, b in zip(self.ours, self.theirs, strict=True))
 
     @property
     def ratio(self) -> float:
-        """The median of them."""
+        """The median ratio."""
         return statistics.median(self.ratios)
 
     def row(self, name: str, unit: str) -> str:
@@ -101,7 +101,7 @@ class Comparison:
 
 
 def compare(ours: Rate, theirs: Rate, pairs: int = PAIRS) -> Comparison:
-    """Measure both in turn, so that what else the machine does meets both alike."""
+    """Measure both in turn, so that other load on the machine slows both alike."""
     rates = [(ours(), theirs()) for _ in range(pairs)]
     return Comparison([a for a, _ in rates], [b for _, b in rates])
 

@@ -1,6 +1,7 @@
-"""A corpus larger than memory, in small: the peak memory and the rate of vocab and windows over a generated gigabyte.
+"""Peak memory and rate of the first stages over a generated gigabyte. Memory must not grow with the corpus.
 
-`memory.py [MEGABYTES]`. Peak memory does not count mapped file pages: it is what the process itself holds (RssAnon).
+`memory.py [MEGABYTES]`. Peak memory is the anonymous memory of the process (RssAnon): pages of mapped files do not
+count.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from common import CHECKOUT, machine
 
 MEGABYTE = 1_000_000
-STAGES = ("download", "build_vocab", "encode_splits", "train")
+STAGES = ("download", "build_vocab", "make_windows", "train")
 ARTICLE_WORDS = 40
 
 
@@ -48,7 +49,7 @@ def main() -> None:
 
 
 def write_corpus(path: Path, size: int) -> None:
-    """Rows of random words, in AG_NEWS' layout."""
+    """Write rows of random words with the columns of AG_NEWS."""
     draw = random.Random(1)
     words = ["".join(draw.choices("etaoinshrdlucmfwypvbgkjqxz", k=draw.randint(1, 9))) for _ in range(5000)]
     with path.open("w", encoding="utf-8") as file:
@@ -62,7 +63,7 @@ def write_corpus(path: Path, size: int) -> None:
 
 
 def run_stage(workspace: Path, stage: str) -> tuple[float, float]:
-    """The seconds of a stage, and the most memory in MB that its process held."""
+    """Run a stage. Returns its seconds and the peak memory of its process in MB."""
     began = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, f"stages/{stage}.py"],
@@ -80,15 +81,15 @@ def run_stage(workspace: Path, stage: str) -> tuple[float, float]:
 
 
 def watch(process: subprocess.Popen[bytes], peaks: list[float]) -> None:
-    """Note the most anonymous memory of a process, looking twenty times a second."""
+    """Keep the peak of a process's anonymous memory in peaks[0], looking twenty times per second."""
     status = Path(f"/proc/{process.pid}/status")
     while process.poll() is None:
         try:
-            held = next((line for line in status.read_text().splitlines() if line.startswith("RssAnon")), None)
-        except OSError:  # it has just ended
+            line = next((line for line in status.read_text().splitlines() if line.startswith("RssAnon")), None)
+        except OSError:  # the process has just ended
             return
-        if held:
-            peaks[0] = max(peaks[0], int(held.split()[1]) * 1024 / MEGABYTE)
+        if line:
+            peaks[0] = max(peaks[0], int(line.split()[1]) * 1024 / MEGABYTE)
         time.sleep(0.05)
 
 

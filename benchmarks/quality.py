@@ -1,8 +1,9 @@
-"""Test bits per character after equal time: `quality.py MINUTES [section.name=value …]` prints a row.
+"""Test bits per character after a given time: `quality.py MINUTES [section.name=value …]` prints a row of a table.
 
-The time is that of a quiet machine: the best rate of a few short trials gives the characters that fit into it, and the
-training reads so many, however long another process makes that last. `--rate N` takes characters a second from an
-earlier trial; `--threads N` trains with fewer threads than the trial had.
+The time is that of a quiet machine. A few short trials measure the rate, and the best of them gives the number of
+characters that the training reads. If another process slows the training down, it lasts longer but reads the same text.
+`--rate N` takes the characters per second from an earlier trial. `--threads N` trains with fewer threads than the
+trial.
 """
 
 from __future__ import annotations
@@ -21,16 +22,16 @@ from common import Text, encoded_text, rate_of
 
 TRIALS = 5
 TRIAL_S = 1.5
-VALIDATIONS = 10  # the best of so many weights is kept
+VALIDATIONS = 10  # the weights of the best validation are kept
 
 
 @click.command()
 @click.argument("minutes", type=click.FloatRange(0, min_open=True))
 @click.argument("settings", nargs=-1)
-@click.option("--rate", type=float, help="Characters a second; measured where it is not given.")
-@click.option("--threads", type=int, help="Threads to train with.")
+@click.option("--rate", type=float, help="Characters per second. Measured if not given.")
+@click.option("--threads", type=int, help="Number of CPU threads to train with.")
 def main(minutes: float, settings: tuple[str, ...], rate: float | None, threads: int | None) -> None:
-    """Print a row: cell, hidden size, layers, dropout, batching, window, batch, step size, characters, test score."""
+    """Train for MINUTES and print the parameters, the rate, the characters read, and the validation and test score."""
     changes = {key: yaml.safe_load(value) for key, _, value in (setting.partition("=") for setting in settings)}
     length = changes.pop("windows.length", 100)
     with encoded_text(length=length, stride=length) as text:
@@ -51,7 +52,7 @@ def main(minutes: float, settings: tuple[str, ...], rate: float | None, threads:
 
 
 def changed(params: Params, changes: dict[str, object]) -> Params:
-    """The parameters with `section.name` → value changed, validated as params.yaml's are."""
+    """The parameters with some changed, given as `section.name` → value. They are validated like params.yaml."""
     values = params.model_dump()
     for key, value in changes.items():
         section, _, name = key.partition(".")
@@ -60,14 +61,14 @@ def changed(params: Params, changes: dict[str, object]) -> Params:
 
 
 def quiet_rate(params: Params, symbols: int, length: int) -> float:
-    """Characters a second of a bare loop: the best of a few trials, so that another process matters less."""
+    """Characters per second of a bare loop. The best of a few trials is least disturbed by other processes."""
     bare = bare_loop(params.model, symbols, params.train.batch_size, length)
     bare.step()
     return max(rate_of(bare.step, TRIAL_S) for _ in range(TRIALS))
 
 
 def train(text: Text, params: Params, characters: float) -> Training:
-    """A training over so many characters; its model holds the best weights."""
+    """Train on this many characters. The model of the returned training has the weights of the best validation."""
     device = choose_device(params.train.device, "train.device")
     make_deterministic(params.train.seed)
     model = CharModel(len(text.vocabulary), params.model)

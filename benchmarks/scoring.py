@@ -1,4 +1,4 @@
-"""Scoring the test split whole at hidden size 256: its seconds and padding, and against an article at a time."""
+"""Scoring the test split at hidden size 256: its time, its padding, and a comparison with one article at a time."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ def main() -> None:
         articles = cycle(text.test.article(index) for index in range(text.test.articles))
         rates = compare(whole, lambda: rate_of(lambda: one(model, next(articles)), 2.0))
         print(f"{machine()}; {text.name}, {PAIRS} pairs\n")
-        print("| | charloom | an article at a time | ratio |\n|---|---|---|---|")
-        print(rates.row(f"LSTM, {HIDDEN} units: scored", "symbols/s"))
+        print("| | charloom | one article at a time | ratio |\n|---|---|---|---|")
+        print(rates.row(f"{model.params.in_words}: scored", "symbols/s"))
         print(f"\n{symbols:,} symbols of {text.test.articles:,} articles in {np.median(seconds):.1f} s")
         print(f"padding {100 * padding(text.test):.2f} % of what is read")
 
 
 def one(model: CharModel, article: np.ndarray) -> int:
-    """Score one article; gives its symbols."""
+    """Score one article. Returns the number of its symbols."""
     (found,) = surprisals(model, [article], CPU)
-    return len(found.bits)
+    return len(found.nats)
 
 
 def padding(split: EncodedSplit) -> float:
-    """The share of what is read that lies behind articles' ends."""
+    """The share of padding in all symbols that are read."""
     lengths = split.lengths
     read = sum(len(batch) * int(lengths[batch].max()) for batch in batches_by_length(lengths.tolist()))
     return 1 - int(lengths.sum()) / read

@@ -1,6 +1,6 @@
-"""Which batch, and what lifts it: the rate of a bare loop by hidden size and batch, then with one thing changed.
+"""The rate of a bare training loop by hidden size and batch size, and then with one thing changed.
 
-The default batch in params.yaml is chosen by the first table, the way of computing in model.py by the second.
+The first table decided the default batch size in params.yaml, the second one how model/network.py computes.
 """
 
 from __future__ import annotations
@@ -47,25 +47,25 @@ def rate(loop: BareLoop) -> float:
     return rate_of(loop.step, SECONDS)
 
 
-def as_it_is(hidden: int) -> BareLoop:
+def unchanged(hidden: int) -> BareLoop:
     return bare_loop(one_layer(hidden), SYMBOLS, BATCH, LENGTH)
 
 
 def compiled(hidden: int) -> BareLoop:
-    loop = as_it_is(hidden)
-    return BareLoop(torch.compile(loop.model), loop.symbols)  # type: ignore[arg-type] # it is a module too
+    loop = unchanged(hidden)
+    return BareLoop(torch.compile(loop.model), loop.symbols)  # type: ignore[arg-type] # it is still a module
 
 
 def batch_first(hidden: int) -> BareLoop:
-    return BareLoop(BatchFirst(hidden), as_it_is(hidden).symbols)
+    return BareLoop(BatchFirst(hidden), unchanged(hidden).symbols)
 
 
 def looked_up(hidden: int) -> BareLoop:
-    return BareLoop(LookedUp(hidden), as_it_is(hidden).symbols)
+    return BareLoop(LookedUp(hidden), unchanged(hidden).symbols)
 
 
 class BatchFirst(nn.Module):
-    """The model as the tutorial has it: (batch, time, symbols) inside."""
+    """The model of the tutorial: its tensors are (batch, time, symbols) inside."""
 
     def __init__(self, hidden: int) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class BatchFirst(nn.Module):
 
 
 class LookedUp(nn.Module):
-    """An LSTM written as a loop, the product with the one-hot input looked up."""
+    """An LSTM written as a loop, in which a table replaces the product with the one-hot input."""
 
     def __init__(self, hidden: int) -> None:
         super().__init__()
@@ -115,15 +115,15 @@ def one_thread() -> Iterator[None]:
 
 Way = tuple[Callable[[int], BareLoop], Callable[[], AbstractContextManager[object]]]
 WAYS: dict[str, Way] = {
-    "as it is: nn.LSTM, time first, oneDNN": (as_it_is, nullcontext),
-    "one thread": (as_it_is, one_thread),
-    "oneDNN off": (as_it_is, without_onednn),
+    "unchanged: nn.LSTM, time first, oneDNN": (unchanged, nullcontext),
+    "one thread": (unchanged, one_thread),
+    "oneDNN off": (unchanged, without_onednn),
     "batch first": (batch_first, nullcontext),
-    "a loop, the one-hot product looked up": (looked_up, nullcontext),
+    "a loop, with a table for the one-hot product": (looked_up, nullcontext),
     "torch.compile": (compiled, nullcontext),
 }
 if "bf16" in precisions(torch.device("cpu")):
-    WAYS["bf16 autocast"] = (as_it_is, lambda: torch.autocast("cpu", torch.bfloat16))
+    WAYS["bf16 autocast"] = (unchanged, lambda: torch.autocast("cpu", torch.bfloat16))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Training characters a second: all of charloom's training against a bare loop, and against the tutorial's.
+"""Characters trained per second: charloom's training compared with a bare loop, and with the tutorial's.
 
 The bare loop is forward, backward and Adam over one fixed batch of the same shape. Ours is `run_training` as the train
-stage calls it: batches, clipping, schedule, records, checkpoints. Scoring the validation split is stated apart. The two
-take turns step by step, so that what else the machine does meets both alike; a pair is the steps of a record.
+stage calls it: batches, clipping, schedule, records, checkpoints. Validation is measured separately. The two take turns
+after each step, so that other load on the machine slows both alike. A pair is the steps of one record.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from common import Comparison, Text, encoded_text, machine
 from tutorial import HIDDEN, Tutorial, long_enough
 
 PAIRS = 9
-BATCH_AT = {64: 64, 256: 16, 512: 16}  # the smallest batch at which a model of so many units is about as fast as it can
-BATCHES = (16, 64)  # beside the tutorial: params.yaml's, and the one at which a model of its size is fastest
+BATCH_AT = {64: 64, 256: 16, 512: 16}  # hidden size → the smallest batch size at which it is about as fast as it can be
+BATCHES = (16, 64)  # in the comparison with the tutorial: that of params.yaml, and the fastest at the tutorial's size
 
 
 def main() -> None:
@@ -74,14 +74,14 @@ def step_by_step(
     listeners: Sequence[Listener] = (),
     pairs: int = PAIRS,
 ) -> Comparison:
-    """Characters a second of a training and of `other`, which gives the characters that a call read."""
-    turns: list[tuple[float, float, int]] = []  # seconds of a step of ours, of one of theirs, characters of theirs
+    """Characters per second of a training and of `other`. A call of `other` returns the characters that it read."""
+    turns: list[tuple[float, float, int]] = []  # seconds of our step, seconds of their step, characters of their step
     steps = training.params.log_every
     other()
     began = 0.0
 
     def take_turns() -> bool:
-        """Called after each step of ours: a step of theirs."""
+        """Take a step of theirs. It is called after each step of ours, and returns whether to stop."""
         nonlocal began
         ended = time.perf_counter()
         characters = other()
@@ -98,7 +98,7 @@ def step_by_step(
 
 
 def validation_share(text: Text, hidden: int, batch_size: int) -> str:
-    """What scoring the validation split costs beside the steps between two of them."""
+    """The time of a validation, divided by the time of the steps between two validations."""
     training = make_training(text, hidden, batch_size=batch_size)
     began = time.perf_counter()
     for _ in range(20):
@@ -110,7 +110,7 @@ def validation_share(text: Text, hidden: int, batch_size: int) -> str:
 
 
 def make_training(text: Text, hidden: int, **changes: object) -> Training:
-    """A training as params.yaml has it, at another hidden size and with `changes` to its params.train."""
+    """A training with the parameters of params.yaml, except for the hidden size and `changes` to params.train."""
     model = text.params.model.model_copy(update={"hidden_size": hidden})
     params = text.params.train.model_copy(update={"epochs": 1000.0, "device": "cpu", **changes})
     return Training(CharModel(len(text.vocabulary), model), text.train, text.valid, params, Group())

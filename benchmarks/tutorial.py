@@ -1,7 +1,7 @@
-"""The tutorial's way, written anew as the baseline: an LSTM on AG_NEWS, one article a step, every window cut in Python.
+"""The tutorial's training as a baseline: an LSTM that reads one article per step, with windows cut in Python.
 
-After "Generative networks" of Microsoft's "AI for Beginners" (lessons/5-NLP/17-GenerativeNetworks): hidden size 64,
-Adam 0.01, windows of 100 characters. Its torchtext vocabulary is a dictionary here.
+It follows "Generative networks" of Microsoft's "AI for Beginners" (lessons/5-NLP/17-GenerativeNetworks): AG_NEWS,
+hidden size 64, Adam 0.01, windows of 100 characters. The tutorial's torchtext vocabulary is a dictionary here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Tutorial:
         self.optimizer = torch.optim.Adam(self.net.parameters(), 0.01)
 
     def enc(self, text: str) -> Tensor:
-        """Ids (len(text)); characters not in the vocabulary are 0 as in the tutorial's encode."""
+        """The ids (len(text)) of a text. As in the tutorial, an unknown character is 0."""
         return torch.LongTensor([self.vocab.get(character, 0) for character in text])
 
     def get_batch(self, text: str, nchars: int = NCHARS) -> tuple[Tensor, Tensor]:
@@ -47,7 +47,7 @@ class Tutorial:
 
 
 def long_enough(text: str) -> bool:
-    """Whether the tutorial trains on an article: it passes over those with fewer than ten windows."""
+    """Whether the tutorial trains on an article: it skips those with fewer than ten windows."""
     return len(text) - NCHARS >= 10
 
 

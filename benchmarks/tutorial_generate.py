@@ -1,7 +1,7 @@
-"""The tutorial's way of writing text, written anew as the baseline: one character at a time, with the state.
+"""The tutorial's way of drawing text as a baseline: one character at a time, with the state carried over.
 
-After `generate` with a temperature in "Generative networks" of Microsoft's "AI for Beginners"
-(lessons/5-NLP/17-GenerativeNetworks). As there, nothing tells torch that no gradient is wanted.
+It follows `generate` with a temperature in "Generative networks" of Microsoft's "AI for Beginners"
+(lessons/5-NLP/17-GenerativeNetworks). As in the tutorial, torch tracks gradients although nobody needs them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from tutorial import Tutorial
 
 
 def generate(tutorial: Tutorial, characters: tuple[str, ...], size: int, start: str, temperature: float = 1.0) -> str:
-    """`start` and `size` characters drawn after it."""
+    """Returns `start` and `size` characters drawn after it."""
     chars = list(start)
     out, state = tutorial.net(tutorial.enc(start).view(1, -1))
     for _ in range(size):

@@ -1,4 +1,4 @@
-"""What one install does for another: `python -m tests.installs train|score FOLDER`, from the checkout."""
+"""One install's half of test_installs.py: `python -m tests.installs train|score FOLDER`, run in the checkout."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from pathlib import Path
 
 import torch
 
+from charloom.cells import CELLS
 from charloom.model.saved import load_model, save_model
 from charloom.model.scoring import score_articles
 from tests.learning import encode_sample, small_training
 
-CELLS = ("RNN", "LSTM", "GRU")
-
 
 def train(folder: Path) -> None:
-    """Train a small model of each cell on the embedded sample, a few steps."""
+    """Train a small model of each cell on the embedded sample for a few steps."""
     encoded = encode_sample(folder / "windows")
     for cell in CELLS:
         training = small_training(encoded, {"cell": cell, "layers": 2, "hidden_size": 32}, learning_rate=0.01)
@@ -27,7 +26,7 @@ def train(folder: Path) -> None:
 
 
 def score(folder: Path) -> dict[str, list[float]]:
-    """What each test article of the embedded sample costs under each of the models, in nats."""
+    """For each cell's model, the cost of each test article of the embedded sample in nats."""
     models = {cell: load_model(folder / cell).model for cell in CELLS}
     with tempfile.TemporaryDirectory() as windows:
         test = encode_sample(Path(windows)).test

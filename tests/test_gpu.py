@@ -1,4 +1,4 @@
-"""What only a CUDA device can show; skipped, by name, where there is none."""
+"""What only a CUDA device can show. Without one, these tests are skipped."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,7 +43,7 @@ def run(training: Training, folder: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("batching", ["lanes", "shuffled"])
-def test_windows_are_gathered_on_the_device_and_a_step_waits_for_nothing(encoded: Encoded, batching: str) -> None:
+def test_batches_are_on_the_gpu_and_a_step_waits_for_no_result(encoded: Encoded, batching: str) -> None:
     training = gpu_training(encoded, batching=batching)
     assert training.batches.at(0, 0).device.type == "cuda"
     training.train_step()
@@ -76,19 +76,19 @@ def test_an_interrupted_training_ends_in_the_same_bytes(encoded: Encoded, tmp_pa
     assert all(torch.equal(resumed[name], tensor) for name, tensor in undisturbed.items())
 
 
-def test_a_gpu_scores_as_a_cpu_does(encoded: Encoded) -> None:
+def test_a_gpu_gives_the_same_scores_as_a_cpu(encoded: Encoded) -> None:
     model = small_model(len(encoded.vocabulary), hidden_size=64)
-    on_cpu = score_articles(model, encoded.test, torch.device("cpu")).bits_per_character
-    on_gpu = score_articles(model.to(CUDA), encoded.test, CUDA).bits_per_character
+    on_cpu = score_articles(model, encoded.test, torch.device("cpu")).total.nats
+    on_gpu = score_articles(model.to(CUDA), encoded.test, CUDA).total.nats
     assert on_gpu == pytest.approx(on_cpu, rel=1e-5)
 
 
-def test_tf32_is_off_unless_asked_for() -> None:
+def test_tf32_is_off_with_fp32() -> None:
     set_precision("fp32", CUDA)
     assert not torch.backends.cuda.matmul.allow_tf32
     assert not torch.backends.cudnn.allow_tf32
 
 
-def test_what_does_not_fit_says_what_to_lower() -> None:
+def test_out_of_memory_says_what_to_lower() -> None:
     with pytest.raises(RunError, match=r"lower train\.batch_size"), explain_out_of_memory():
         torch.empty(1 << 46, dtype=torch.uint8, device=CUDA)

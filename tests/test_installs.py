@@ -1,4 +1,4 @@
-"""A model trained in one install is read by the other, and scores the same text alike."""
+"""A model that was trained in one install can be loaded in the other, and gives the same scores there."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from charloom.cells import CELLS
 from tests.conftest import CHECKOUT
 
 Install = Callable[..., Any]
@@ -19,10 +20,10 @@ Install = Callable[..., Any]
 
 @pytest.fixture
 def installs() -> list[Install]:
-    """This install and the other: each does `tests.installs`' ACTION FOLDER in a process of its own."""
+    """This install and the other one. Each runs `python -m tests.installs ACTION FOLDER` in a new process."""
     other = os.environ.get("CHARLOOM_OTHER_PYTHON")
     if not other:
-        pytest.skip("CHARLOOM_OTHER_PYTHON is not set to the Python of another install, as make test-torchtext does")
+        pytest.skip("CHARLOOM_OTHER_PYTHON does not name the Python of another install; make test-torchtext sets it")
 
     def install(python: str) -> Install:
         def do(action: str, folder: Path) -> Any:
@@ -35,11 +36,11 @@ def installs() -> list[Install]:
     return [install(sys.executable), install(other)]
 
 
-def test_what_one_install_trained_scores_alike_in_the_other(installs: list[Install], tmp_path: Path) -> None:
+def test_a_model_of_one_install_gives_the_same_scores_in_the_other(installs: list[Install], tmp_path: Path) -> None:
     for number, trained_by in enumerate(installs):
         folder = tmp_path / str(number)
         trained_by("train", folder)
         here, there = (scored_by("score", folder) for scored_by in installs)
-        assert here.keys() == there.keys() == {"RNN", "LSTM", "GRU"}
+        assert here.keys() == there.keys() == CELLS.keys()
         for cell in here:
             assert here[cell] == pytest.approx(there[cell], rel=1e-5)

@@ -1,4 +1,4 @@
-"""charloom reads and numbers as torchtext 0.18 does: on AG_NEWS' official test split, and on any text."""
+"""charloom reads the same articles and gives the same ids as torchtext 0.18: on AG_NEWS' test split and on any text."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ TEXTS = st.lists(st.text(max_size=30), max_size=6).filter(lambda texts: len(set(
 
 @pytest.fixture(scope="module")
 def articles(ag_news_26k: Path) -> list[Article]:
-    """The official test split as charloom reads it."""
+    """The official test split of AG_NEWS, read by charloom."""
     return list(read_articles(ag_news_26k / "test.csv"))
 
 
 def counted(texts: Iterable[str]) -> Counter[str]:
-    """The tutorial's loop."""
+    """Count characters as the tutorial does."""
     counter: Counter[str] = Counter()
     for text in texts:
         counter.update(text)
@@ -40,7 +40,7 @@ def torchtext_vocab(tokens: Iterable[str], **options: Any) -> Any:
     return load_torchtext().vocab.vocab(OrderedDict.fromkeys(tokens, 1), **options)
 
 
-def test_the_articles_are_the_pairs_of_torchtexts_pipe(
+def test_the_articles_are_those_that_torchtext_reads(
     articles: list[Article], ag_news_26k: Path, tmp_path: Path
 ) -> None:
     placed = tmp_path / "datasets" / "AG_NEWS" / "test.csv"
@@ -61,7 +61,7 @@ def test_the_ids_are_those_of_torchtexts_vocabulary(articles: list[Article]) -> 
 
 @settings(deadline=None, max_examples=25)
 @given(TEXTS, st.text(max_size=40), st.integers(1, 3))
-def test_a_vocabulary_goes_to_torchtext_and_comes_back(texts: list[str], other: str, min_count: int) -> None:
+def test_a_vocabulary_converted_to_torchtext_and_back_is_the_same(texts: list[str], other: str, min_count: int) -> None:
     counter = counted(texts)
     if sum(count >= min_count for count in counter.values()) < 2:
         min_count = 1
@@ -74,7 +74,7 @@ def test_a_vocabulary_goes_to_torchtext_and_comes_back(texts: list[str], other: 
 
 @settings(deadline=None, max_examples=25)
 @given(TEXTS)
-def test_a_vocabulary_of_torchtexts_is_the_one_built_here(texts: list[str]) -> None:
+def test_a_vocabulary_from_torchtext_equals_one_built_by_charloom(texts: list[str]) -> None:
     counter = counted(texts)
     assert Vocabulary.from_torchtext(load_torchtext().vocab.vocab(counter), counter) == Vocabulary.build(texts)
 
@@ -88,6 +88,8 @@ def test_a_vocabulary_of_torchtexts_is_the_one_built_here(texts: list[str]) -> N
         (["a", ""], {}),
     ],
 )
-def test_a_vocabulary_whose_ids_could_not_be_kept_is_refused(tokens: Iterable[str], options: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match=r"torchtext's vocabulary has the token '\S*'; only characters can"):
+def test_a_torchtext_vocabulary_with_other_tokens_is_an_error(tokens: Iterable[str], options: dict[str, Any]) -> None:
+    with pytest.raises(
+        InputError, match=r"torchtext's vocabulary has the token '\S*'; its tokens must be single characters"
+    ):
         Vocabulary.from_torchtext(torchtext_vocab(tokens, **options), {})

@@ -47,7 +47,9 @@ def test_input_is_one_hot_so_unread_symbols_get_no_gradient() -> None:
 def test_open_gates_begin_with_a_bias_of_one(cell: str) -> None:
     model = small_model(7, cell=cell, layers=2)
     for layer in range(2):
-        biases = [bias for name, bias in model.named_parameters() if name.endswith(f"l{layer}") and "bias" in name]
+        biases: list[torch.Tensor] = [
+            bias for name, bias in model.rnn.named_parameters() if "bias" in name and name.endswith(f"_l{layer}")
+        ]
         gates = torch.stack(biases).sum(0).split(12)
         opened = {name: gate.tolist() for name, gate in zip(CELLS[cell].gates, gates, strict=True)}
         assert opened == {name: [float(name in CELLS[cell].open_gates)] * 12 for name in CELLS[cell].gates}
