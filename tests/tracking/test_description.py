@@ -32,14 +32,14 @@ def test_the_best_sample_has_the_largest_share_of_distinct_words_of_the_test_spl
     samples = [GREEDY, SampleGroup(0.8, None, ["Qil prixes the", "Oil prices <b>rise</b>"])]
     text = describe(MODEL, TEST, samples, WORDS)
     assert text.startswith("**GRU, 2 layers of 64 units**: 2.5000 bits per character")
-    assert "Best of 3 samples (temperature 0.8). It has 5 words. 3 different words" in text
+    assert "The best of 3 samples (temperature 0.8) has 5 words, and 3 distinct words of the test split" in text
     assert text.endswith("\n\n    Oil prices <b>rise</b>")  # indented, so that Markdown shows it unchanged
 
 
 def test_a_sample_with_an_empty_line_is_one_sample() -> None:
     samples = [GREEDY, SampleGroup(1.0, "Sports", ["Oil\n\n\nprices rise\n"])]
     text = describe(MODEL, TEST, samples, WORDS)
-    assert "Best of 2 samples (class Sports). It has 3 words." in text
+    assert "The best of 2 samples (class Sports) has 3 words" in text
     assert text.endswith("\n\n    Oil\n    \n    \n    prices rise")
 
 

@@ -48,7 +48,7 @@ def data(folder: Path, picture: Path) -> None:
     ):
         console.print(table(header, rows))
 
-    from charloom.report.corpus_picture import draw_corpus  # loads matplotlib, a second that an error need not wait for
+    from charloom.report.corpus_picture import draw_corpus  # loads matplotlib, which takes a second
 
     draw_corpus(picture, summary)
     console.print(shown(f"drawn in {picture}"))

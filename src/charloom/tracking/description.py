@@ -32,8 +32,8 @@ def describe(model: str, test: Mapping[str, float], samples: Iterable[SampleGrou
         heading, text = max(texts, key=lambda sample: _quality(sample[1], words))
         known = len(words & set(_words(text)))
         lines.append(
-            f"Best of {len(texts)} samples ({harmless(heading)}). It has {len(_words(text))} words. {known} different"
-            " words of it also occur in the test split."
+            f"The best of {len(texts)} samples ({harmless(heading)}) has {len(_words(text))} words, and {known}"
+            " distinct words of the test split are among them."
         )
         lines.append(_as_block(harmless(text[:SHOWN].strip("\n"))))
     return "\n\n".join(lines)

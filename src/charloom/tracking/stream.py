@@ -41,7 +41,7 @@ class TimedRecord(NamedTuple):
 
 
 class TrainingStream:
-    """A listener of a training that sends records to a run. A separate thread sends them, so no step waits for it.
+    """A listener of a training that sends records to a run. A separate thread sends them, so no step waits for MLflow.
 
     `history` are the records of an earlier process, if this process resumes its training.
     """
@@ -52,10 +52,10 @@ class TrainingStream:
         self._resumed = bool(history)
         self._queue: queue.SimpleQueue[TimedRecord | None] = queue.SimpleQueue()  # None comes after the last record
         self._model_digest: str | None = None
-        # Start time of the request in progress; infinity while none is in progress, so that nothing can time out.
-        self._asked_at = math.inf
+        # Start time of the request in progress. Infinity while no request is in progress, so that nothing can time out.
+        self._request_began = math.inf
         self._previous: tuple[float, int] | None = None  # the time of the last record, and the characters read then
-        self._warned = threading.Lock()  # the first warning acquires it and never releases it: there is no second one
+        self._warned = threading.Lock()  # the first warning acquires it for good, so that no second warning follows
         for record in history:
             self._queue.put(TimedRecord(record, now_ms(), None))
         self._thread = threading.Thread(target=self._run, daemon=True, name="tracking")
@@ -75,7 +75,7 @@ class TrainingStream:
         """Send the remaining records. Wait for the tracker as long as each request stays within the timeout."""
         self._queue.put(None)
         while self._thread.is_alive():
-            if time.monotonic() - self._asked_at > self._params.timeout:
+            if time.monotonic() - self._request_began > self._params.timeout:
                 self._give_up(f"the tracker did not answer within {self._params.timeout:g} s")
                 return
             self._thread.join(0.05)
@@ -89,8 +89,8 @@ class TrainingStream:
             import mlflow  # noqa: F401 - the import takes seconds, which must not count as time of the tracker
 
             machine = Machine()
-            if not tracking_uri().startswith(SQLITE):  # a new SQLite file has no limit: making its tables takes long
-                self._asked_at = time.monotonic()
+            if not tracking_uri().startswith(SQLITE):  # no limit for a SQLite file: making its tables takes long
+                self._request_began = time.monotonic()
             store = Store.open(self._params)
             run_id = self._open_run(store)
             if run_id is None:
@@ -106,9 +106,9 @@ class TrainingStream:
         sampled_at = -math.inf
         ended = False
         while not ended:
-            self._asked_at = math.inf
+            self._request_began = math.inf
             records, ended = self._next_records()
-            self._asked_at = time.monotonic()
+            self._request_began = time.monotonic()
             metrics = [each.metrics() for each in records if each.record.step > sent]
             if ended or time.monotonic() - sampled_at >= MACHINE_EVERY_S:
                 sampled_at = time.monotonic()

@@ -1,0 +1,105 @@
+"""`verify_run`: a run is compared with its own files and with dvc.lock."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from charloom.errors import InputError
+from charloom.files import file_digest, write_json, write_text
+from charloom.tracking.verification import verify_run
+from tests.tracking.tracked import KEYS, PARAMS, Tracked
+
+MODEL = "models/charloom/model.safetensors"
+STAGES = {"train": ("models/", "plots/", "train.json"), "evaluate": ("reports/", "evaluate.json")}
+
+
+@pytest.fixture
+def verifiable(tracked: Tracked, monkeypatch: pytest.MonkeyPatch) -> Tracked:
+    """A workspace outside git, with a model and a dvc.lock that records the files of its stages."""
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tracked.workspace.parent))
+    write_text(tracked.workspace / MODEL, "weights")
+    write_json(tracked.workspace / "models/charloom/model.json", {"train_key": KEYS["train_key"]})
+    record(tracked.workspace)
+    return tracked
+
+
+def record(workspace: Path) -> None:
+    """Write dvc.lock as DVC does after all stages have run."""
+    paths = [path.relative_to(workspace).as_posix() for path in sorted(workspace.rglob("*")) if path.is_file()]
+    stages: dict[str, object] = {
+        stage: {
+            "params": {"params.yaml": {f"{stage}.seed": 1}},
+            "outs": [
+                {"path": path, "md5": file_digest(workspace / path, "md5")}
+                for path in paths
+                if path.startswith(marks) or path.endswith(marks)
+            ],
+        }
+        for stage, marks in STAGES.items()
+    }
+    corpus = [{"path": f"data/raw/{split}.csv", "md5": split * 4} for split in ("train", "test")]  # as in `card`
+    stages["download"] = {"outs": corpus}
+    write_text(workspace / "dvc.lock", yaml.safe_dump({"schema": "2.0", "stages": stages}))
+
+
+def publish(tracked: Tracked) -> str:
+    """Publish the evaluation of the workspace. Returns the id of the run."""
+    tracked.evaluate(model_digest=file_digest(tracked.workspace / MODEL))
+    (run,) = tracked.runs()
+    return str(run.info.run_id)
+
+
+def problems(run_id: str) -> dict[str, str]:
+    """What does not agree, by what was compared."""
+    _, checks = verify_run(PARAMS, run_id)
+    assert len(checks) == 7
+    return {check.what: check.problem for check in checks if check.problem}
+
+
+def test_a_published_run_agrees_with_its_files_and_with_dvc_lock(verifiable: Tracked) -> None:
+    assert problems(publish(verifiable)) == {}
+
+
+def test_a_run_made_before_details_existed_agrees_too(verifiable: Tracked) -> None:
+    """Its numbers are in metrics/ only, and it has no samples.json."""
+    workspace = verifiable.workspace
+    shutil.rmtree(workspace / "metrics")
+    (workspace / "details").rename(workspace / "metrics")
+    (workspace / "reports/samples.json").unlink()
+    record(workspace)
+    assert problems(publish(verifiable)) == {}
+
+
+def test_a_changed_number_or_tag_is_found(verifiable: Tracked) -> None:
+    run_id = publish(verifiable)
+    verifiable.client.log_metric(run_id, "test/bpc", 1.0)
+    verifiable.client.set_tag(run_id, "model_digest", "0" * 64)
+    found = problems(run_id)
+    (numbers,) = (problem for what, problem in found.items() if what.endswith("numbers of the stages"))
+    assert numbers == "test/bpc is 1.0 in the run, 2.25 in the run's file"
+    assert found["model_digest"].endswith(f"the run's tag is {'0' * 12}")
+
+
+def test_a_dvc_lock_of_another_evaluation_is_found(verifiable: Tracked) -> None:
+    run_id = publish(verifiable)
+    write_json(verifiable.workspace / "metrics/evaluate.json", {"test_bpc": 9.0})
+    record(verifiable.workspace)
+    assert problems(run_id)["dvc.lock here, files"].startswith("metrics/evaluate.json is ")
+
+
+def test_a_run_outside_git_without_dvc_lock_cannot_be_compared(verifiable: Tracked) -> None:
+    run_id = publish(verifiable)
+    (verifiable.workspace / "dvc.lock").unlink()
+    _, checks = verify_run(PARAMS, run_id)
+    assert checks[-1].problem == "not found; the run was made outside git"
+
+
+def test_a_run_without_an_evaluation_is_refused(tracked: Tracked) -> None:
+    tracked.train()
+    (run,) = tracked.runs()
+    with pytest.raises(InputError, match="this run has no evaluation yet; run `charloom publish` in the checkout"):
+        verify_run(PARAMS, run.info.run_id)
