@@ -1,4 +1,4 @@
-"""The tiny pipeline left alone, for all tests that disturb it."""
+"""The tiny pipeline, run once without disturbance. The tests copy it, disturb the copy and compare."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SETTINGS = UNTRACKED | {"train.epochs": 1.0, "train.checkpoint_every": 0.02}
 
 @pytest.fixture(scope="session")
 def undisturbed(once: Once) -> tuple[Workspace, float]:
-    """The tiny pipeline after a `dvc repro` that nothing disturbed, and its seconds: to be read and copied."""
+    """The tiny pipeline after an undisturbed `dvc repro`, and the seconds that it took. Tests must not change it."""
 
     def make(folder: Path) -> float:
         workspace = Workspace(folder)

@@ -1,6 +1,7 @@
-"""Commands that see a small or a read-only disk at a folder: a tmpfs in a mount namespace of their own.
+"""Run a command for which a folder is a small or a read-only disk.
 
-That needs no root where the kernel lets users make namespaces; the tests are skipped where it does not.
+The disk is mounted in a mount namespace that only the command sees. This needs no root if the
+kernel lets users make namespaces. If it does not, the tests are skipped.
 """
 
 from __future__ import annotations
@@ -15,18 +16,18 @@ import pytest
 
 
 def on_small_disk(folder: Path, kib: int, command: Sequence[str]) -> list[str]:
-    """The command, for which `folder` is an empty disk of so many KiB; what it writes there ends with it."""
+    """A command for which `folder` is an empty disk of `kib` KiB. The disk's content is lost when the command ends."""
     return _mounted(f'mount -t tmpfs -o size={kib}k tmpfs "$1"', folder, command)
 
 
 def on_read_only_disk(folder: Path, command: Sequence[str]) -> list[str]:
-    """The command, for which `folder` cannot be written."""
+    """A command that cannot write to `folder`."""
     return _mounted('mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"', folder, command)
 
 
 def _mounted(mount: str, folder: Path, command: Sequence[str]) -> list[str]:
     if not _can_mount():
-        pytest.skip("this machine lets no user mount a disk in a namespace of their own")
+        pytest.skip("on this machine users may not mount disks in a new namespace")
     return _unshared(mount, folder, command)
 
 

@@ -1,8 +1,8 @@
-"""Load mutations of honest files in a process that bounds its memory and hears of all that it does.
+"""Load mutated files in a process with little memory that watches its own actions.
 
-`python -m tests.faults.hostile KIND COUNT SEED FOLDER`: each mutation is refused in charloom's own words or read as
-something that can be used; the last line has the counts. What must never happen ends the process: an allocation over
-the bound, a crash, another exception, a pickle, a command, a file outside the folder.
+`python -m tests.faults.hostile KIND COUNT SEED FOLDER`. Each mutation must raise a CharloomError, or be read as
+something that can be used. The last line of the output has the counts. Anything else ends the process with an error: an
+allocation above the bound, a crash, another exception, an unpickling, a started program, a file opened elsewhere.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ from tests.conftest import CHECKOUT
 from tests.faults.mutations import forge_json, forge_yaml, forged_array, forged_json, forged_tensors, mutate
 from tests.learning import Encoded, encode_sample, small_model, small_training, windows_of
 
-SLACK_BYTES = 16 << 20  # what the interpreter and its heap take for themselves, whatever is read
+SLACK_BYTES = 16 << 20  # for the interpreter and its heap, which take memory whatever is read
 FORBIDDEN = ("pickle.find_class", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "subprocess.Popen", "socket.")
 
 
 @dataclass(frozen=True)
 class Target:
-    """Honest files, how they are read and used, and what a hostile author makes of them, digests put right."""
+    """Honest files, a function that reads and uses them, and one that forges them with correct digests."""
 
     files: list[Path]
     read: Callable[[], None]
@@ -136,12 +136,12 @@ def use_model(folder: Path) -> None:
 
 
 def use_windows(folder: Path, symbols: int) -> None:
-    windows = EncodedSplit.load(folder, symbols)
-    for index in (0, windows.articles // 2, windows.articles - 1):
-        assert windows.article(index).size >= 2
-        assert windows.lengths[index] > 0
-    for index in (0, len(windows) - 1):
-        assert len(windows_of(windows, [index])[0]) == windows.length + 1
+    split = EncodedSplit.load(folder, symbols)
+    for index in (0, split.articles // 2, split.articles - 1):
+        assert split.article(index).size >= 2
+        assert split.lengths[index] > 0
+    for index in (0, len(split) - 1):
+        assert len(windows_of(split, [index])[0]) == split.length + 1
 
 
 def use_checkpoint(checkpoints: Checkpoints, encoded: Encoded) -> None:
@@ -153,14 +153,14 @@ def use_checkpoint(checkpoints: Checkpoints, encoded: Encoded) -> None:
 
 
 def sign_model(folder: Path) -> None:
-    """What a hostile author does: model.json states the digest of the weights as they are."""
+    """Write the digest of the present weights to model.json, as a hostile author would."""
     path = folder / "model.json"
     digest = file_digest(folder / "model.safetensors").encode()
     path.write_bytes(re.sub(rb'"model_digest": "[0-9a-f]*"', b'"model_digest": "' + digest + b'"', path.read_bytes()))
 
 
 def forbid(folder: Path) -> None:
-    """From now on this process ends when it unpickles, starts a program, connects, or opens a file elsewhere."""
+    """From now on, end this process if it unpickles, starts a program, connects, or opens a file elsewhere."""
     allowed = (str(folder), sys.prefix, sys.base_prefix, str(Path(__file__).parents[2]), "/proc/self")
 
     def hear(event: str, arguments: tuple[object, ...]) -> None:
@@ -174,7 +174,7 @@ def forbid(folder: Path) -> None:
 
 @contextmanager
 def at_most(more: int) -> Iterator[None]:
-    """In the block this process can take so many bytes of address space more than it has."""
+    """In this block, the process can take at most `more` bytes of address space in addition to what it has."""
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + more, resource.RLIM_INFINITY))
     try:
@@ -184,7 +184,7 @@ def at_most(more: int) -> Iterator[None]:
 
 
 def one_line(error: CharloomError) -> None:
-    """What `exit_with` shows of an error is one line that a person can read, and bad input."""
+    """Check that `exit_with` would show the error as one readable line, and exit as for bad input."""
     said = io.StringIO()
     say(str(error), said)
     assert len(said.getvalue().splitlines()) == 1
@@ -197,10 +197,10 @@ def main(kind: str, count: int, seed: int, folder: Path) -> None:
     torch.set_num_threads(1)
     target = TARGETS[kind](folder, encode_sample(folder / "data"))
     honest = {path: path.read_bytes() for path in target.files}
-    for _ in range(3):  # everything imported, every arena there
+    for _ in range(3):  # import everything and let the heap grow, before memory is bounded
         target.read()
     gc.collect()
-    gc.freeze()  # from here on a collection looks at little
+    gc.freeze()  # later collections skip all that exists now, which makes them fast
     forbid(folder)
     bound = 2 * sum(map(len, honest.values())) + SLACK_BYTES
     chance = Chance(seed)
@@ -220,12 +220,12 @@ def main(kind: str, count: int, seed: int, folder: Path) -> None:
             if kind == "params":
                 one_line(error)
         except BaseException:
-            print(f"mutation {number} of {kind}, its files left in {folder}", file=sys.stderr, flush=True)
+            print(f"mutation {number} of {kind}; its files are in {folder}", file=sys.stderr, flush=True)
             raise
         slowest_s = max(slowest_s, time.perf_counter() - began)
         for path, data in honest.items():
             path.write_bytes(data)
-        gc.collect()  # a module refers to itself
+        gc.collect()  # a torch module refers to itself, so only a collection frees it
     target.read()
     said = {"kind": kind, "mutations": count, "refused": refused, "bound_bytes": bound, "slowest_s": slowest_s}
     print(json.dumps(said))

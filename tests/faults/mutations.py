@@ -1,4 +1,4 @@
-"""What damage and malice make of files: changes to bytes, and forgeries that keep their format."""
+"""Changes to files that damage or malice could make: changed bytes, and forged content in a valid format."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ WORDS = b"F64 F32 BF16 U8 I64 |O |V8 <f8 >u2 <u8 (3,)u4 __metadata__ ../../etc/p
 
 
 def forge_json(path: Path, chance: Chance) -> None:
-    """JSON with a value replaced, removed or doubled somewhere in it."""
+    """Replace or remove one value somewhere in a JSON file."""
     value = forged_json(json.loads(path.read_text(encoding="utf-8")), chance)
     path.write_text(json.dumps(value, ensure_ascii=chance.random() < 0.5), encoding="utf-8", errors="surrogatepass")
 
@@ -83,7 +83,7 @@ def forged_json(value: Any, chance: Chance) -> Any:
 
 
 def forge_yaml(path: Path, chance: Chance) -> None:
-    """YAML with a line more, less, twice or otherwise, or with a value replaced somewhere in its tree."""
+    """Add, remove, double or change a line of a YAML file, or replace a value somewhere in its tree."""
     lines = path.read_text(encoding="utf-8").splitlines()
     at = chance.randrange(len(lines))
     match chance.randrange(6):
@@ -145,7 +145,7 @@ def forged_array(array: Any, chance: Chance) -> Any:
 
 
 def mutate(data: bytes, chance: Chance) -> bytes:
-    """One to three changes of the kinds that damage or malice make."""
+    """Make one to three random changes to the bytes."""
     for _ in range(chance.choice((1, 1, 1, 2, 3))):
         data = chance.choice(CHANGES)(data, chance)
     return data
@@ -185,7 +185,7 @@ def replace_header_length(data: bytes, chance: Chance) -> bytes:
 
 
 def replace(pattern: bytes, data: bytes, new: bytes, chance: Chance) -> bytes:
-    """Replace one match among the first 4 KiB; a safetensors header keeps its length right."""
+    """Replace one match in the first 4 KiB. The stated length of a safetensors header is corrected."""
     found = list(re.finditer(pattern, data[:4096]))
     if not found:
         return data

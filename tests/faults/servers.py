@@ -1,4 +1,4 @@
-"""A server on loopback that breaks the rules: each request is answered by a function that writes to the socket."""
+"""A server on loopback that can break the rules of HTTP: a function answers each request on the bare socket."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-Answer = Callable[[socket.socket, int], None]  # the connection, and how many requests came before
+Answer = Callable[[socket.socket, int], None]  # of the connection and the number of earlier requests
 
 
 class _Server(socketserver.ThreadingTCPServer):
@@ -20,7 +20,7 @@ class _Server(socketserver.ThreadingTCPServer):
 
 @contextmanager
 def connected(handle: Callable[[socket.socket], None]) -> Iterator[str]:
-    """Hand each connection to `handle`, in a thread of its own, and close it afterwards; gives the base URL."""
+    """Call `handle` with each connection, in a new thread, and close the connection afterwards. Yields the base URL."""
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
@@ -38,7 +38,7 @@ def connected(handle: Callable[[socket.socket], None]) -> Iterator[str]:
 
 @contextmanager
 def serving(answer: Answer) -> Iterator[tuple[str, list[bytes]]]:
-    """Serve; gives the base URL and the list of requests, which grows."""
+    """Answer requests. Yields the base URL and the list of requests so far, which grows."""
     requests: list[bytes] = []
     counting = threading.Lock()
 
@@ -60,12 +60,12 @@ def serving(answer: Answer) -> Iterator[tuple[str, list[bytes]]]:
 
 
 def head(status: str = "200 OK", *lines: str) -> bytes:
-    """The head of an answer, after which the connection is closed."""
+    """The head of an HTTP answer."""
     return "\r\n".join([f"HTTP/1.1 {status}", "Connection: close", *lines, "", ""]).encode()
 
 
 def respond(content: bytes, status: str = "200 OK", *lines: str) -> Answer:
-    """An answer as it should be."""
+    """A correct answer."""
 
     def answer(connection: socket.socket, _number: int) -> None:
         connection.sendall(head(status, f"Content-Length: {len(content)}", *lines) + content)
@@ -74,7 +74,7 @@ def respond(content: bytes, status: str = "200 OK", *lines: str) -> Answer:
 
 
 def send(*pieces: bytes) -> Answer:
-    """These bytes, whatever they are, then the end of the connection."""
+    """An answer of these bytes, correct HTTP or not. Then the connection ends."""
 
     def answer(connection: socket.socket, _number: int) -> None:
         for piece in pieces:
@@ -84,7 +84,7 @@ def send(*pieces: bytes) -> Answer:
 
 
 def reset(*pieces: bytes) -> Answer:
-    """These bytes, then a reset."""
+    """An answer of these bytes. Then the connection is reset."""
 
     def answer(connection: socket.socket, number: int) -> None:
         send(*pieces)(connection, number)
@@ -95,5 +95,5 @@ def reset(*pieces: bytes) -> Answer:
 
 
 def in_turn(*answers: Answer) -> Answer:
-    """One answer after the other, and the last one from then on."""
+    """One answer after the other. When they are used up, the last one is repeated."""
     return lambda connection, number: answers[min(number, len(answers) - 1)](connection, number)

@@ -1,6 +1,7 @@
-"""Whole pipelines in one process, each with other legal parameters: `python -m tests.faults.soak RUNS`.
+"""Run whole pipelines in one process, each with other valid parameters: `python -m tests.faults.soak RUNS`.
 
-In one process, so that what a run does not give back adds up. Prints the memory and open files held after each run.
+In one process, memory and files that a run does not free add up. After each run, prints the memory of the process and
+the number of its open files.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from charloom.cells import CELLS
 from charloom.corpus.articles import SPLITS
 from charloom.corpus.sources import SAMPLE
 from charloom.errors import CharloomError
@@ -33,7 +35,7 @@ from tests.conftest import CHECKOUT
 SCRIPTS = {
     "download": "download",
     "build_vocab": "build_vocab",
-    "encode_splits": "windows",
+    "make_windows": "windows",
     "measure_baselines": "baselines",
     "train": "train",
     "evaluate": "evaluate",
@@ -50,13 +52,13 @@ def real(low: float, high: float) -> st.SearchStrategy[float]:
     return st.floats(low, high, allow_nan=False)
 
 
-LEGAL: dict[str, dict[str, st.SearchStrategy[object]]] = {
+VALID: dict[str, dict[str, st.SearchStrategy[object]]] = {
     "data": {"valid_fraction": real(0.01, 0.5), "seed": seeds},
     "vocab": {"min_count": whole(1, 50)},
     "windows": {"length": whole(1, 40), "stride": whole(1, 200), "scope": st.sampled_from(("stream", "article"))},
     "baselines": {"ngram_order": whole(1, 10), "ppmd_order": whole(2, 64)},
     "model": {
-        "cell": st.sampled_from(("RNN", "LSTM", "GRU")),
+        "cell": st.sampled_from(tuple(CELLS)),
         "hidden_size": whole(1, 24),
         "layers": whole(1, 3),
         "dropout": real(0.0, 0.9),
@@ -89,8 +91,8 @@ LEGAL: dict[str, dict[str, st.SearchStrategy[object]]] = {
 
 @st.composite
 def parameters(draw: st.DrawFn) -> dict[str, dict[str, object]]:
-    """Parameters that are legal together."""
-    drawn = {section: {name: draw(each) for name, each in names.items()} for section, names in LEGAL.items()}
+    """Parameters that are valid together."""
+    drawn = {section: {name: draw(each) for name, each in names.items()} for section, names in VALID.items()}
     if drawn["windows"]["scope"] == "article":
         drawn["train"]["batching"] = "shuffled"
     return drawn
@@ -125,7 +127,7 @@ def main(runs: int) -> None:
 
 
 def make_corpus(folder: Path) -> Path:
-    """A few articles of the sample: every class, every quirk of the layout."""
+    """Write the first articles of the sample, in the sample's format."""
     folder.mkdir()
     shutil.copyfile(SAMPLE / "classes.txt", folder / "classes.txt")
     for split in SPLITS:
@@ -135,13 +137,13 @@ def make_corpus(folder: Path) -> Path:
 
 
 def import_stages() -> list[Callable[[Params], None]]:
-    """What each stage's script does, in the order of the pipeline."""
+    """The function of each stage's script, in the order of the pipeline."""
     sys.path.insert(0, str(CHECKOUT / "stages"))
     return [getattr(import_module(script), function) for script, function in SCRIPTS.items()]
 
 
 def run_pipeline(stages: list[Callable[[Params], None]], params: dict[str, dict[str, object]]) -> None:
-    """One pipeline in an empty folder; any failure ends the process, and says for which parameters."""
+    """Run one pipeline in an empty folder. An error ends the process and names the parameters."""
     with TemporaryDirectory(dir=".") as folder:
         os.chdir(folder)
         os.environ["DVC_ROOT"] = "."

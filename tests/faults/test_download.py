@@ -1,4 +1,4 @@
-"""Whatever a server, a network or a disk does: the verified file, or one line and no file under its name."""
+"""A download gives the verified file, or one line of error and no file, whatever a server or a disk does."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ exit_with(main)
 
 
 def stall(*pieces: bytes) -> Answer:
-    """These bytes, then silence."""
+    """An answer of these bytes. Then the server waits without closing the connection."""
 
     def answer(connection: socket.socket, number: int) -> None:
         send(*pieces)(connection, number)
@@ -71,14 +71,14 @@ def slow(connection: socket.socket, _number: int) -> None:
 
 @dataclass(frozen=True)
 class Fault:
-    """What a server does, how often it is asked, and what the user reads: nothing where the file is had in the end."""
+    """What a server does, how often it is asked, and a part of the error. It is "" if the download succeeds."""
 
     answer: Answer
     requests: int
-    says: str = ""
+    error: str = ""
 
 
-GIVEN_UP = 3  # three tries
+GIVEN_UP = 3  # the number of tries before a download fails
 FAULTS: Mapping[str, Fault] = {
     "reset before the answer": Fault(reset(), GIVEN_UP, "Connection reset by peer"),
     "reset in the middle": Fault(reset(head("200 OK", LENGTH), HALF), GIVEN_UP, "Connection"),
@@ -92,15 +92,15 @@ FAULTS: Mapping[str, Fault] = {
     "empty": Fault(respond(b""), GIVEN_UP, "does not match the published MD5"),
     "wrong bytes": Fault(respond(OTHER), GIVEN_UP, "does not match the published MD5"),
     "HTML": Fault(respond(HTML, "200 OK", "Content-Type: text/html"), GIVEN_UP, "does not match the published MD5"),
-    "without end": Fault(endless, GIVEN_UP, "sends more than 1048576 bytes"),
-    "a bomb of gzip": Fault(
+    "an endless answer": Fault(endless, GIVEN_UP, "sends more than 1048576 bytes"),
+    "a gzip bomb": Fault(
         respond(gzip.compress(bytes(1 << 24)), "200 OK", "Content-Encoding: gzip"),
         GIVEN_UP,
         "sends more than 1048576 bytes",
     ),
     "damaged gzip": Fault(respond(CONTENT, "200 OK", "Content-Encoding: gzip"), GIVEN_UP, "header"),
-    "no HTTP": Fault(send(b"SSH-2.0-OpenSSH_9.6\r\n"), GIVEN_UP, "SSH-2.0"),
-    "a length that is none": Fault(send(head("200 OK", "Content-Length: many"), CONTENT), GIVEN_UP, "'many'"),
+    "another protocol than HTTP": Fault(send(b"SSH-2.0-OpenSSH_9.6\r\n"), GIVEN_UP, "SSH-2.0"),
+    "a length that is not a number": Fault(send(head("200 OK", "Content-Length: many"), CONTENT), GIVEN_UP, "'many'"),
     "403": Fault(respond(HTML, "403 Forbidden"), 1, "403 Client Error"),
     "404": Fault(respond(HTML, "404 Not Found"), 1, "404 Client Error"),
     "500": Fault(respond(HTML, "500 Internal Server Error"), GIVEN_UP, "500 Server Error"),
@@ -146,7 +146,7 @@ def files_in(cache: Path) -> list[str]:
 
 
 def one_line(done: Done) -> str:
-    """The one line of a failed run; no traceback, no second line, exit code 1."""
+    """The error of a failed run: its only line. The exit code is 1."""
     assert (done.returncode, done.stdout) == (1, ""), done.stderr
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: ")
@@ -154,12 +154,12 @@ def one_line(done: Done) -> str:
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_the_file_is_whole_or_there_is_one_line_and_no_file(tmp_path: Path, name: str) -> None:
+def test_a_download_gives_the_whole_file_or_one_line_of_error(tmp_path: Path, name: str) -> None:
     fault = FAULTS[name]
     with serving(fault.answer) as (url, requests):
         done = run_fetch(tmp_path, f"{url}/train.csv")
-    if fault.says:
-        assert fault.says in one_line(done)
+    if fault.error:
+        assert fault.error in one_line(done)
         assert files_in(tmp_path / "cache") == []
     else:
         assert (done.returncode, done.stdout, done.stderr) == (0, f"{len(CONTENT)}\n", "")
@@ -168,7 +168,7 @@ def test_the_file_is_whole_or_there_is_one_line_and_no_file(tmp_path: Path, name
     assert len(requests) == fault.requests
 
 
-def test_a_server_that_says_when_to_come_back_is_left_alone_until_then(tmp_path: Path) -> None:
+def test_a_server_that_sends_retry_after_is_not_asked_before(tmp_path: Path) -> None:
     came: list[float] = []
 
     def busy_for_a_second(connection: socket.socket, number: int) -> None:
@@ -181,14 +181,14 @@ def test_a_server_that_says_when_to_come_back_is_left_alone_until_then(tmp_path:
     assert came[1] - came[0] >= 1
 
 
-def test_no_password_of_a_mirror_is_printed(tmp_path: Path) -> None:
+def test_the_password_of_a_mirror_is_not_printed(tmp_path: Path) -> None:
     with serving(respond(b"", "404 Not Found")) as (url, _):
         line = one_line(run_fetch(tmp_path, f"{url.replace('//', '//me:secret@')}/train.csv"))
     assert "secret" not in line
     assert f"{url}/train.csv: HTTPError: 404" in line
 
 
-def test_a_full_disk_is_named_and_keeps_no_part_of_the_file(tmp_path: Path) -> None:
+def test_the_error_names_a_full_disk_and_no_part_of_the_file_stays(tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir()
     listing = 'python=$1; "$@"; code=$?; find cache -type f ! -name "*.lock" >&2; exit $code'
     with serving(respond(CONTENT)) as (url, requests):
@@ -199,7 +199,7 @@ def test_a_full_disk_is_named_and_keeps_no_part_of_the_file(tmp_path: Path) -> N
     assert len(requests) == 1
 
 
-def test_a_read_only_cache_is_named_where_it_lacks_the_file_and_read_where_it_has_it(tmp_path: Path) -> None:
+def test_a_read_only_cache_is_an_error_only_if_it_lacks_the_file(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     cache.mkdir()
     with serving(respond(CONTENT)) as (url, requests):
@@ -212,7 +212,7 @@ def test_a_read_only_cache_is_named_where_it_lacks_the_file_and_read_where_it_ha
     assert len(requests) == 1
 
 
-# Forks of one process that has everything imported, each killed at a random moment: what lies there after each?
+# Forks a process that has imported everything, kills each fork at a random moment, and checks the cache after each.
 KILLED_OFTEN = f"""
 import os, random, signal, sys, time
 from hashlib import md5
@@ -235,13 +235,13 @@ for _ in range({KILLS}):
     assert not final.exists() or md5(final.read_bytes()).hexdigest() == remote.md5
     if final.exists():
         final.unlink()
-print(inside, "of {KILLS} kills while a part of the file lay there")
+print(inside, "of {KILLS} kills while the cache had a part of the file")
 assert download.fetch(remote, cache, mirror=None, timeout_s=20) == final
 assert [p.name for p in cache.rglob("*") if p.is_file() and p.suffix != ".lock"] == ["train.csv"]
 """
 
 
-def test_killed_again_and_again_no_part_gets_the_name(tmp_path: Path) -> None:
+def test_a_killed_download_never_leaves_a_part_under_the_final_name(tmp_path: Path) -> None:
     with serving(slow) as (url, _):
         done = run_fetch(tmp_path, f"{url}/train.csv", KILLED_OFTEN)
     print(done.stdout)
@@ -250,15 +250,15 @@ def test_killed_again_and_again_no_part_gets_the_name(tmp_path: Path) -> None:
     assert (tmp_path / "cache" / MD5 / "train.csv").read_bytes() == CONTENT
 
 
-def test_where_the_one_of_eight_that_downloads_is_killed_another_takes_over(tmp_path: Path) -> None:
+def test_if_the_downloading_process_is_killed_another_takes_over(tmp_path: Path) -> None:
     asked = threading.Event()
 
-    def first_for_ever(connection: socket.socket, number: int) -> None:
+    def stall_the_first(connection: socket.socket, number: int) -> None:
         asked.set()
         answer = respond(CONTENT) if number else stall(head("200 OK", LENGTH), HALF)
         answer(connection, number)
 
-    with serving(first_for_ever) as (url, requests):
+    with serving(stall_the_first) as (url, requests):
         patient = FETCH.replace("timeout_s=0.5", "timeout_s=20")
         processes = [start_fetch(tmp_path, f"{url}/train.csv", patient) for _ in range(8)]
         assert asked.wait(20)

@@ -1,4 +1,4 @@
-"""A disk that fills while a stage writes: one line that names the file, the last good one intact, and it goes on."""
+"""A disk that is full while a stage writes: one line names the file, the previous file stays, and a rerun continues."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from tests.pipeline.workspace import Workspace, read_stages
 
 Undisturbed = tuple[Workspace, float]
 
-# Three disks, for checkpoints, models and plots; the first is filled when a checkpoint lies there.
+# Trains three times, each time with another full disk: that of the checkpoints (full after the first checkpoint was
+# written), of the models, of the plots. The fourth training succeeds.
 TRAIN = """
 train() { PYTHONPATH=src python stages/train.py >"$1.log" 2>&1; echo $? >>"$1.log"; }
 fill() { dd if=/dev/zero of="$1/filler" bs=1k 2>/dev/null; }
@@ -57,7 +58,7 @@ def error_line(text: str) -> str:
     return line
 
 
-def test_a_training_on_full_disks_keeps_what_it_has_and_goes_on(undisturbed: Undisturbed, tmp_path: Path) -> None:
+def test_a_training_continues_after_full_disks(undisturbed: Undisturbed, tmp_path: Path) -> None:
     expected = undisturbed[0].folder
     folder = copy_without(undisturbed[0], tmp_path / "full", ".charloom", "models", "plots", "dvc.lock").folder
     good = folder / "good.safetensors"
@@ -81,7 +82,7 @@ def test_a_training_on_full_disks_keeps_what_it_has_and_goes_on(undisturbed: Und
     assert (
         0
         < Checkpoint.from_bytes(checkpoint).state["step"]
-        < json.loads((expected / "metrics/train.json").read_text())["steps"]
+        < json.loads((expected / "details/train.json").read_text())["steps"]
     )
 
     assert error_line(said["model"]) == "error: models/charloom/model.safetensors: No space left on device"
@@ -92,13 +93,15 @@ def test_a_training_on_full_disks_keeps_what_it_has_and_goes_on(undisturbed: Und
     assert (folder / "plots.log").read_text() == "filler\n"
 
     assert [text.split()[-1] for text in said.values()] == ["1", "1", "1", "0"]
-    assert said["end"] == "0\n", "it was trained already"
+    assert said["end"] == "0\n", "the training was already finished"
     for name in ("models/charloom/model.safetensors", "models/charloom/model.json", "plots/history.csv"):
         assert file_digest(folder / "result" / name) == file_digest(expected / name)
 
 
 @pytest.mark.parametrize("kib", [16, 128])
-def test_windows_on_a_full_disk_are_not_taken_for_whole(undisturbed: Undisturbed, tmp_path: Path, kib: int) -> None:
+def test_windows_from_a_full_disk_are_not_taken_for_complete(
+    undisturbed: Undisturbed, tmp_path: Path, kib: int
+) -> None:
     workspace = undisturbed[0].copy(tmp_path / "full")
     windows = workspace.folder / "data" / "windows"
     show = f"{read_stages(workspace.folder)['windows']['cmd']}; code=$?; cp -r data/windows left; exit $code"
@@ -113,8 +116,8 @@ def test_windows_on_a_full_disk_are_not_taken_for_whole(undisturbed: Undisturbed
     assert workspace.digests("windows") == undisturbed[0].digests("windows")
 
 
-@pytest.mark.parametrize(("stage", "folder"), [("download", "data/raw"), ("vocab", "data"), ("vocab", "metrics")])
-def test_a_full_disk_is_one_line_in_the_other_stages_too(
+@pytest.mark.parametrize(("stage", "folder"), [("download", "data/raw"), ("vocab", "data"), ("vocab", "details")])
+def test_a_full_disk_is_one_line_of_error_in_the_other_stages_too(
     undisturbed: Undisturbed, tmp_path: Path, stage: str, folder: str
 ) -> None:
     workspace = undisturbed[0].copy(tmp_path / "full")

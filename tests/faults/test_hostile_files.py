@@ -1,4 +1,4 @@
-"""Damaged and hostile models, vocabularies, windows and checkpoints; and nothing is ever unpickled."""
+"""Damaged and hostile models, vocabularies, windows, checkpoints and params. Nothing is ever unpickled."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import CHECKOUT
 from tests.pipeline.workspace import Workspace, clean_environment
 
-MUTATIONS = int(os.environ.get("CHARLOOM_MUTATIONS", "50"))  # of each kind; `make fuzz` says 2000
+MUTATIONS = int(os.environ.get("CHARLOOM_MUTATIONS", "50"))  # of each kind; `make fuzz` sets 2000
 KINDS = ("vocab", "model", "windows", "checkpoint", "params")
 UNPICKLES = re.compile(
     r"\b(c?pickle|cloudpickle|dill|joblib|shelve|marshal)\b|torch\.load\b|allow_pickle\s*=\s*True|weights_only"
@@ -22,7 +22,7 @@ UNPICKLES = re.compile(
 )
 PROSE = re.compile(r"#.*|\"\"\".*?\"\"\"", re.DOTALL | re.MULTILINE)
 
-# Every reader once more, in a process whose unpicklers are gone: what still unpickles ends it.
+# Calls every reader in a process whose unpicklers are replaced: an attempt to unpickle ends the process.
 NO_PICKLE = """
 import _pickle, pickle, sys
 from pathlib import Path
@@ -59,9 +59,9 @@ print("read all")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_mutated_files_are_refused_or_read_within_their_memory(tmp_path: Path, kind: str) -> None:
+def test_mutated_files_are_an_error_or_usable_within_little_memory(tmp_path: Path, kind: str) -> None:
     if not Path("/proc/self/statm").exists():
-        pytest.skip("the memory of a process is bounded as Linux does it")
+        pytest.skip("the memory of a process can be bounded on Linux only")
     done = subprocess.run(
         [sys.executable, "-m", "tests.faults.hostile", kind, str(MUTATIONS), "1", str(tmp_path)],
         cwd=CHECKOUT,
@@ -74,14 +74,14 @@ def test_mutated_files_are_refused_or_read_within_their_memory(tmp_path: Path, k
     assert done.returncode == 0, done.stderr[-3000:]
     said = json.loads(done.stdout.splitlines()[-1])
     print(
-        f"{kind}: {said['mutations']} mutations, {said['refused']} refused, the others read;"
+        f"{kind}: {said['mutations']} mutations, {said['refused']} were errors, the others were read;"
         f" {said['bound_bytes'] >> 20} MiB allowed, {1000 * said['slowest_s']:.0f} ms at most"
     )
     assert said["mutations"] == MUTATIONS
     assert said["refused"] > MUTATIONS // 4
 
 
-def test_no_source_unpickles_or_evaluates() -> None:
+def test_no_source_file_unpickles_or_evaluates() -> None:
     found = []
     for path in sorted(file for folder in ("src", "stages", "scripts") for file in (CHECKOUT / folder).rglob("*.py")):
         code = PROSE.sub("", path.read_text(encoding="utf-8"))
@@ -99,12 +99,10 @@ def test_no_source_unpickles_or_evaluates() -> None:
         "eval(x)",
     ],
 )
-def test_the_search_finds_what_it_looks_for(line: str) -> None:
+def test_the_search_for_unpickling_finds_it(line: str) -> None:
     assert UNPICKLES.search(PROSE.sub("", line))
 
 
-def test_every_reader_works_where_nothing_can_be_unpickled(
-    undisturbed: tuple[Workspace, float], tmp_path: Path
-) -> None:
+def test_every_reader_works_without_unpickling(undisturbed: tuple[Workspace, float], tmp_path: Path) -> None:
     ended = undisturbed[0].copy(tmp_path / "read").run("env", "PYTHONPATH=src", sys.executable, "-c", NO_PICKLE)
     assert (ended.code, ended.output) == (0, "read all\n")

@@ -1,4 +1,4 @@
-"""`dvc repro` whose stage, dvc, or both are killed at random moments, again and again: it goes on without help."""
+"""`dvc repro` continues without help after its stage, dvc, or both were killed at random moments."""
 
 from __future__ import annotations
 
@@ -14,49 +14,49 @@ import pytest
 
 from tests.pipeline.workspace import CHECKOUT, STAGES, Workspace
 
-KILLS = int(os.environ.get("CHARLOOM_PIPELINE_KILLS", "3"))  # `make soak` says 60
+KILLS = int(os.environ.get("CHARLOOM_PIPELINE_KILLS", "3"))  # `make soak` sets 60
 Undisturbed = tuple[Workspace, float]
 
 WHOM = ("dvc", "stage", "both")
 
 
-def test_killed_anywhere_it_goes_on_to_the_same_bytes(undisturbed: Undisturbed, tmp_path: Path) -> None:
+def test_a_pipeline_killed_at_any_moment_ends_in_the_same_bytes(undisturbed: Undisturbed, tmp_path: Path) -> None:
     expected, seconds = undisturbed
-    moments, done, mended = random.Random(1), Counter[str](), 0
+    moments, done, repaired = random.Random(1), Counter[str](), 0
     workspace = expected.copy(tmp_path / "0", results=False)
     finished = 0
     while done.total() < KILLS:
         whom = WHOM[done.total() % len(WHOM)]
-        mended += mend(workspace)
+        repaired += repair(workspace)
         struck = kill_repro(workspace, whom, moments.uniform(0.05, 0.4) * seconds)
-        if struck is None:  # over before its moment: the same again from nothing
+        if struck is None:  # it ended before the kill: start again without results
             assert_same(workspace, expected)
             finished += 1
             workspace = expected.copy(tmp_path / str(finished), results=False)
         else:
             done[f"{whom} in {struck}"] += 1
-    mended += mend(workspace)
+    repaired += repair(workspace)
     workspace.repro()
     assert_same(workspace, expected)
     print(f"{done.total()} kills over {finished + 1} whole pipelines: {dict(sorted(done.items()))}")
-    print(f"{mended} of them left a file of DVC's own half-written")
+    print(f"{repaired} of them left a file of DVC half-written")
 
 
 @pytest.mark.parametrize("name", [".dvc/tmp/rwlock", "dvc.lock"])
-def test_what_dvc_leaves_half_written_is_put_right(undisturbed: Undisturbed, tmp_path: Path, name: str) -> None:
+def test_files_that_dvc_left_half_written_are_repaired(undisturbed: Undisturbed, tmp_path: Path, name: str) -> None:
     workspace = undisturbed[0].copy(tmp_path / "broken")
-    assert not mend(workspace)
+    assert not repair(workspace)
     path = workspace.folder / name
     path.parent.mkdir(exist_ok=True)
     path.write_text("{" if name == ".dvc/tmp/rwlock" else path.read_text()[:300] + "\n  x: [")
     assert workspace.run("dvc", "repro").code != 0
-    assert mend(workspace)
+    assert repair(workspace)
     assert workspace.repro().stages == []  # restored, not run again
     assert_same(workspace, undisturbed[0])
 
 
-def mend(workspace: Workspace) -> bool:
-    """What `make repro` does before `dvc repro`; gives whether there was something to put right."""
+def repair(workspace: Workspace) -> bool:
+    """Do what `make repro` does before `dvc repro`. Returns whether a file was repaired."""
     ended = workspace.run(sys.executable, str(CHECKOUT / "scripts" / "repair_dvc.py"))
     assert ended.code == 0, ended.output
     return bool(ended.output)
@@ -70,7 +70,7 @@ def assert_same(workspace: Workspace, expected: Workspace) -> None:
 
 
 def kill_repro(workspace: Workspace, whom: str, after_s: float) -> str | None:
-    """Start `dvc repro` and kill dvc, its stage, or both; gives the stage that was running, None where it was over."""
+    """Start `dvc repro` and kill dvc, its stage, or both. Returns the running stage, or None if all had ended."""
     log = workspace.folder / "repro.log"
     with log.open("w") as output:
         process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""A real training killed at random moments ends in the bytes of one that was left alone."""
+"""A real training that is killed at random moments ends in the same bytes as an undisturbed one."""
 
 import os
 import random
@@ -8,10 +8,10 @@ from pathlib import Path
 from tests.conftest import line_of
 from tests.pipeline.workspace import UNTRACKED, Workspace, ready_to_train
 
-KILLS = int(os.environ.get("CHARLOOM_KILLS", "3"))  # `make soak` says 20
+KILLS = int(os.environ.get("CHARLOOM_KILLS", "3"))  # `make soak` sets 20
 LONG = {
     **UNTRACKED,
-    "model.hidden_size": 128,  # large and saved so often that a good part of the kills fall into a write
+    "model.hidden_size": 128,  # so large, and saved so often, that many kills interrupt a write
     "model.layers": 2,
     "model.dropout": 0.2,
     "train.epochs": 0.1 * KILLS,
@@ -20,7 +20,7 @@ LONG = {
 }
 
 
-def test_killed_again_and_again_it_ends_in_the_same_bytes(tmp_path: Path) -> None:
+def test_a_training_killed_several_times_ends_in_the_same_bytes(tmp_path: Path) -> None:
     workspace = ready_to_train(tmp_path / "killed", LONG)
     undisturbed = workspace.copy(tmp_path / "undisturbed")
     with undisturbed.start_script("train") as process:
@@ -34,18 +34,18 @@ def test_killed_again_and_again_it_ends_in_the_same_bytes(tmp_path: Path) -> Non
     for _ in range(KILLS):
         positions.append(kill_training(workspace, after_s=moments.uniform(0, seconds / KILLS)))
         writes += bool(list(workspace.folder.glob(".charloom/checkpoints/*/.*.tmp")))
-    assert all(positions), "each was killed before it was over"
+    assert all(positions), "each training was killed before its end"
     workspace.run_script("train")
-    print(f"{KILLS} kills, {writes} of them inside a checkpoint's write; first steps after each: {positions}")
+    print(f"{KILLS} kills, {writes} of them while a checkpoint was written; first steps after each: {positions}")
     assert workspace.digests("train") == undisturbed.digests("train")
     assert not list(workspace.folder.glob(".charloom/checkpoints/*/.*.tmp"))
 
 
 def kill_training(workspace: Workspace, after_s: float) -> str:
-    """Kill a training `after_s` after its first line; gives that line, empty where it was over by then."""
+    """Kill a training `after_s` seconds after its first line. Returns that line, or "" if it had already ended."""
     with workspace.start_script("train") as process:
         line = line_of(process.stdout)
         time.sleep(after_s)
-        over = process.poll() is not None
+        ended = process.poll() is not None
         process.kill()
-    return "" if over else line.split("  ")[0]
+    return "" if ended else line.split("  ")[0]

@@ -1,4 +1,4 @@
-"""Many pipelines in one process: none fails, and what the process holds does not grow."""
+"""Many pipelines in one process: none fails, and the memory and open files of the process do not grow."""
 
 from __future__ import annotations
 
@@ -10,23 +10,25 @@ import sys
 from tests.conftest import CHECKOUT
 from tests.pipeline.workspace import clean_environment
 
-RUNS = int(os.environ.get("CHARLOOM_RUNS", "10"))  # `make soak` says 500
-SHAPES = "8"  # of the last 1,024 oneDNN would keep the code: no leak, but as each run has others, 60 MB by and by
+RUNS = int(os.environ.get("CHARLOOM_RUNS", "10"))  # `make soak` sets 500
+# oneDNN keeps the compiled code of its last 1,024 shapes. That is not a leak, but each run has other shapes, and their
+# code would grow to 60 MB.
+KEPT_SHAPES = "8"
 
 
-def test_pipelines_of_any_legal_parameters_end_and_give_everything_back() -> None:
+def test_pipelines_with_any_valid_parameters_leak_neither_memory_nor_files() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.faults.soak", str(RUNS)],
         cwd=CHECKOUT,
-        env=clean_environment(PYTHONPATH=f"{CHECKOUT}/src", ONEDNN_PRIMITIVE_CACHE_CAPACITY=SHAPES),
+        env=clean_environment(PYTHONPATH=f"{CHECKOUT}/src", ONEDNN_PRIMITIVE_CACHE_CAPACITY=KEPT_SHAPES),
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    held = [tuple(map(int, line.split())) for line in done.stdout.splitlines() if line[0].isdigit()]
-    assert len(held) == RUNS
-    memory, files = zip(*held, strict=True)
-    half = RUNS // 2  # the first ones fill caches
+    after_each_run = [tuple(map(int, line.split())) for line in done.stdout.splitlines() if line[0].isdigit()]
+    assert len(after_each_run) == RUNS
+    memory, files = zip(*after_each_run, strict=True)
+    half = RUNS // 2  # the first half fills caches
     early, late = (statistics.median(memory[begin : begin + max(1, half // 3)]) for begin in (half, RUNS - half // 3))
     print(
         f"{RUNS} pipelines: {early / 1e6:.0f} MB in the middle, {late / 1e6:.0f} MB at the end, {files[-1]} open files"

@@ -1,4 +1,4 @@
-"""Text that comes from others — corpora, params, prompts, models, lock files — moves no cursor and sets no title."""
+"""Text from others (corpora, params, prompts, models, lock files) cannot control the user's terminal."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tests.pipeline.workspace import clean_environment
 ATTACK = "\x1b[2J\x1b]0;owned\x07\x9b31m\rhidden\x08\x7f"
 
 
-def obeyed(text: str) -> list[str]:
-    """The characters that a terminal obeys, newline and tab left out."""
+def control_characters(text: str) -> list[str]:
+    """The control characters in a text, except newline and tab."""
     return [char for char in text if unicodedata.category(char) in ("Cc", "Cs") and char not in "\n\t"]
 
 
@@ -40,14 +40,14 @@ def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
 
 
 def write_params(folder: Path, source: str) -> None:
-    """Write the checkout's params.yaml to `folder` with this source, in YAML."""
+    """Write the checkout's params.yaml to `folder` with this data.source, given as YAML."""
     text = (CHECKOUT / "params.yaml").read_text(encoding="utf-8")
     (folder / "params.yaml").write_text(text.replace("source: ag_news", f"source: {source}"), encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A params.yaml whose source is an attack, and a model whose every character is one."""
+    """A params.yaml with an attack as data.source, and a model whose vocabulary is the attack's characters."""
     folder = tmp_path_factory.mktemp("hostile")
     write_params(folder, '"' + "".join(f"\\x{ord(char):02x}" for char in ATTACK) + '"')
     vocabulary = Vocabulary.build([ATTACK])
@@ -56,7 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_stage_shows_a_hostile_parameter_or_row_as_escapes(folder: Path) -> None:
+def test_a_stage_escapes_a_hostile_parameter_or_row(folder: Path) -> None:
     stage = str(CHECKOUT / "stages" / "download.py")
     done = run(folder, sys.executable, stage)
     assert done.returncode == 2
@@ -69,16 +69,16 @@ def test_a_stage_shows_a_hostile_parameter_or_row_as_escapes(folder: Path) -> No
     assert row.returncode == 2
     assert "expected a number from 1 to 65535" in row.stderr
     for text in (done.stdout, done.stderr, row.stdout, row.stderr):
-        assert obeyed(text) == []
+        assert control_characters(text) == []
 
 
-def test_a_stage_shows_a_hostile_column_s_name_as_escapes(tmp_path: Path) -> None:
+def test_a_stage_escapes_a_hostile_column_name(tmp_path: Path) -> None:
     (tmp_path / "mine.jsonl").write_text(json.dumps({ATTACK: "a"}) + "\n", encoding="utf-8")
     write_params(tmp_path, "mine.jsonl")
     done = run(tmp_path, sys.executable, str(CHECKOUT / "stages" / "download.py"))
     assert done.returncode == 2
-    assert r"there are \x1b[2J" in done.stderr
-    assert obeyed(done.stdout + done.stderr) == []
+    assert r"the columns are \x1b[2J" in done.stderr
+    assert control_characters(done.stdout + done.stderr) == []
 
 
 @pytest.mark.parametrize(
@@ -86,14 +86,14 @@ def test_a_stage_shows_a_hostile_column_s_name_as_escapes(tmp_path: Path) -> Non
     [("sample", "--prompt", ATTACK, "--length", "100"), ("score", "--surprisal", "text")],
     ids=" ".join,
 )
-def test_the_command_shows_hostile_texts_as_escapes(folder: Path, arguments: tuple[str, ...]) -> None:
+def test_the_command_escapes_hostile_texts(folder: Path, arguments: tuple[str, ...]) -> None:
     done = run(folder, "charloom", arguments[0], "--model", "model", *arguments[1:])
     assert done.returncode == 0, done.stderr
     assert re.search(r"\\(x|u00)1b", done.stdout)
-    assert obeyed(done.stdout + done.stderr) == []
+    assert control_characters(done.stdout + done.stderr) == []
 
 
-def test_a_lock_file_s_content_is_shown_as_escapes(tmp_path: Path, start_python: Start) -> None:
+def test_the_content_of_a_lock_file_is_escaped(tmp_path: Path, start_python: Start) -> None:
     with (tmp_path / "a.lock").open("w", encoding="utf-8") as file:
         portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE)
         file.write(ATTACK)
@@ -103,4 +103,4 @@ def test_a_lock_file_s_content_is_shown_as_escapes(tmp_path: Path, start_python:
         )
         line = line_of(waiting.stdout)
     assert line.startswith("waiting for process \\x1b[2J")
-    assert obeyed(line) == []
+    assert control_characters(line) == []

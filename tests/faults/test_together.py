@@ -1,4 +1,4 @@
-"""Several at once: one waits or is refused with a clear line, and what comes out is what one alone would make."""
+"""Several processes at once: one waits or ends with a clear line, and the results are those of one alone."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import yaml
 from tests.faults.test_kill_pipeline import assert_same
 from tests.pipeline.workspace import Workspace
 
-SOAK = pytest.mark.skipif("CHARLOOM_SOAK" not in os.environ, reason="two minutes: `make soak` runs it")
+SOAK = pytest.mark.skipif("CHARLOOM_SOAK" not in os.environ, reason="takes two minutes; `make soak` runs it")
 
 Undisturbed = tuple[Workspace, float]
 
 
-def test_a_second_repro_in_one_checkout_is_refused_and_mixes_nothing(undisturbed: Undisturbed, tmp_path: Path) -> None:
+def test_a_second_repro_in_one_checkout_does_not_disturb_the_first(undisturbed: Undisturbed, tmp_path: Path) -> None:
     workspace = undisturbed[0].copy(tmp_path / "shared", results=False)
     processes = [workspace.start("dvc", "repro") for _ in range(2)]
     ends = [(process.communicate(timeout=120)[0], process.returncode) for process in processes]
@@ -29,10 +29,8 @@ def test_a_second_repro_in_one_checkout_is_refused_and_mixes_nothing(undisturbed
     assert_same(workspace, undisturbed[0])
 
 
-def test_of_two_trainings_with_one_key_one_waits_and_takes_over_the_result(
-    undisturbed: Undisturbed, tmp_path: Path
-) -> None:
-    main = str(tmp_path / "main")  # as DVC sets it in two temporary copies of one checkout
+def test_of_two_equal_trainings_one_waits_and_takes_the_result(undisturbed: Undisturbed, tmp_path: Path) -> None:
+    main = str(tmp_path / "main")  # DVC sets DVC_ROOT to the main checkout in temporary copies of it
     copies = [undisturbed[0].copy(tmp_path / name, DVC_ROOT=main) for name in ("one", "other")]
     for copy in copies:
         (copy.folder / "dvc.lock").unlink()
@@ -46,13 +44,13 @@ def test_of_two_trainings_with_one_key_one_waits_and_takes_over_the_result(
     assert (
         f"waiting for process {next(pid for output, _, pid in ends if output not in waited)}: it is using" in waited[0]
     )
-    assert "step" not in waited[0], "it found the other's training finished"
+    assert "step" not in waited[0], "it took the finished training of the other process"
     for copy in copies:
         assert copy.digests("train") == undisturbed[0].digests("train")
 
 
 @SOAK
-def test_four_workers_of_the_queue_make_what_each_would_make_alone(undisturbed: Undisturbed, tmp_path: Path) -> None:
+def test_four_workers_of_the_queue_give_the_results_of_one(undisturbed: Undisturbed, tmp_path: Path) -> None:
     seeds = range(11, 15)
     alone = undisturbed[0].copy(tmp_path / "alone")
     expected = {}
@@ -84,4 +82,4 @@ def test_four_workers_of_the_queue_make_what_each_would_make_alone(undisturbed: 
         )
         lock = yaml.safe_load(queue.run("git", "show", f"{commit}:dvc.lock").output)
         assert {out["path"]: out["md5"] for stage in lock["stages"].values() for out in stage["outs"]} == recorded
-    print(f"{len(seeds)} experiments by four workers, each the bytes that it gives alone")
+    print(f"{len(seeds)} experiments by four workers, each with the same bytes as alone")
