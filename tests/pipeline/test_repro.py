@@ -18,6 +18,7 @@ from torch import nn
 
 from charloom.files import flatten
 from charloom.model.saved import load_model
+from code_deps import DECIDES_NO_OUTPUT, closure
 from tests.pipeline.workspace import CHECKOUT, STAGES, UNTRACKED, Ended, Workspace, outs, read_stages
 
 DOWNSTREAM = {  # test_tracking.py changes evaluate, test_plots.py baselines
@@ -106,7 +107,7 @@ def test_a_stage_needs_only_its_deps_and_gives_the_same_bytes_untracked(
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copyfile(finished.folder / name, workspace.folder / name)
     workspace.set(UNTRACKED)
-    for dep in read_stages(workspace.folder)[stage]["deps"]:
+    for dep in {*read_stages(workspace.folder)[stage]["deps"], *code_that_decides_no_output()}:
         source, target = finished.folder / dep, workspace.folder / dep
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
@@ -115,6 +116,13 @@ def test_a_stage_needs_only_its_deps_and_gives_the_same_bytes_untracked(
             shutil.copyfile(source, target)
     workspace.run_script(stage)
     assert workspace.digests(stage) == finished.digests(stage)
+
+
+def code_that_decides_no_output() -> set[str]:
+    """The code that dvc.yaml leaves out on purpose, and what it imports. The scripts of the stages import it."""
+    named = [CHECKOUT / name for name in DECIDES_NO_OUTPUT]
+    files = [file for path in named for file in (path.rglob("*.py") if path.is_dir() else [path])]
+    return {file.relative_to(CHECKOUT).as_posix() for each in files for file in closure(each)}
 
 
 def test_no_out_contains_a_path_a_host_or_a_date(finished: Workspace) -> None:
