@@ -12,8 +12,11 @@ from typing import Any
 
 from ruamel.yaml import YAML  # keeps comments; DVC installs it
 
+from charloom.cells import CELLS
+
 CHECKOUT = Path(__file__).parents[1]
 SRC = CHECKOUT / "src"
+LOADS_CELLS = SRC / "charloom/model/network.py"  # imports the modules that cells.py names as strings
 # This code decides no output of a stage: MLflow's client and the progress bar. Without this list, a corrected warning
 # would train every model again. The files of a folder are all meant.
 DECIDES_NO_OUTPUT = ("src/charloom/tracking", "src/charloom/training/progress.py")
@@ -35,6 +38,8 @@ def imported(path: Path) -> set[Path]:
             assert not node.level, f"{path}:{node.lineno}: a relative import"
             module = node.module or ""
             names |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+    if path == LOADS_CELLS:
+        names |= {cell.module for cell in CELLS.values()}
     parts = [name.split(".") for name in names]
     packages = {".".join(part[:end]) for part in parts for end in range(1, len(part) + 1)}
     return {file for file in map(module_file, packages) if file}

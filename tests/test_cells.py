@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
+import code_deps
+from charloom.cells import CELLS, Cell
 from tests.conftest import CHECKOUT, Run
 
-# A process of its own, because an entry must be in CELLS before charloom.params is imported.
+# This runs in a new process, because an entry must be in CELLS before charloom.params is imported.
 USE_ANOTHER_CELL = """
 import sys
 from pathlib import Path
@@ -48,3 +52,12 @@ print("trained, restored, saved, scored, sampled")
 def test_a_registered_cell_can_be_trained_saved_scored_and_sampled(run_python: Run) -> None:
     done = run_python(USE_ANOTHER_CELL, CHECKOUT / "src", CHECKOUT)
     assert (done.stdout, done.stderr) == ("trained, restored, saved, scored, sampled\n", "")
+
+
+def test_the_module_of_a_cell_is_a_code_dependency_of_train(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "src/charloom/errors.py" in code_deps.code_deps("python stages/train.py")
+    cell = Cell("charloom.report.canvas.Canvas", ("update",), ("hidden",))  # any module that train does not import
+    assert "src/charloom/report/canvas.py" not in code_deps.code_deps("python stages/train.py")
+    monkeypatch.setitem(CELLS, "Other", cell)
+    assert "src/charloom/report/canvas.py" in code_deps.code_deps("python stages/train.py")
+    assert "src/charloom/report/canvas.py" not in code_deps.code_deps("python stages/build_vocab.py")

@@ -17,6 +17,7 @@ from charloom.model.device import (
     usable_cores,
 )
 from tests.conftest import Run
+from tests.learning import small_model
 
 CPU = torch.device("cpu")
 
@@ -69,10 +70,12 @@ def test_bf16_trains_every_cell_if_the_cpu_supports_it(cell: str) -> None:
         with pytest.raises(InputError, match=r"train\.precision = 'bf16': cpu of this machine supports only fp32"):
             set_precision("bf16", CPU)
         return
+    model = small_model(5, cell=cell)
     with set_precision("bf16", CPU):
-        output, _ = CELLS[cell].load()(8, 8)(torch.ones(2, 1, 8))
-        assert (output @ torch.ones(8, 8)).dtype == torch.bfloat16
-    output.sum().backward()
+        logits, _ = model(torch.ones(2, 1, dtype=torch.int64))
+    assert logits.dtype == torch.bfloat16
+    logits.sum().backward()
+    assert all(weights.grad is not None and weights.grad.isfinite().all() for weights in model.parameters())
 
 
 def test_an_unsupported_precision_is_an_error() -> None:
