@@ -54,7 +54,7 @@ def train(params: Params) -> None:
 def lead(training: Training, checkpoints: Checkpoints, vocabulary: Vocabulary, key: str, params: Params) -> None:
     """Train and write all results: the only process, or process 0 of several."""
     card = make_card(params, Path("data/raw"), {"train_key": key}).trained_on(training.device)
-    with checkpoints.held(), stop_requests() as stopping:
+    with checkpoints.locked(), stop_requests() as stopping:
         checkpoints.forget_if_recorded(Path("dvc.lock"))
         resume(training, checkpoints)
         with show_progress(training) as progress, track_training(params.tracking, card, training.history) as tracker:

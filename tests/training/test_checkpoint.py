@@ -57,7 +57,7 @@ def test_half_written_files_are_removed_before_a_training(tmp_path: Path) -> Non
     checkpoints.save(checkpoint(1))
     half = tmp_path / "key" / ".next.safetensors.123.tmp"
     half.write_bytes(b"half")
-    with checkpoints.held():
+    with checkpoints.locked():
         assert not half.exists()
         assert read(checkpoints).state == {"step": 1}
 

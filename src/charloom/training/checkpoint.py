@@ -78,7 +78,7 @@ class Checkpoints:
         return str(self._folder)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
         """Keep other processes from running the same training, and remove what a killed one left half-written."""
         with exclusive(self._folder.with_suffix(".lock"), "the checkpoints of this same training"):
             for unfinished in self._folder.glob(".*.tmp"):
