@@ -1,4 +1,4 @@
-"""Get the corpus and check each article. Writes train.csv, test.csv, and source.json with their origin."""
+"""Get the corpus and check each article. Writes train.csv, test.csv and source.json, which states their origin."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Encode the articles as ids, hold out some training articles for validation, and find the windows of the text."""
+"""Encode the articles as ids, hold out some training articles for validation, and list the starts of the windows."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
 """Character-level language models as a reproducible, cached, tracked pipeline.
 
-The names in `__all__` are the public interface for Python. Each is imported when it is first used, so that
+The names in `__all__` are the public interface for Python. A name is imported when it is first used, so that
 `import charloom` loads neither torch nor MLflow.
 """
 
@@ -8,9 +8,10 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-# How long an OpenMP thread spins before it sleeps. torch reads this once, when it is loaded. GNU's default is far
-# longer: if another process keeps one of two cores busy, training then takes 3.6 times as long. This value costs little
-# when the machine is quiet (benchmarks/busy.py, BENCHMARKS.md).
+# How many times an idle OpenMP thread spins before it sleeps. The OpenMP library reads the number once, when torch is
+# loaded. If another process keeps one of two cores busy, training takes 3.6 times as long with GNU's default of 300,000
+# and 1.9 times as long with 500. On a quiet machine, training is 12 % slower with 500 than with the default
+# (benchmarks/busy.py, BENCHMARKS.md). A user who sets OMP_WAIT_POLICY has made another choice, which stays.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "500")
 

@@ -6,9 +6,11 @@ To add a cell, write its torch module and add an entry to CELLS. The module has 
 - `output, state = module(inputs, state)` reads inputs (time, batch, input_size) and returns output (time, batch,
   hidden_size). The state is one tensor (layers, batch, hidden_size), or a tuple of such tensors; None means zeros.
 - Layer 0 has the parameters `weight_ih_l0` (gates × hidden_size, input_size), `weight_hh_l0` (gates × hidden_size,
-  hidden_size) and, if it has biases, `bias_ih_l0` and `bias_hh_l0` (gates × hidden_size). Layer 1 has `…_l1`, and so
-  on. Each stacks the gates in the order of `Cell.gates`. CharModel.reset_parameters draws their initial values.
-- An output depends only on the same text and only on its symbols so far. Scoring and sampling rely on it.
+  hidden_size) and, if the cell has biases, `bias_ih_l0` and `bias_hh_l0` (gates × hidden_size). Layer 1 has `…_l1`,
+  and so on. Each parameter stacks the gates in the order of `Cell.gates`. CharModel.reset_parameters draws the initial
+  values of all parameters.
+- The output for one text of a batch depends only on this text, and only on the symbols up to the present one. Scoring
+  and sampling rely on this.
 
 An entry must be in CELLS before charloom.params is imported, because params.py checks `model.cell` against the names
 in CELLS. This file does not import torch, so that params.yaml can be checked without it.
@@ -29,20 +31,21 @@ if TYPE_CHECKING:
 class Cell:
     """What the rest of charloom needs to know about a recurrent cell."""
 
-    module: str  # the full name of its torch module
-    gates: tuple[str, ...]  # in the order in which the module stacks their weights
-    state: tuple[str, ...]  # the names of its state's tensors, each (layers, batch, hidden)
-    open_gates: tuple[str, ...] = ()  # gates whose bias begins at 1, so that they begin open
+    module: str  # the full name of the class of the torch module, such as torch.nn.LSTM
+    gates: tuple[str, ...]  # the names of the gates, in the order in which the torch module stacks their weights
+    state: tuple[str, ...]  # the names of the tensors of the state, each (layers, batch, hidden)
+    open_gates: tuple[str, ...] = ()  # the gates whose bias starts at 1, so that these gates are open at first
 
     def load(self) -> Callable[..., nn.Module]:
         """Import the class of the torch module."""
-        module, _, name = self.module.rpartition(".")
-        return cast("Callable[..., nn.Module]", getattr(import_module(module), name))
+        package, _, class_name = self.module.rpartition(".")
+        return cast("Callable[..., nn.Module]", getattr(import_module(package), class_name))
 
 
 CELLS = {
     "RNN": Cell("torch.nn.RNN", gates=("update",), state=("hidden",)),
-    # A forget gate that begins open lets the cell state pass from the first step on (Jozefowicz et al. 2015).
+    # If the forget gate is open at first, the cell state passes from step to step before anything is learned
+    # (Jozefowicz et al. 2015).
     "LSTM": Cell(
         "torch.nn.LSTM",
         gates=("input", "forget", "cell", "output"),

@@ -35,7 +35,7 @@ def exit_with(main: Callable[[], None]) -> NoReturn:
         sys.exit(130)
     except OSError as error:
         if error.filename is None and error.strerror is None:
-            raise  # not from the operating system: a bug, which keeps its traceback
+            raise  # the operating system did not raise this error: it is a bug, and a bug shows its traceback
         _complain(f"{error.filename or 'input/output'}: {error.strerror}")
         sys.exit(1)
     sys.exit(0)
@@ -45,7 +45,7 @@ def say(message: str, file: IO[str] | None = None) -> None:
     """Print a message as one line, to stdout if no file is given. Control characters are escaped."""
     line = " ".join(message.split())
     shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
-    print(f"{shown}\n", end="", file=file, flush=True)  # one write: no other thread's line gets in between
+    print(f"{shown}\n", end="", file=file, flush=True)  # one write, so that lines of several threads do not mix
 
 
 def _complain(message: str) -> None:

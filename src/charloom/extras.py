@@ -1,4 +1,4 @@
-"""torchtext, which an install may lack: its last release works only with torch 2.3."""
+"""Loads torchtext, an optional dependency. The last release of torchtext works only with torch 2.3."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from charloom.errors import InputError
 
 
 def load_torchtext() -> Any:
-    """Import torchtext with its `datasets` and `vocab`, without the warning that torchtext is archived.
+    """Import torchtext, torchtext.datasets and torchtext.vocab, without the warning that torchtext is archived.
 
     Raises InputError, which names the extra, if torchtext is missing or does not work with the installed torch.
     """

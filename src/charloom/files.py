@@ -36,7 +36,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        # A full disk is reported without a file name or, when copying, with the source's name: report the target.
+        # If the disk is full, Python's error has no file name or, if a file was copied, the name of the source. What
+        # the user must know is the target.
         if error.filename is None or error.errno == errno.ENOSPC:
             error.filename = str(path)
         raise
@@ -90,9 +91,10 @@ def read_json(path: Path, *, kind: str, version: int) -> dict[str, Any]:
 def not_utf8(
     place: str, error: UnicodeDecodeError, offset: int = 0, remedy: str = "convert the text to UTF-8"
 ) -> InputError:
-    """The error for a byte that is not UTF-8, to be raised by the caller.
+    """The error for a byte that is not UTF-8. The caller raises it.
 
-    `place` is the file, with the line if it is known. `offset` is where the piece that could not be decoded begins.
+    `place` is the name of the file, with the number of the line if it is known. `offset` is the number of bytes in the
+    file before the piece that could not be decoded.
     """
     byte = error.object[error.start]
     return InputError(f"{place}: byte {offset + error.start} (0x{byte:02x}) is not UTF-8; {remedy}")
@@ -125,10 +127,10 @@ def flatten(values: Mapping[str, Any], separator: str = ".") -> dict[str, Any]:
 
 @contextmanager
 def exclusive(path: Path, what: str) -> Iterator[None]:
-    """Hold the lock file `path` during the block. `what` names for the user what the lock protects.
+    """Hold a lock on the file `path` during the block. `what` is the user's name for what the lock protects.
 
-    If another process holds the lock, say which process and wait. The operating system releases the lock when its
-    holder ends, even if the holder is killed.
+    If another process holds the lock, print the id of that process and wait. When a process ends, the operating system
+    releases its locks, even if the process was killed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as file:
@@ -150,8 +152,9 @@ def _holder(file: IO[str]) -> str:
 
 
 def main_checkout() -> Path:
-    """The folder that keeps what outlives a run, such as checkpoints.
+    """The checkout that keeps the files which several experiments share, such as checkpoints.
 
-    DVC names it in DVC_ROOT, also when it runs a stage in a temporary copy of the checkout.
+    DVC sets the environment variable DVC_ROOT to this folder, even if DVC runs a stage in a temporary copy of the
+    checkout. Without DVC, it is the current folder.
     """
     return Path(os.environ.get("DVC_ROOT") or ".").resolve()

@@ -2,7 +2,7 @@
 
 No parameter has a default here: each one must be in params.yaml, where DVC tracks it. A new parameter needs changes in
 four files: its section here, its line in params.yaml, the `params` in dvc.yaml of each stage that uses it, and a wrong
-value in tests/test_params.py. If the parameter decides no result, add it to DECIDE_NOTHING too.
+value in tests/test_params.py. If no result depends on the parameter, add it to DECIDE_NOTHING too.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ Column = Annotated[int, Field(ge=1, le=65536)] | Annotated[str, Field(min_length
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Normalization = Literal["none", "NFC", "NFKC"]
 if TYPE_CHECKING:
-    CellName = str  # a type checker cannot evaluate the registry
+    CellName = str  # a type checker cannot know the keys of CELLS
 else:
     CellName = Literal[tuple(CELLS)]
-# The one list of the parameters that decide no result, in the form of pydantic's `exclude`. True: the whole section.
+# The one list of the parameters on which no result depends, in the form of pydantic's `exclude`. True means the whole
+# section.
 DECIDE_NOTHING: dict[str, Any] = {"data": {"mirror", "timeout"}, "tracking": True}
 
 
@@ -148,5 +149,5 @@ class Params(Section):
         return flatten(self.model_dump())
 
     def deciding(self) -> dict[str, dict[str, Any]]:
-        """The parameters that decide a result, as section → name → value."""
+        """The parameters on which results depend, as section → name → value."""
         return self.model_dump(exclude=DECIDE_NOTHING)

@@ -1,4 +1,4 @@
-"""The only reader of params.yaml. It reads strict YAML, and its errors name the key, its value and the remedy."""
+"""The only reader of params.yaml. It reads strict YAML. Its errors name the key, the value and the remedy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_BYTES = 64 * 1024  # a parameter file is a page or two; a larger file is a m
 def load_params(path: Path | str = "params.yaml") -> Params:
     """Read and validate a parameter file.
 
-    Raises InputError with one line that names the key, its value and what is allowed.
+    Raises InputError. Its message is one line with the key, the value and what is allowed.
     """
     value = _read_yaml(Path(path))
     try:
@@ -33,9 +33,9 @@ def load_params(path: Path | str = "params.yaml") -> Params:
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads YAML as DVC does: YAML 1.2's numbers and booleans, plain types only, each key once in a mapping.
+    """Reads YAML as DVC does: numbers and booleans as in YAML 1.2, plain types only, each key once in a mapping.
 
-    PyYAML by itself reads YAML 1.1: 1e-3 is text, 010 is 8, 1:30 is 90 and `on` is true.
+    Without this class, PyYAML reads YAML 1.1, in which 1e-3 is text, 010 is 8, 1:30 is 90 and `on` is true.
     """
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
@@ -93,30 +93,31 @@ def _read_yaml(path: Path) -> object:
         raise InputError(f"{path}: not valid YAML: {error}") from None
 
 
-# pydantic's messages use Python's words. These say the same in YAML's words.
+# pydantic's messages use Python's words, such as "dictionary". These are the same messages in YAML's words.
 _MUST_BE = {
     "int_type": "a whole number",
     "float_type": "a number",
     "string_type": "text",
     "string_unicode": "text in Unicode",
     "bool_type": "true or false",
-    "list_type": "a list, as in [0.5, 1.0]",
+    "list_type": "a list in brackets, such as [1, 2]",
     "string_too_short": "text of {min_length} character(s) or more",
     "string_too_long": "text of {max_length} characters or fewer",
-    "too_short": "a list of {min_length} or more",
-    "too_long": "a list of {max_length} or fewer",
+    "too_short": "a list with {min_length} or more items",
+    "too_long": "a list with {max_length} or fewer items",
 }
 
 
 def _first_problem(error: ValidationError) -> str:
     """One line about the first wrong key: its name, its value and what is allowed."""
-    # Unknown keys first: a misspelled key causes two errors, unknown and missing, and the hint for the first helps more
+    # Unknown keys come first. A misspelled key causes two errors: the wrong name is unknown, and the right name is
+    # missing. The error for the unknown key helps more, because it suggests the right name.
     problems = sorted(error.errors(), key=lambda problem: problem["type"] not in ("extra_forbidden", "invalid_key"))
     first = problems[0]
     key = _key(first)
     of_key = [problem for problem in problems if _key(problem) == key]  # a union gives an error for each of its types
     others = len({_key(problem) for problem in problems}) - 1
-    return _message(first, key, of_key) + (f" (and {others} more wrong)" if others else "")
+    return _message(first, key, of_key) + (f" (and {others} more wrong key{'s' * (others > 1)})" if others else "")
 
 
 def _message(first: ErrorDetails, key: str, of_key: list[ErrorDetails]) -> str:
@@ -145,9 +146,9 @@ def _must_be(problem: ErrorDetails) -> str:
 
 
 def _key(problem: ErrorDetails) -> str:
-    """`section.name`, with [index] for an item of a list. What pydantic adds for the types of a union is left out."""
+    """`section.name`, with [index] for an item of a list. The parts that pydantic adds for a union are left out."""
     location = problem["loc"]
-    if problem["type"] == "invalid_key":  # pydantic's location has 1 for the key True
+    if problem["type"] == "invalid_key":  # for the key True, pydantic's location contains 1
         location = (*location[:-1], problem["input"])
     name = ".".join(part if isinstance(part, str) and part.isidentifier() else _shown(part) for part in location[:2])
     return name + "".join(f"[{part}]" for part in location[2:3] if isinstance(part, int))

@@ -15,8 +15,9 @@ from charloom.files import exclusive
 from charloom.params import Params
 from charloom.params_file import load_params
 
-STATE = Path(".charloom")  # ignored by git and DVC: the locks and, in the main checkout, the checkpoints
-STOPS = (signal.SIGINT, signal.SIGTERM)
+# The folder of the locks and, in the main checkout only, of the checkpoints. Git and DVC ignore it.
+STATE = Path(".charloom")
+STOPS = (signal.SIGINT, signal.SIGTERM)  # the signals that ask a stage to stop
 
 
 def run_stage(name: str, work: Callable[[Params], None]) -> NoReturn:
@@ -24,7 +25,7 @@ def run_stage(name: str, work: Callable[[Params], None]) -> NoReturn:
 
     def main() -> None:
         params = load_params()
-        # A worker of torchrun takes no lock: the stage that started it holds the lock.
+        # A worker of torchrun takes no lock, because the stage that started torchrun holds the lock.
         lock = nullcontext() if under_torchrun() else exclusive(STATE / f"{name}.lock", f"stage {name} in this folder")
         with lock:
             work(params)
@@ -33,16 +34,16 @@ def run_stage(name: str, work: Callable[[Params], None]) -> NoReturn:
 
 
 def under_torchrun() -> bool:
-    """Whether torchrun started this process as one of a group."""
+    """Whether torchrun started this process as one of its workers."""
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
 @contextmanager
 def stop_requests() -> Iterator[Callable[[], bool]]:
-    """Give a function that tells whether SIGINT or SIGTERM has arrived. A second signal ends the process at once.
+    """Give a function that says whether SIGINT or SIGTERM has arrived. A second signal ends the process at once.
 
-    A worker of torchrun gets two signals for one Ctrl-C, from the terminal and from torchrun. So a second signal does
-    not end a worker. torchrun kills a worker that takes too long.
+    In a worker of torchrun, a second signal has no effect. Reason: for one Ctrl-C, a worker gets two signals, one from
+    the terminal and one from torchrun. If a worker takes too long to stop, torchrun kills it.
     """
     arrived = False
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 
-# Control characters (Unicode's Cc, except newline and tab) move the cursor, set the window's title or make the terminal
-# send an answer. Surrogates (Cs) cannot be printed. U+2028 and U+2029 end a line in some programs. The others, from
-# U+202A, change the direction of the text, so that a reader sees another text than the one that is there.
+# - Control characters (Unicode's Cc, except newline and tab) move the cursor, set the window's title or make the
+#   terminal send an answer.
+# - Surrogates (Cs, U+D800 to U+DFFF) cannot be printed.
+# - U+2028 and U+2029 end a line in some programs.
+# - U+202A to U+202E and U+2066 to U+2069 change the direction of text, so that a reader sees the characters in another
+#   order than the one in which they are stored.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u2028-\u202e\u2066-\u2069]")
 
 

@@ -1,4 +1,4 @@
-"""Corpora of torchtext, served by this machine instead of their usual hosts."""
+"""Corpora of torchtext, downloaded from a server on this machine instead of the usual hosts."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_a_corpus_without_classes_is_downloaded_once(cache: Path, publish: Publi
     assert not promises(cache)
 
 
-def test_a_corpus_that_is_not_split_is_all_one(publish: Publish) -> None:
+def test_a_corpus_that_is_not_split_has_the_one_split_all(publish: Publish) -> None:
     publish("EnWik9", zipped({"enwik9": "<page>\n  caf\u00e9\n"}))
     assert read("EnWik9") == {"all": [(None, "<page>"), (None, "  caf\u00e9")]}
 
@@ -178,7 +178,7 @@ def test_a_partly_extracted_folder_is_extracted_again(cache: Path, publish: Publ
 
 
 def stall(connection: socket.socket, _number: int) -> None:
-    connection.recv(1)  # until the client goes
+    connection.recv(1)  # returns when the client closes the connection
 
 
 FAILURES = {
@@ -194,7 +194,7 @@ def test_after_a_failed_download_the_next_attempt_works(cache: Path, publish: Pu
     answer, says = FAILURES[failure]
     publish("WikiText2", wikitext2(), answer)
     with pytest.raises(
-        RunError, match=rf"^torchtext cannot get WikiText2: .*{says}.*\. Try again, or put its file into"
+        RunError, match=rf"^torchtext cannot get WikiText2: .*{says}.*\. Try again, or put the file of the corpus into"
     ):
         read("WikiText2")
     assert not promises(cache)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import signal
 import socket
@@ -30,7 +31,7 @@ print(fetch(remote, Path("cache"), mirror=None, timeout_s=20).stat().st_size)
 
 
 @pytest.fixture(autouse=True)
-def no_proxy_and_no_second_try(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_proxy_and_no_second_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(download, "ATTEMPTS", 1)
 
@@ -155,9 +156,8 @@ def test_a_server_that_sends_nothing_is_given_up_after_the_timeout(cache: Path) 
         assert given_up.wait(timeout=20)
         return Response(CONTENT)
 
-    with HTTPServer(
-        host="127.0.0.1", port=0
-    ) as silent:  # not the shared server: this one answers after the fetch has failed
+    # A server of this test alone, because it still waits when the fetch has failed.
+    with HTTPServer(host="127.0.0.1", port=0) as silent:
         silent.expect_request("/train.csv").respond_with_handler(stall)
         remote = RemoteFile("train.csv", silent.url_for("/train.csv"), MD5)
         message = failure_of(remote, cache, timeout_s=0.2)
@@ -171,6 +171,17 @@ def test_a_mirror_folder_is_tried_first(server: HTTPServer, remote: RemoteFile, 
     assert path.read_bytes() == CONTENT
     assert path.parent != tmp_path
     assert server.log == []
+
+
+def test_after_an_unreadable_mirror_folder_the_official_address_is_used(
+    server: HTTPServer, remote: RemoteFile, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbid(source: str, _target: object, _pooch: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", source)
+
+    monkeypatch.setattr(download, "_copy", forbid)  # a file that even root may not read is hard to make
+    server.expect_request("/train.csv").respond_with_data(CONTENT)
+    assert fetch(remote, cache, mirror="/mirror", timeout_s=5).read_bytes() == CONTENT
 
 
 def test_a_mirror_url_is_tried_first(server: HTTPServer, remote: RemoteFile, cache: Path) -> None:
@@ -229,8 +240,8 @@ def test_only_one_of_eight_processes_downloads(server: HTTPServer, remote: Remot
     processes = [start_python(FETCH, remote.url) for _ in range(8)]
     assert [line_of(process.stdout) for process in processes] == ["ready\n"] * 8
     all_ready.set()
-    ends = [process.communicate(timeout=30)[0].splitlines()[-1] for process in processes]
-    assert ends == [str(len(CONTENT))] * 8
+    last_lines = [process.communicate(timeout=30)[0].splitlines()[-1] for process in processes]
+    assert last_lines == [str(len(CONTENT))] * 8
     assert len(server.log) == 1
 
 

@@ -20,8 +20,8 @@ from charloom.corpus.intake import ClassedText
 from charloom.errors import InputError, say
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
-# An emoji of a family of four, e with a combining accent, Hebrew and Arabic with marks, an ideograph above U+FFFF, a
-# musical symbol.
+# A family of four as one emoji, e with a combining accent, Hebrew and Arabic with marks, an ideograph above U+FFFF,
+# and a musical symbol.
 UNICODE = (
     "\U0001f468\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466 e\u0301 \u05e9\u05c1\u05b8\u05dc\u05d5\u05b9\u05dd"
     " \u0645\u0631\u062d\u0628\u064b\u0627 \U00020000 \U0001d11e"
@@ -231,7 +231,7 @@ def test_bytes_that_are_not_utf_8_are_replaced_if_asked(kind: str, content: byte
         (
             ".parquet",
             as_parquet({"text": ["a" * 1001]}),
-            ": row 1: 1001 characters, but an article has at most 1000",
+            ": row 1: 1001 characters, but an article may have at most 1000",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Which files a source names, on this machine and on others, plain and compressed."""
+"""The files that data.source names, on this machine and on servers, plain and compressed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def texts(source: object, root: Path = Path("/nowhere")) -> dict[str, list[str]]
 
 
 def write(folder: Path, **files: str) -> Path:
-    """Write files. In a name, `__` means a folder separator, and the last `_` means the dot."""
+    """Write files. In a name, `__` means a slash, and the last `_` means a dot: `mine__a_txt` is mine/a.txt."""
     for name, text in files.items():
         path = folder / ".".join(name.replace("__", "/").rsplit("_", 1))
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -113,7 +113,7 @@ def test_files_of_two_formats_are_rejected(tmp_path: Path) -> None:
         texts(write(tmp_path, a_txt="a", b_csv="b"))
 
 
-def test_a_source_without_files_is_rejected_with_what_is_allowed(tmp_path: Path) -> None:
+def test_a_source_without_files_is_rejected_with_the_allowed_sources(tmp_path: Path) -> None:
     for source in ("none", "none/*.txt"):
         with pytest.raises(InputError) as caught:
             texts(source, tmp_path)
@@ -167,6 +167,25 @@ def test_a_corpus_is_read_from_a_web_server(httpserver: HTTPServer, ranges: bool
 
     httpserver.expect_request("/mine.txt").respond_with_handler(answer)
     assert len(texts(httpserver.url_for("/mine.txt?key=1"))["all"]) == 1000
+
+
+def test_messages_say_which_files_are_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    texts(write(tmp_path / "split", train_txt="a", test_txt="b", more_txt="c"))
+    assert capsys.readouterr().out.endswith(
+        "split: 1 file(s) for train, 1 file(s) for test; 1 other file(s) are not read\n"
+    )
+    texts(write(tmp_path / "mine", a_txt="a", b_txt="b"))
+    assert capsys.readouterr().out.endswith("mine: 2 file(s), whose articles are split into train and test\n")
+
+
+def test_no_message_shows_a_password(httpserver: HTTPServer, capsys: pytest.CaptureFixture[str]) -> None:
+    httpserver.expect_request("/mine.txt").respond_with_data("a\n")
+    url = httpserver.url_for("/mine.txt")
+    assert texts(url.replace("//", "//me:secret@")) == {"all": ["a"]}
+    assert capsys.readouterr().out.startswith(f"reading {url}: ")
+    with pytest.raises(InputError, match="found nothing") as caught:
+        texts(httpserver.url_for("/none.txt").replace("//", "//me:secret@"))
+    assert "secret" not in str(caught.value)
 
 
 def test_the_error_for_a_failed_server_shows_no_password(httpserver: HTTPServer) -> None:

@@ -194,7 +194,7 @@ def test_the_error_names_a_full_disk_and_no_part_of_the_file_stays(tmp_path: Pat
     with serving(respond(CONTENT)) as (url, requests):
         wrap = on_small_disk(tmp_path / "cache", 64, ["sh", "-c", listing, "sh"])
         line = one_line(run_fetch(tmp_path, f"{url}/train.csv", wrap=wrap))
-    assert f"cannot keep train.csv in cache/incoming/{MD5}: No space left on device" in line
+    assert f"cannot write train.csv to cache/incoming/{MD5}: No space left on device" in line
     assert "CHARLOOM_CACHE" in line
     assert len(requests) == 1
 

@@ -1,1 +1,1 @@
-"""Where articles come from: sources, file formats, and the two CSV files that the other rooms read."""
+"""Gets a corpus from its source, reads the file formats, and writes the two CSV files that later stages read."""

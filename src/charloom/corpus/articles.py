@@ -1,7 +1,7 @@
 """A corpus on disk: train.csv and test.csv with the articles, and source.json, which says where they come from.
 
-Stage download writes these three files to data/raw. In a CSV file, each row is an article: its class, numbered from 1,
-and its text in one or two columns. Outside this folder, classes are counted from 0 (class ids).
+Stage download writes these three files to data/raw. In a CSV file, each row is an article: a label, which is the number
+of the class from 1, and the text in one or two columns. Outside this folder, a class has a class id, from 0.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from charloom.params import Normalization
 SPLITS = ("train", "test")
 FORMAT, VERSION = "charloom-source", 1
 
-MAX_CLASS = 65535  # classes are stored as uint16
-MAX_CHARACTERS = 1 << 26  # in an article, because memory must hold a whole one
+MAX_LABEL = 65535  # class ids (label - 1) are stored as uint16, in which 65535 means an unknown class
+MAX_CHARACTERS = 1 << 26  # in an article, because memory must hold a whole article
 REMEDY = "convert the text to UTF-8, or set data.errors: replace"  # for a byte that is not UTF-8
 COLUMNS = {2: "class, text", 3: "class, title, description"}
 
@@ -35,7 +35,7 @@ csv.field_size_limit(MAX_CHARACTERS)  # the module's default is 128 KiB
 class Article:
     """An article of a corpus: its text and its class.
 
-    `label` is the class's number in the CSV files, from 1 as in AG_NEWS. The class id is `label - 1`.
+    `label` is the number of the class in the CSV files, from 1 as in AG_NEWS. The class id is `label - 1`.
     """
 
     label: int
@@ -43,10 +43,10 @@ class Article:
 
 
 def read_articles(path: Path, errors: str = "strict") -> Iterator[Article]:
-    """Read the articles of a CSV file as AG_NEWS has them: no header, each row `class, title, description`.
+    """Read the articles of a CSV file in the form of AG_NEWS: no header, each row `class, title, description`.
 
-    Rows of `class, text` are read too, if all rows have this form. Title and description are joined by a space, as
-    torchtext does. If `errors` is "replace", each byte that is not UTF-8 becomes U+FFFD.
+    A file in which all rows have the form `class, text` is read too. Title and description are joined by a space, as in
+    torchtext. If `errors` is "replace", each byte that is not UTF-8 becomes U+FFFD.
 
     Raises InputError with the file and the line if a row has another form, or if a byte is not UTF-8.
     """
@@ -80,9 +80,9 @@ def csv_rows(lines: Iterable[str], name: str, delimiter: str = ",") -> Iterator[
 def _article(row: list[str], columns: int, path: Path, line: int) -> Article:
     if len(row) != columns:
         raise InputError(f"{path}:{line}: {len(row)} columns, expected {columns}: {COLUMNS[columns]}")
-    if not (row[0].isascii() and row[0].isdigit() and len(row[0]) <= 5 and 1 <= int(row[0]) <= MAX_CLASS):
+    if not (row[0].isascii() and row[0].isdigit() and len(row[0]) <= 5 and 1 <= int(row[0]) <= MAX_LABEL):
         raise InputError(
-            f"{path}:{line}: class {row[0][:40]!r}, expected a number from 1 to {MAX_CLASS}{_header_hint(line)}"
+            f"{path}:{line}: class {row[0][:40]!r}, expected a number from 1 to {MAX_LABEL}{_header_hint(line)}"
         )
     text = " ".join(row[1:])
     check_text(text, f"{path}:{line}")
@@ -90,9 +90,12 @@ def _article(row: list[str], columns: int, path: Path, line: int) -> Article:
 
 
 def check_text(text: str, place: str) -> None:
-    """Raise InputError, which names `place`, if a text is too long or has a NUL or a lone surrogate."""
+    """Raise InputError if a text is too long or contains a NUL or a lone surrogate.
+
+    `place` is the name of the text in the message, such as the file and the line.
+    """
     if len(text) > MAX_CHARACTERS:
-        raise InputError(f"{place}: {len(text)} characters, but an article has at most {MAX_CHARACTERS}")
+        raise InputError(f"{place}: {len(text)} characters, but an article may have at most {MAX_CHARACTERS}")
     if "\0" in text:
         raise InputError(f"{place}: contains a NUL character; remove it")
     if not text.isascii() and _SURROGATE.search(text):
@@ -122,8 +125,8 @@ def _first_bad_byte(path: Path) -> InputError:
 
 
 def read_source(folder: Path) -> dict[str, Any]:
-    """Read source.json: `source` (data.source), `classes` (their names, by class id), and `train` and `test`.
+    """Read source.json: `source` (data.source), `classes` (the class names, by class id), `train` and `test`.
 
-    For each split, source.json states the origin, the number of articles, the bytes and the digests.
+    `train` and `test` are objects with the origin of the split, the number of its articles and bytes, and its digests.
     """
     return read_json(folder / "source.json", kind=FORMAT, version=VERSION)

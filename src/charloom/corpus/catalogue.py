@@ -17,21 +17,20 @@ from charloom.errors import InputError, RunError
 from charloom.extras import load_torchtext
 from charloom.files import exclusive, file_digest
 
-# The corpora of torchtext that consist of texts, with or without classes. The others have sentence pairs, tags or
-# questions.
+# The corpora of torchtext that consist of texts. The other corpora of torchtext have sentence pairs, tags or questions.
 CLASSES_AND_TEXTS = {"AG_NEWS", "AmazonReviewFull", "AmazonReviewPolarity", "DBpedia", "IMDB", "SogouNews"}
 CLASSES_AND_TEXTS |= {"YahooAnswers", "YelpReviewFull", "YelpReviewPolarity"}
 LINES = {"EnWik9", "PennTreebank", "WikiText103", "WikiText2"}  # without classes: each line is an article
-UNSPLIT = {"EnWik9"}
+UNSPLIT = {"EnWik9"}  # without a test split
 
 
 def open_catalogue(name: str, timeout_s: float) -> Source:
-    """Open a corpus of torchtext. torchtext downloads it when the first article is read.
+    """Open a corpus of torchtext. torchtext downloads the corpus when the first article is read.
 
     In a corpus without classes, each line is an article. A validation split is not read.
 
-    Raises InputError if torchtext is missing or has no corpus of texts with this name. Reading the articles raises
-    RunError if torchtext cannot get them.
+    Raises InputError if torchtext is missing or has no corpus of texts with this name. Reading an article raises
+    RunError if torchtext cannot get the corpus.
     """
     if name not in CLASSES_AND_TEXTS | LINES:
         known = ", ".join(sorted(CLASSES_AND_TEXTS | LINES))
@@ -54,15 +53,17 @@ def _articles(torchtext: Any, name: str, timeout_s: float, **split: str) -> Iter
                 check_text(text, f"torchtext's {name}")
                 yield class_name, text
         except (OSError, RuntimeError, HTTPError) as error:
-            # torch adds a line that names the pipe. It also replaces a message that is not a string by that line.
+            # torch adds a second line, which names the data pipe, to the message. If the error has no message, or one
+            # that is not a string, the first line is empty.
             reason = str(error).partition("\n")[0] or type(error).__name__
             raise RunError(
-                f"torchtext cannot get {name}: {reason}. Try again, or put its file into {folder} (its hash is checked)"
+                f"torchtext cannot get {name}: {reason}. Try again, or put the file of the corpus into {folder} (the"
+                " hash of the file is checked)"
             ) from None
 
 
 def _with_timeout(pipe: Any, timeout_s: float) -> Any:
-    """Set a timeout in a pipe. Without it, its readers wait for a stalled server for ever."""
+    """Set a timeout in a data pipe of torch. Without a timeout, a pipe waits for a stalled server for ever."""
     from torch.utils.data.graph import traverse_dps
     from torch.utils.data.graph_settings import get_all_graph_pipes
 
@@ -74,25 +75,25 @@ def _with_timeout(pipe: Any, timeout_s: float) -> Any:
 
 
 @contextmanager
-def _cleared(folder: Path, published: object) -> Iterator[None]:
-    """Remove what interrupted downloads left, before and after the block."""
-    _clear(folder, published)
+def _cleared(folder: Path, published_md5: object) -> Iterator[None]:
+    """Remove the incomplete files of interrupted downloads, before and after the block."""
+    _clear(folder, published_md5)
     try:
         yield
     finally:
-        _clear(folder, published)
+        _clear(folder, published_md5)
 
 
-def _clear(folder: Path, published: object) -> None:
-    """Remove torchtext's promise files of interrupted downloads, and the incomplete files that they promise.
+def _clear(folder: Path, published_md5: object) -> None:
+    """Remove incomplete files and folders, and torchtext's `.promise.` files, which mark them as incomplete.
 
-    torchtext would take such a file as complete. A file whose hash is in `published` is complete and stays.
+    torchtext would treat an incomplete file as complete. A file whose hash is in `published_md5` is complete and stays.
     """
     for promise in folder.rglob("*.promise.*"):
         promised = Path(str(promise).rpartition(".promise.")[0])
         if promised.is_dir():
             shutil.rmtree(promised)
-        elif promised.is_file() and file_digest(promised, "md5") not in str(published):
+        elif promised.is_file() and file_digest(promised, "md5") not in str(published_md5):
             promised.unlink()
         Path(f"{promised}.torchdata_list").unlink(missing_ok=True)
         promise.unlink()

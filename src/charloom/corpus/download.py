@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 3  # enough for a short failure, and few enough to report an unreachable host soon
 PAUSE_S = 1.0  # after the first attempt; twice as long after the second
-PATIENCE_S = 60.0  # the longest Retry-After that is obeyed; if a server asks for more, it is given up
+PATIENCE_S = 60.0  # the longest Retry-After that is obeyed; if a server asks for a longer pause, the attempts end
 MAX_BYTES = 1 << 28  # an endless response must not fill the disk; the larger file of AG_NEWS has 29 MB
 BUSY = (408, 425, 429)  # the 4xx answers for which another attempt may succeed
-# Errors of this machine: another address would not help.
+# Errors that this machine causes. Another address would not help.
 LOCAL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A published file: its name, its address, and its MD5 as the publisher or torchtext states it."""
+    """A published file: its name, its address, and the MD5 that the publisher or torchtext states."""
 
     name: str
     url: str
@@ -50,18 +50,18 @@ def cache_folder() -> Path:
 
 
 def fetch(remote: RemoteFile, cache: Path, *, mirror: str | None, timeout_s: float) -> Path:
-    """Return the path of a verified copy of `remote` in `cache`, and download it if it is not there yet.
+    """Return the path of a verified copy of `remote` in `cache`, and download the file if it is not there yet.
 
     `mirror` is a folder or a base URL that is tried first. The hash is checked wherever the file comes from. If several
-    processes want the same file, one downloads it and the others wait.
+    processes want the same file, one process downloads it and the others wait.
 
-    Raises RunError, which names each address that was tried and why it failed.
+    Raises RunError. Its message names each address that was tried, with the reason of its failure.
     """
     final = cache / remote.md5 / remote.name
-    if _is_whole(final, remote):  # without the lock: a filled cache may be read-only
+    if _is_verified(final, remote):  # checked before the lock is taken, because a filled cache may be read-only
         return final
     with exclusive(cache / f"{remote.md5}.lock", f"the download of {remote.name}"):
-        if _is_whole(final, remote):
+        if _is_verified(final, remote):
             return final
         incoming = cache / "incoming" / remote.md5
         shutil.rmtree(incoming, ignore_errors=True)  # left by a killed download
@@ -74,7 +74,7 @@ def fetch(remote: RemoteFile, cache: Path, *, mirror: str | None, timeout_s: flo
     return final
 
 
-def _is_whole(path: Path, remote: RemoteFile) -> bool:
+def _is_verified(path: Path, remote: RemoteFile) -> bool:
     return path.exists() and file_digest(path, "md5") == remote.md5
 
 
@@ -83,11 +83,11 @@ def _first_that_works(remote: RemoteFile, incoming: Path, mirror: str | None, ti
     for address in _addresses(remote, mirror):
         try:
             return _fetch_verified(address, remote, incoming, timeout_s)
-        except (OSError, ValueError) as error:  # requests' exceptions are OSErrors, a wrong hash a ValueError
-            if isinstance(error, OSError) and error.errno in LOCAL:
+        except (OSError, ValueError) as error:  # requests' exceptions are OSErrors; a wrong hash is a ValueError
+            if isinstance(error, OSError) and _is_local(error, address):
                 raise RunError(
-                    f"cannot keep {remote.name} in {incoming}: {error.strerror}; correct this, or set CHARLOOM_CACHE to"
-                    " another folder"
+                    f"cannot write {remote.name} to {incoming}: {error.strerror}; correct this, or set CHARLOOM_CACHE"
+                    " to another folder"
                 ) from None
             failures.append(f"{address}: {_reason(error)}")
     tried = re.sub(r"//[^/@\s]*@", "//", "; ".join(failures))  # a mirror's password must not appear in a log
@@ -95,6 +95,15 @@ def _first_that_works(remote: RemoteFile, incoming: Path, mirror: str | None, ti
         f"cannot get {remote.name}. Tried {tried}. Set data.mirror in params.yaml (or CHARLOOM_MIRROR) to a folder or"
         " URL with this file, or run `make demo`, which needs no network"
     )
+
+
+def _is_local(error: OSError, address: str) -> bool:
+    """Whether this machine causes the error, so that another address would not help.
+
+    An unreadable mirror folder does not count, because the next address may be readable.
+    """
+    unreadable_mirror = error.filename == address and error.errno in (errno.EACCES, errno.EPERM)
+    return error.errno in LOCAL and not unreadable_mirror
 
 
 def _addresses(remote: RemoteFile, mirror: str | None) -> Sequence[str]:
@@ -112,7 +121,7 @@ def _fetch_verified(address: str, remote: RemoteFile, incoming: Path, timeout_s:
     )
     if "://" not in address:
         return Path(fetcher.fetch(remote.name, downloader=_copy))
-    # timeout=(connect, read): a server that sends nothing for timeout_s is given up
+    # timeout=(connect, read): an attempt fails if the server sends nothing for timeout_s
     http = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=(timeout_s, timeout_s), chunk_size=1 << 16)
     attempt = 0
     while True:
@@ -127,7 +136,10 @@ def _fetch_verified(address: str, remote: RemoteFile, incoming: Path, timeout_s:
 
 
 def _pause_s(response: Response | None, attempt: int) -> float:
-    """Seconds to wait after this response, or after none. Infinite if another attempt cannot help."""
+    """Seconds to wait before the next attempt; infinite if another attempt cannot help.
+
+    `response` is None if no response came from the server.
+    """
     pause_s = PAUSE_S * attempt
     if response is None:
         return pause_s
@@ -152,7 +164,7 @@ def _copy(source: str, target: str | Path, _pooch: object, check_only: bool = Fa
 
 
 def _bounded(downloader: HTTPDownloader) -> Downloader:
-    """A downloader that stops after MAX_BYTES. If a server sends gzip, the unpacked bytes count."""
+    """A downloader that fails after MAX_BYTES. If a server sends gzip, the unpacked bytes are counted."""
 
     def download(url: str, target: str, pooch: object, check_only: bool = False) -> None:
         with _BoundedFile(FileIO(target, "w")) as file:

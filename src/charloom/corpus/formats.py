@@ -1,4 +1,4 @@
-"""Reads a user's own files (.txt, .csv, .tsv, .jsonl, .parquet), one article at a time."""
+"""Reads the files of a user's corpus (.txt, .csv, .tsv, .jsonl, .parquet), one article at a time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from charloom.errors import InputError
 from charloom.files import not_utf8
 
 Column = int | str  # a number, from 1, if the table has no header line; otherwise a name
-Read = Callable[[IO[bytes], str, "TableColumns"], Iterator[ClassedText]]
+Reader = Callable[[IO[bytes], str, "TableColumns"], Iterator[ClassedText]]  # of a file, its name in messages, columns
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class TableColumns:
 
 
 def read_txt(file: IO[bytes], name: str, columns: TableColumns) -> Iterator[ClassedText]:
-    """Read articles that end at a blank line, or at the end of each line."""
-    lines: list[str] = []  # of the present article
-    first = size = 0  # the number of its first line, and its characters so far
+    """Read a text file. data.article_end says where an article ends: at a blank line, or at the end of each line."""
+    lines: list[str] = []  # the lines of the present article so far
+    first = size = 0  # the number of the first of these lines, and the number of characters in them
     for number, line in chain(_lines(file, name, columns.errors), [(0, "")]):
         text = line.rstrip("\r\n")
         if text.strip():
@@ -52,26 +52,26 @@ def read_txt(file: IO[bytes], name: str, columns: TableColumns) -> Iterator[Clas
 
 
 def read_csv(file: IO[bytes], name: str, columns: TableColumns, delimiter: str = ",") -> Iterator[ClassedText]:
-    """Read a CSV table, each row an article. The first line names the columns, unless params.yaml has numbers."""
+    """Read a CSV table, each row an article. The first line is a header, unless the columns are given by numbers."""
     rows = csv_rows((line for _, line in _lines(file, name, columns.errors)), name, delimiter)
     first = next(rows, None)
     if first is None:
         return
     line, header = first
     if isinstance(columns.text_columns[0], str):
-        places = [_place(header, str(column), name) for column in columns.all]
+        indices = [_index(header, str(column), name) for column in columns.all]
     else:
-        places = [int(column) - 1 for column in columns.all]
-        if max(places) >= len(header):
+        indices = [int(column) - 1 for column in columns.all]
+        if max(indices) >= len(header):
             raise InputError(
-                f"{name}:{line}: {len(header)} columns, but params.yaml asks for column {max(places) + 1}; if the first"
-                " line names the columns, set data.text_columns to names, such as [text]"
+                f"{name}:{line}: {len(header)} columns, but params.yaml asks for column {max(indices) + 1}; if the"
+                " first line names the columns, set data.text_columns to names, such as [text]"
             )
         rows = chain([first], rows)
     for line, row in rows:
         if len(row) != len(header):
             raise InputError(f"{name}:{line}: {len(row)} columns, but the first row has {len(header)}")
-        yield _article([row[place] for place in places], columns, f"{name}:{line}")
+        yield _article([row[index] for index in indices], columns, f"{name}:{line}")
 
 
 def read_jsonl(file: IO[bytes], name: str, columns: TableColumns) -> Iterator[ClassedText]:
@@ -98,26 +98,26 @@ def read_parquet(file: IO[bytes], name: str, columns: TableColumns) -> Iterator[
 
     try:
         metadata = parquet.read_metadata(file)
-        there_are = metadata.schema.to_arrow_schema().names
+        found = metadata.schema.to_arrow_schema().names
         for column in columns.all:
-            if column not in there_are:
-                raise InputError(f"{name}: {_no_column(column, there_are)}")
+            if column not in found:
+                raise InputError(f"{name}: {_no_column(column, found)}")
         read = [str(column) for column in columns.all]
-        # A dictionary stores a value of many rows once, as the file does.
+        # With read_dictionary, memory holds a value that many rows share once, as the file does.
         opened = parquet.ParquetFile(file, metadata=metadata, read_dictionary=read)
         number = 0
         for batch in opened.iter_batches(batch_size=1024, columns=read):
             for values in zip(*(batch.column(column) for column in read), strict=True):
                 number += 1
                 place = f"{name}: row {number}"
-                yield _article([_python(value, place, columns.errors) for value in values], columns, place)
+                yield _article([_python_value(value, place, columns.errors) for value in values], columns, place)
     except (pa.ArrowException, OSError) as error:
-        if getattr(error, "errno", None):  # from the operating system, not from the file's content
+        if getattr(error, "errno", None):  # the operating system's error; the content of the file did not cause it
             raise
         raise InputError(f"{name}: not readable as Parquet: {error}") from None
 
 
-READERS: Mapping[str, Read] = {
+READERS: Mapping[str, Reader] = {
     ".txt": read_txt,
     ".csv": read_csv,
     ".tsv": partial(read_csv, delimiter="\t"),
@@ -127,7 +127,7 @@ READERS: Mapping[str, Read] = {
 
 
 def _lines(file: IO[bytes], name: str, errors: str) -> Iterator[tuple[int, str]]:
-    """The lines of a file, each with its number (from 1) and its line end. A byte order mark is left out."""
+    """The number (from 1) and the text of each line, with its line end. A byte order mark is left out."""
     offset = number = 0
     while line := file.readline(MAX_CHARACTERS + 1):
         number += 1
@@ -146,13 +146,16 @@ def _decode(data: bytes, place: str, errors: str, offset: int) -> str:
 
 
 def _article(values: Sequence[object], columns: TableColumns, place: str) -> ClassedText:
-    """The article of a row. `values` are those of `columns.all`. The texts are joined by a space; null is empty."""
+    """The article of a row. `values` are the values of `columns.all`.
+
+    The texts of several columns are joined by a space. A null is left out.
+    """
     texts = values[: len(columns.text_columns)]
     for column, value in zip(columns.text_columns, texts, strict=True):
         if not (value is None or isinstance(value, str)):
             raise InputError(f"{place}: column {column!r} contains {type(value).__name__}, not text")
     text = " ".join(text for text in texts if isinstance(text, str))
-    if columns.errors == "replace":  # JSON escapes can write a lone surrogate
+    if columns.errors == "replace":  # an escape in JSON, such as \ud800, can give a lone surrogate
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return _class_name(values[-1], columns, place), _checked(text, place)
 
@@ -170,8 +173,8 @@ def _checked(text: str, place: str) -> str:
     return text
 
 
-def _python(value: Any, place: str, errors: str) -> object:
-    """An Arrow value as a Python value. Arrow does not check that its text is UTF-8, so it is checked here."""
+def _python_value(value: Any, place: str, errors: str) -> object:
+    """An Arrow value as a Python value. Arrow does not check that its strings are UTF-8, so this function checks it."""
     import pyarrow as pa
 
     if isinstance(value, pa.DictionaryScalar):
@@ -181,14 +184,13 @@ def _python(value: Any, place: str, errors: str) -> object:
     return value.as_py()
 
 
-def _place(header: Sequence[str], column: str, name: str) -> int:
+def _index(header: Sequence[str], column: str, name: str) -> int:
     if column not in header:
         raise InputError(f"{name}:1: {_no_column(column, header)}")
     return header.index(column)
 
 
-def _no_column(column: Column, there_are: Iterable[str]) -> str:
+def _no_column(column: Column, found: Iterable[str]) -> str:
     return (
-        f"no column {column!r}, the columns are {', '.join(there_are):.200};"
-        " correct data.text_columns or data.class_column"
+        f"no column {column!r}, the columns are {', '.join(found):.200}; correct data.text_columns or data.class_column"
     )

@@ -1,4 +1,4 @@
-"""Turns the articles of any corpus into train.csv and test.csv: normalized, split, without duplicates if asked."""
+"""Writes the articles of any corpus to train.csv and test.csv: normalizes, splits and, if asked, deduplicates them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from charloom.corpus.articles import MAX_CLASS, SPLITS, normalized, read_articles
+from charloom.corpus.articles import MAX_LABEL, SPLITS, normalized, read_articles
 from charloom.errors import InputError
 from charloom.files import atomic_path
 from charloom.params import Normalization
@@ -28,11 +28,11 @@ ClassedText = tuple[int | str | None, str]
 class Source:
     """The articles of a corpus before they are written to train.csv and test.csv.
 
-    `splits` has either the keys `train` and `test`, or the key `all`; then `take_in` splits the articles. Each iterable
-    is read once. Every text has passed `articles.check_text`.
+    `splits` has either the keys `train` and `test`, or the single key `all`. The articles of `all` are split by
+    `take_in`. Each iterable is read once. Every text has passed `articles.check_text`.
 
-    `class_names` are the names for labels 1, 2, …. If it is empty, the articles name their classes, and labels are
-    given in sorted order of the names.
+    `class_names` are the names for labels 1, 2, …. If there are none, each article has a class name instead of a label,
+    and `take_in` numbers the classes in sorted order of their names.
     """
 
     splits: Mapping[str, Iterable[ClassedText]]
@@ -50,19 +50,22 @@ class Rules:
 
     @property
     def change_nothing(self) -> bool:
-        """Whether a corpus that is split already stays as it is."""
+        """Whether a corpus that has a test split is used without any change."""
         return self.normalize == "none" and not self.deduplicate
 
 
 class Overlap:
-    """Counts the training texts that are also in the test split. It remembers a digest of each test text."""
+    """Counts the training texts that are also in the test split. Memory holds a digest of each test text."""
 
     def __init__(self) -> None:
         self.duplicates = 0
         self._test: set[int] = set()
 
     def note(self, split: str, text: str) -> bool:
-        """Whether this is a training text that is also in the test split. Note all test texts first."""
+        """Take note of a text. Call this with all test texts before the first training text.
+
+        Returns whether the text is a training text that is also in the test split.
+        """
         digest = text_digest(text)
         if split == "test":
             self._test.add(digest)
@@ -74,34 +77,36 @@ class Overlap:
 def take_in(source: Source, folder: Path, rules: Rules) -> tuple[list[str], Counter[str]]:
     """Write train.csv and test.csv to `folder`, each row a label and a text.
 
-    Memory does not grow with the training split; it holds a digest of each test text.
+    Memory does not grow with the training split, but holds a digest of each test text.
 
-    Returns the class names and the counts: articles of `train` and `test`, `duplicates` (training texts that are also
-    in test; dropped if data.deduplicate is true) and `empty` (texts of whitespace only, which are skipped).
+    Returns the class names, by class id, and the counts: articles of `train` and `test`, `duplicates` (training texts
+    that are also in test; dropped if data.deduplicate is true) and `empty` (texts of whitespace only, which are
+    skipped).
     Raises InputError if a split has no articles.
     """
     labels: dict[str, int] = {}
     counts: Counter[str] = Counter(duplicates=0, empty=0, **dict.fromkeys(SPLITS, 0))
     overlap = Overlap()
     with ExitStack() as files:
-        rows = {split: files.enter_context(_rows(folder / f"{split}.csv")) for split in SPLITS}
+        writers = {split: files.enter_context(_csv_writer(folder / f"{split}.csv")) for split in SPLITS}
         for split, class_, text in _prepared(source, rules):
             if not text.strip():
                 counts["empty"] += 1
                 continue
-            # If the hash of the text decides the split, equal texts are in the same split: there is no overlap.
+            # For `all`, a hash of the text decides the split. Equal texts are then in the same split, so that no
+            # training text can also be in the test split.
             repeated = "all" not in source.splits and overlap.note(split, text)
             if repeated and rules.deduplicate:
                 continue
-            rows[split].writerow((class_ if isinstance(class_, int) else _label(class_, labels), text))
+            writers[split].writerow((class_ if isinstance(class_, int) else _label(class_, labels), text))
             counts[split] += 1
-        _check(source, counts, rules)
+        _check_counts(source, counts, rules)
     counts["duplicates"] = overlap.duplicates
     return list(source.class_names) or _sort_classes(list(labels), folder), counts
 
 
 def text_digest(text: str, key: bytes = b"") -> int:
-    """64 bits that depend on the text and the key only. Different texts have the same digest only by rare chance."""
+    """A hash of 64 bits, which depends only on the text and the key. A collision of two texts is very unlikely."""
     return int.from_bytes(blake2b(text.encode(), digest_size=8, key=key).digest(), "big")
 
 
@@ -122,14 +127,15 @@ def _prepared(source: Source, rules: Rules) -> Iterator[tuple[str, int | str | N
 
 
 def _label(class_name: str | None, labels: dict[str, int]) -> int:
-    """The label of a class. A new class name gets the next label."""
+    """The label of a class name. A new name gets the next label in `labels`."""
     label = labels.setdefault(ONE_CLASS if class_name is None else class_name, len(labels) + 1)
-    if label > MAX_CLASS:
-        raise InputError(f"the corpus has more than {MAX_CLASS} classes; does data.class_column name the right column?")
+    if label > MAX_LABEL:
+        raise InputError(f"the corpus has more than {MAX_LABEL} classes; does data.class_column name the right column?")
     return label
 
 
-def _check(source: Source, counts: Counter[str], rules: Rules) -> None:
+def _check_counts(source: Source, counts: Counter[str], rules: Rules) -> None:
+    """Raise InputError if a split has no articles."""
     for split in SPLITS:
         if counts[split]:
             continue
@@ -142,22 +148,22 @@ def _check(source: Source, counts: Counter[str], rules: Rules) -> None:
 
 
 @contextmanager
-def _rows(path: Path) -> Iterator[Any]:
+def _csv_writer(path: Path) -> Iterator[Any]:
     """A CSV writer whose file appears at `path` only when it is complete."""
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         yield csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\n")
 
 
 def _sort_classes(names: list[str], folder: Path) -> list[str]:
-    """Relabel the classes in sorted order of their names, and return the names in that order.
+    """Give the classes new labels in sorted order of their names, rewrite the files, and return the sorted names.
 
-    `names` are in order of the present labels. If all names are numbers, they are sorted as numbers.
+    `names[i]` is the name of the present label i + 1. If all names are numbers, they are sorted as numbers.
     """
     numeric = all(re.fullmatch("[0-9]{1,18}", name) for name in names)
     ordered = sorted(names, key=(lambda name: (int(name), name)) if numeric else None)
     if ordered != names:
         labels = {name: label for label, name in enumerate(ordered, start=1)}
         for path in (folder / f"{split}.csv" for split in SPLITS):
-            with _rows(path) as rows:
-                rows.writerows((labels[names[each.label - 1]], each.text) for each in read_articles(path))
+            with _csv_writer(path) as writer:
+                writer.writerows((labels[names[each.label - 1]], each.text) for each in read_articles(path))
     return ordered

@@ -1,6 +1,6 @@
 """Finds and opens the files that data.source names: a file, a folder, a glob or a URL.
 
-fsspec reads from this machine, web servers and object stores alike.
+The files are read with fsspec, which knows this machine, web servers and object stores.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 import shutil
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -27,13 +27,14 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz"}  # file ending → fsspec's name
-DAMAGED = (EOFError, zlib.error, lzma.LZMAError, OSError)  # gzip and bz2 raise an OSError without an errno
+# The errors for a damaged compressed file. gzip and bz2 raise an OSError without an errno.
+DAMAGED = (EOFError, zlib.error, lzma.LZMAError, OSError)
 BUFFER_BYTES = 1 << 20
 _SPLIT = re.compile("(train|test)(?![a-z])")  # train-00000 and Test1, not testimony
 
 
 class Kind(NamedTuple):
-    """What a file's name says about its content: the format (a key of READERS) and the compression."""
+    """What the name of a file says about its content: the format (a key of READERS) and the compression."""
 
     format: str
     compression: str | None
@@ -54,15 +55,17 @@ class File:
     system: AbstractFileSystem
     path: str
     kind: Kind
-    split: str | None  # train or test, if the name of the file or of a folder above it begins with this word
+    # train or test, if the name of the file or of a folder below the base folder begins with that word
+    split: str | None
 
     def articles(self, columns: TableColumns) -> Iterator[ClassedText]:
         """Read the articles.
 
-        Raises InputError if the content is not what the name says, RunError if a remote file cannot be read.
+        Raises InputError if the content does not have the format and compression that the name of the file says, and
+        RunError if a remote file cannot be read.
         """
         name = _name(self.system, self.path)
-        with _reaching(self.system, name):
+        with _explain_remote_errors(self.system, name):
             try:
                 with self._open() as file:
                     yield from READERS[self.kind.format](file, name, columns)
@@ -88,18 +91,16 @@ class File:
 def open_files(source: str, root: Path, columns: TableColumns) -> Source:
     """Open the files that `source` names. A relative path starts at `root`.
 
-    If some files belong to train and some to test, by the names of the files or their folders, only these are read.
-    Otherwise all files are read, and `take_in` splits their articles.
+    If the names of files or folders say that some files belong to train and some to test, only these files are read.
+    Otherwise all files are read, and `take_in` splits the articles.
     """
     files = _find(source, root)
     by_split = {split: [file for file in files if file.split == split] for split in SPLITS}
     used = by_split if all(by_split.values()) else {"all": files}
     formats = sorted({file.kind.format for each in used.values() for file in each})
     if len(formats) > 1:
-        raise InputError(f"data.source = {source!r}: contains {' and '.join(formats)} files; name files of one format")
-    counts = {split: len(each) for split, each in used.items()}
-    read = ", ".join(f"{count} file(s) for {split}" for split, count in counts.items())
-    say(f"reading {source}: {read}; {len(files) - sum(counts.values())} other file(s) are not read")
+        raise InputError(f"{_stated(source)}: contains {' and '.join(formats)} files; name files of one format")
+    say(f"reading {_without_password(source)}: {_in_words(used, len(files))}")
     return Source({split: _articles(each, columns) for split, each in used.items()})
 
 
@@ -107,16 +108,25 @@ def _articles(files: Iterable[File], columns: TableColumns) -> Iterator[ClassedT
     return chain.from_iterable(file.articles(columns) for file in files)
 
 
+def _in_words(used: Mapping[str, list[File]], found: int) -> str:
+    """How many files are read for each split, and how many of the files that were found are not read."""
+    counts = {split: len(each) for split, each in used.items()}
+    if "all" in counts:
+        return f"{counts['all']} file(s), whose articles are split into train and test"
+    read = ", ".join(f"{count} file(s) for {split}" for split, count in counts.items())
+    return f"{read}; {found - sum(counts.values())} other file(s) are not read"
+
+
 def _find(source: str, root: Path) -> list[File]:
     """The files of a source that charloom can read, in the order of their paths."""
     from fsspec.core import url_to_fs
 
-    stated = f"data.source = {source!r}"
+    stated = _stated(source)
     try:
         system, path = url_to_fs(source if "://" in source else str(root / source))
-        with _reaching(system, stated):
+        with _explain_remote_errors(system, stated):
             base, paths = _expand(system, path)
-    except (ValueError, ImportError) as error:  # an unknown protocol, a missing package, or an invalid glob
+    except (ValueError, ImportError) as error:  # unknown protocol, missing package, or invalid path or glob
         raise InputError(f"{stated}: {error}") from None
     if not paths:
         known = "ag_news, sample, torchtext:NAME, or a file, folder, glob or URL"
@@ -134,18 +144,19 @@ def _expand(system: AbstractFileSystem, path: str) -> tuple[str, list[str]]:
     Only the part of a path below the base folder is searched for `train` and `test`.
     """
     try:
-        kind = system.info(path)["type"]
+        entry = system.info(path)["type"]
     except FileNotFoundError:
         base = re.split(r"[*?\[]", path, maxsplit=1)[0].rpartition("/")[0]
         paths = [each for each, about in system.glob(path, detail=True).items() if about["type"] == "file"]
     else:
-        if kind == "file":
+        if entry == "file":
             return path.rpartition("/")[0], [path]
         base, paths = path, system.find(path)
     return base, [each for each in paths if not PurePosixPath(each).name.startswith(".")]
 
 
 def _split(path: str) -> str | None:
+    """The split that the first fitting part of a path names, or None."""
     return next((found[1] for part in path.lower().split("/") if (found := _SPLIT.match(part))), None)
 
 
@@ -154,13 +165,21 @@ def _is_local(system: AbstractFileSystem) -> bool:
 
 
 def _name(system: AbstractFileSystem, path: str) -> str:
-    """A file's name for messages: its path on this machine, or its URL without the password."""
-    return path if _is_local(system) else re.sub("//[^/@]*@", "//", str(system.unstrip_protocol(path)))
+    """The name of a file in messages: its path on this machine, or its URL without the password."""
+    return path if _is_local(system) else _without_password(str(system.unstrip_protocol(path)))
+
+
+def _stated(source: str) -> str:
+    return f"data.source = {_without_password(source)!r}"
+
+
+def _without_password(address: str) -> str:
+    return re.sub("//[^/@]*@", "//", address)
 
 
 @contextmanager
-def _reaching(system: AbstractFileSystem, what: str) -> Iterator[None]:
-    """Turn any error of a remote file system into a RunError, because each file system raises its own errors."""
+def _explain_remote_errors(system: AbstractFileSystem, what: str) -> Iterator[None]:
+    """Turn any error of a remote file system into a RunError. Each file system of fsspec raises other errors."""
     try:
         yield
     except CharloomError:

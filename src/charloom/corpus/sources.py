@@ -1,7 +1,7 @@
 """Stage download: gets the corpus that data.source names, from any of the four kinds of source.
 
 The kinds are AG_NEWS (`ag_news`), the embedded sample (`sample`), a corpus of torchtext's catalogue (`torchtext:NAME`)
-and a user's own files (a file, a folder, a glob or a URL).
+and the user's files (a file, a folder, a glob or a URL).
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ def obtain(params: Params, folder: Path, *, root: Path, mirror: str | None) -> d
     """Write train.csv, test.csv and source.json of the corpus data.source to `folder`.
 
     Files with AG_NEWS' columns are copied byte for byte, unless the parameters ask for changes. A relative path starts
-    at `root`. `mirror` is a folder or base URL to try first. All articles are read here, so that a bad one is reported
-    now and not three stages later.
+    at `root`. `mirror` is a folder or base URL that is tried before the official address. All articles are read here,
+    so that this stage and not a later one reports a wrong article.
 
-    Returns the articles and bytes of each split, the `duplicates` (training texts that are also in test) and the
-    `empty` texts that were skipped. Raises InputError or RunError if the corpus cannot be read.
+    Returns the numbers of articles and bytes of each split, of `duplicates` (training texts that are also in test) and
+    of `empty` texts, which are skipped. Raises InputError or RunError if the corpus cannot be read.
     """
     source = params.data.source
     ready = _ready_files(params, root, mirror)
@@ -98,7 +98,10 @@ def _ready_files(params: Params, root: Path, mirror: str | None) -> dict[str, tu
 
 
 def _take_ready(paths: Mapping[str, Path], folder: Path, params: Params, root: Path) -> tuple[list[str], Counter[str]]:
-    """Copy files with AG_NEWS' columns, or write them again if the parameters ask for changes. Returns as `take_in`."""
+    """Copy files with AG_NEWS' columns, or let `take_in` write them if the parameters ask for changes.
+
+    Returns the class names and the counts, as `take_in` does.
+    """
     rules, errors = _rules(params), params.data.errors
     class_names, counts = _inspect(params.data.source, root, paths, errors)
     if rules.change_nothing and errors == "strict":
@@ -144,11 +147,11 @@ def _describe(path: Path, origin: str, articles: int) -> dict[str, Any]:
 
 
 def _class_names(source: str, root: Path, test_md5: str, count: int) -> list[str]:
-    """The names of `count` classes: those in classes.txt (one in each line), or AG_NEWS' names, or numbers."""
+    """The names of `count` classes: the lines of classes.txt, or AG_NEWS' names, or numbers."""
     listed = (SAMPLE if source == "sample" else root / source) / "classes.txt"
     if source != "ag_news" and listed.is_file():
         names = _read_class_names(listed)
-    elif test_md5 == AG_NEWS["test"].md5:  # AG_NEWS, or a part of it with the official test split
+    elif test_md5 == AG_NEWS["test"].md5:  # AG_NEWS, or some of its training articles with the official test split
         names = list(AG_NEWS_CLASSES)
     else:
         names = [str(label) for label in range(1, count + 1)]

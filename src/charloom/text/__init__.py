@@ -1,1 +1,1 @@
-"""Characters to ids, and encoded text on disk."""
+"""Maps characters to ids, and keeps encoded text on disk."""

@@ -1,4 +1,4 @@
-"""Articles as ids on disk: the work of stage windows. split.py describes the files and reads them."""
+"""Stage windows: writes the articles to disk as ids. split.py describes these files and reads them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from charloom.text.npy import npy_writer
 from charloom.text.split import ARRAYS, FORMAT, VERSION, choose_share
 from charloom.text.vocab import Vocabulary, chunked
 
-CHUNK_STARTS = 1 << 20
+CHUNK_STARTS = 1 << 20  # windows whose starts are computed at once
 
 
 def encode_splits(
@@ -35,10 +35,10 @@ def encode_splits(
     """Encode train.csv and test.csv of `raw` into `folder`/{train,valid,test}.
 
     A random `valid_fraction` of the training articles, at least one, becomes the split `valid`. Memory does not grow
-    with the corpus, except for ten bytes a training article.
+    with the corpus, except for ten bytes for each training article.
 
-    Returns the counts of each split. Raises InputError if there are fewer than two training articles, or if they are
-    too short for a single window.
+    Returns the counts of each split. Raises InputError if there are fewer than two training articles, or if no window
+    fits in the training articles.
     """
     train, test = raw / "train.csv", raw / "test.csv"
     held_out = choose_share(sum(1 for _ in read_articles(train)), valid_fraction, seed)
@@ -46,7 +46,9 @@ def encode_splits(
         raise InputError(f"{train}: {held_out.size} article(s); at least two are needed, one of them for validation")
     largest = max(train.stat().st_size, test.stat().st_size) + 1  # each symbol takes at least one byte of a CSV file
     positions = np.min_scalar_type(max(largest, 2**16))
-    shutil.rmtree(folder, ignore_errors=True)  # DVC caches the whole folder, so nothing of a killed run may stay in it
+    shutil.rmtree(
+        folder, ignore_errors=True
+    )  # DVC caches the whole folder, so no file of a killed stage may stay in it
     counts: dict[str, int] = {}
     for name, articles in {
         "train": (article for article, out in zip(read_articles(train), held_out, strict=True) if not out),
@@ -73,13 +75,13 @@ def write_split(
 ) -> dict[str, int]:
     """Write one split, a chunk of articles at a time.
 
-    `positions` is an unsigned type that can hold the number of symbols. Returns the numbers of articles, characters,
-    unknown characters and windows.
+    `positions` is the type of indices in codes: an unsigned type that can hold the number of symbols. Returns the
+    numbers of articles, characters, unknown characters and windows.
     """
     count = {"articles": 0, "characters": 0, "unknown": 0, "windows": 0}
     (folder / "windows.json").unlink(missing_ok=True)  # without this file the folder counts as incomplete
     dtypes = (vocabulary.dtype, positions, np.dtype(np.uint16), positions)
-    end = 1
+    end = 1  # the number of symbols so far; the first `<eos>` is one
     with ExitStack() as files:
         codes, offsets, classes, starts = (
             files.enter_context(npy_writer(folder / f"{name}.npy", dtype))
@@ -113,10 +115,11 @@ def write_split(
 def article_starts(
     begins: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], length: int, stride: int
 ) -> npt.NDArray[np.int64]:
-    """Where the windows inside articles start.
+    """The starts of the windows that lie inside articles, as indices in codes.
 
-    `begins` and `lengths` (articles) are in symbols, without `<eos>`. At stride 1 an article has `its length - length`
-    windows, as in the tutorial, and a shorter article has none.
+    `begins` has the index in codes of each article's first character, and `lengths` its number of characters. At stride
+    1, an article of n characters has n - length windows, and none if n is smaller. This is the number of windows in the
+    tutorial that README.md names.
     """
     counts = np.maximum(0, -((length - lengths) // stride))  # the ceiling of (article length - length) / stride
     first = np.cumsum(counts) - counts
@@ -125,9 +128,9 @@ def article_starts(
 
 
 def stream_starts(symbols: int, length: int, stride: int) -> Iterator[npt.NDArray[np.int64]]:
-    """Where the windows of a stream of `symbols` start, in chunks.
+    """The starts of the windows of a stream, in chunks. `symbols` is the number of symbols in the stream.
 
-    If the stride would leave out the last symbols, one more window ends at the stream's end.
+    If the stride would leave out the last symbols, there is one more window, which ends where the stream ends.
     """
     last = symbols - length - 1
     if last < 0:

@@ -1,4 +1,7 @@
-"""One-dimensional arrays of unsigned integers in .npy files: written piece by piece, mapped into memory when read."""
+"""One-dimensional arrays of unsigned integers in .npy files.
+
+A file is written piece by piece. To read it, the file is mapped into memory.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,15 @@ from charloom.errors import InputError
 from charloom.files import atomic_path
 
 HEADER_BYTES = 128
-# The header exactly as NumPy writes it. NumPy would evaluate the text of a header as Python, so no other one is read.
+# The header exactly as NumPy writes it for such an array. A file with any other header is rejected before NumPy parses
+# the header, which NumPy would read as a Python literal.
 HEADER = re.compile(
     rb"\x93NUMPY\x01\x00v\x00\{'descr': '[|<]u[1248]', 'fortran_order': False, 'shape': \(\d{1,19},\), \} *\n"
 )
 
 
 class NpyFile:
-    """An open .npy file to append to. The header is written again at the end, when the length is known."""
+    """An open .npy file to which arrays are appended. At the end, the header is written again with the final length."""
 
     def __init__(self, file: IO[bytes], dtype: npt.DTypeLike) -> None:
         self.dtype = np.dtype(dtype)
@@ -37,7 +41,7 @@ class NpyFile:
         self.size += array.size
 
     def write_header(self) -> None:
-        """Write the header for the present length."""
+        """Write the header with the present length."""
         header = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False, "shape": (self.size,)}
         self._file.seek(0)
         np.lib.format.write_array_header_1_0(self._file, header)
@@ -45,7 +49,7 @@ class NpyFile:
 
 @contextmanager
 def npy_writer(path: Path, dtype: npt.DTypeLike) -> Iterator[NpyFile]:
-    """Give a file to append arrays to. It appears at `path` when the block ends without an error, or not at all."""
+    """Give a file to which arrays are appended. The file appears at `path` only if the block ends without an error."""
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         array = NpyFile(file, dtype)
         yield array

@@ -2,13 +2,14 @@
 
 A split is a folder with four .npy files and windows.json. encode.py writes them, EncodedSplit reads them.
 
-    codes     the ids of all characters in one row; `<eos>` stands before the first article and after each article
-    offsets   for each article, the index in codes where its first character is; one more where the next would begin
+    codes     the ids of all symbols in one row; `<eos>` stands before the first article and after each article
+    offsets   for each article, the index in codes of its first character; then one more number, the length of codes
     classes   for each article, its class id, from 0
-    starts    for each window, the index in codes where it begins
+    starts    for each window, the index in codes of its first symbol
 
-windows.json is written last: a folder without it is incomplete. Window i is
-`codes[starts[i] : starts[i] + length + 1]`: all but its last symbol are inputs, all but its first symbol are targets.
+windows.json is written last, so a folder without windows.json is incomplete. Window i is
+`codes[starts[i] : starts[i] + length + 1]`. All its symbols except the last are inputs, and all except the first are
+targets.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, Field
 
-from charloom.corpus.articles import MAX_CLASS
+from charloom.corpus.articles import MAX_LABEL
 from charloom.errors import InputError
 from charloom.files import read_json
 from charloom.text.npy import map_array
@@ -30,8 +31,8 @@ from charloom.text.vocab import Codes
 
 FORMAT, VERSION = "charloom-windows", 1
 ARRAYS = ("codes", "offsets", "classes", "starts")
-FACTS = ("length", "stride", "scope", "unknown", "class_names")
-UNLABELLED = MAX_CLASS  # instead of a class id, which is less than MAX_CLASS
+FACTS = ("length", "stride", "scope", "unknown", "class_names")  # the entries of windows.json that are kept
+UNLABELLED = MAX_LABEL  # in `classes`, for an article whose class is unknown; a class id is less than MAX_LABEL
 
 Positions = npt.NDArray[np.unsignedinteger]
 
@@ -51,15 +52,15 @@ class EncodedSplit:
     offsets: Positions
     classes: npt.NDArray[np.uint16]
     starts: Positions
-    length: int
+    length: int  # symbols in a window, without its last target
     stride: int
     scope: str
-    unknown: int
-    class_names: Sequence[str]
+    unknown: int  # the number of characters that became `<unk>`
+    class_names: Sequence[str]  # by class id
 
     @classmethod
     def load(cls, folder: Path, symbols: int | None = None) -> EncodedSplit:
-        """Open a split. If `symbols` is given, check that a vocabulary of that size has every id.
+        """Open a split. If `symbols` is given, check that every id is in a vocabulary of that size.
 
         Raises InputError if the split is missing, has another version, or is inconsistent.
         """
@@ -91,7 +92,7 @@ class EncodedSplit:
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
-        """The number of symbols of each article: its characters and the `<eos>` after them."""
+        """The number of symbols of each article: its characters and the `<eos>` after the last character."""
         ends = self.offsets.astype(np.int64)
         return ends[1:] - ends[:-1]
 
@@ -108,9 +109,10 @@ class EncodedSplit:
         ]
 
     def labelled(self, fraction: float, seed: int) -> EncodedSplit:
-        """A copy of the split in which only a random `fraction` of the articles (at least one) keep their class.
+        """A copy of the split in which only a random `fraction` of the articles (at least one) keep their class id.
 
-        The other articles become UNLABELLED. With the same seed, a smaller fraction is a subset of a larger one.
+        The class id of the other articles becomes UNLABELLED. With the same seed, the articles of a smaller fraction
+        are a subset of the articles of a larger fraction.
         """
         known = choose_share(self.articles, fraction, seed)
         return replace(self, classes=np.where(known, self.classes, UNLABELLED).astype(np.uint16))
@@ -135,7 +137,7 @@ class EncodedSplit:
         return ends and rising and inside and int(self.offsets[-1]) == len(self.codes)
 
     def _named(self) -> bool:
-        """Whether the class names are text, and every class id has a name (if there are names at all)."""
+        """Whether the class names are text, and every class id has a name. A split without any class names is valid."""
         names = self.class_names
         return (
             isinstance(names, list)
@@ -145,9 +147,10 @@ class EncodedSplit:
 
 
 def choose_share(count: int, fraction: float, seed: int) -> npt.NDArray[np.bool_]:
-    """Which of `count` items are chosen: a random `fraction` of them, at least one; the same for the same seed.
+    """Choose a random `fraction` of `count` items, at least one. Returns for each item whether it is chosen.
 
-    With the same seed, a smaller fraction chooses a subset of what a larger one chooses.
+    The same seed gives the same choice. With the same seed, the items of a smaller fraction are a subset of the items
+    of a larger fraction.
     """
     chosen = np.zeros(count, dtype=bool)
     chosen[np.random.default_rng(seed).permutation(count)[: max(1, round(fraction * count))]] = True

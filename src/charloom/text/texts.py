@@ -1,6 +1,6 @@
-"""A user's own text: read in pieces, cut into texts, encoded.
+"""Reads the text that a user gives to a command: in pieces, cut into lines, as ids.
 
-A piece is a part of a text that is cut anywhere, so that memory does not grow with the text.
+A text comes in pieces, so that memory does not grow with the text. A piece may begin and end anywhere in the text.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ def encode(vocabulary: Vocabulary, text: str) -> Codes:
 
 
 def framed(vocabulary: Vocabulary, text: str) -> Codes:
-    """The ids of a text for scoring, with `<eos>` before and after it. A newline is treated as any character."""
+    """The ids of a text to score, with `<eos>` before and after the text. A newline is like any other character."""
     return np.pad(vocabulary.encode(text), 1, constant_values=vocabulary.eos)
 
 
 def unknown(vocabulary: Vocabulary, text: str) -> Counter[str]:
-    """The characters that `encode` turns into `<unk>`, with the number of times that each occurs."""
+    """How often each character that `encode` turns into `<unk>` occurs in the text."""
     return Counter(map(chr, code_points(text)[encode(vocabulary, text) == vocabulary.unk]))
 
 
@@ -47,7 +47,7 @@ def name_unknown(characters: Counter[str]) -> str:
 def read_pieces(stream: IO[bytes], name: str) -> Iterator[str]:
     r"""Read UTF-8 text in pieces of about PIECE_BYTES. Each line end (\n, \r\n, \r) becomes a newline.
 
-    Raises InputError, which says `name`, if a byte is not UTF-8.
+    Raises InputError if a byte is not UTF-8. `name` is the name of the stream in the message.
     """
     decoder = codecs.getincrementaldecoder("utf-8-sig")()
     lines = io.IncrementalNewlineDecoder(decoder, translate=True)
@@ -67,8 +67,8 @@ def read_pieces(stream: IO[bytes], name: str) -> Iterator[str]:
 
 
 def cut_lines(pieces: Iterable[str]) -> Iterator[str]:
-    """The lines of a text in pieces. Blank lines are left out."""
-    begun: list[str] = []  # parts of a line whose end has not been read yet
+    """The lines of a text that comes in pieces. Blank lines are left out."""
+    begun: list[str] = []  # the parts so far of a line whose end has not been read yet
     for piece in pieces:
         *ended, last = piece.split("\n")
         for line in ended:
@@ -83,14 +83,14 @@ def cut_lines(pieces: Iterable[str]) -> Iterator[str]:
 
 
 def normalized_pieces(vocabulary: Vocabulary, pieces: Iterable[str]) -> Iterator[str]:
-    """Normalize a text in pieces.
+    """Normalize a text that comes in pieces.
 
-    The new pieces end after a newline, because normalization never combines a newline with another character.
+    The normalized pieces end after a newline, because normalization never combines a newline with another character.
     """
     if vocabulary.normalize == "none":
         yield from pieces
         return
-    begun: list[str] = []  # what follows the last newline
+    begun: list[str] = []  # the parts of the text after the last newline
     for piece in pieces:
         ended, newline, last = piece.rpartition("\n")
         if newline:
@@ -103,7 +103,7 @@ def normalized_pieces(vocabulary: Vocabulary, pieces: Iterable[str]) -> Iterator
 
 def without_last_newline(pieces: Iterable[str]) -> Iterator[str]:
     """The pieces of a text without the newline at its end, if there is one."""
-    newline = ""  # the one at the end of the pieces so far
+    newline = ""  # the newline at the end of the pieces so far, which is written only if more text follows
     for piece in pieces:
         text = newline + piece
         newline = "\n" if text.endswith("\n") else ""

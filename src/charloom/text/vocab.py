@@ -1,6 +1,6 @@
 """The vocabulary: maps characters to ids and back.
 
-Ids follow the order in which characters first occur in the training split, as in torchtext.vocab.vocab(counter).
+Ids follow the order in which the characters first occur in the training split, as in torchtext.vocab.vocab(counter).
 """
 
 from __future__ import annotations
@@ -77,10 +77,11 @@ class Vocabulary:
         max_size: int | None = None,
         normalize: Normalization = "none",
     ) -> Vocabulary:
-        """Build the vocabulary of `texts`, which are normalized already as `normalize` says.
+        """Build the vocabulary of `texts`. The texts must be normalized already, in the form `normalize`.
 
-        Characters that occur fewer than `min_count` times are left out, and so are all but the `max_size` most frequent
-        ones (of equally frequent characters, those that occur first are kept).
+        Characters that occur fewer than `min_count` times are left out. If more than `max_size` characters remain, the
+        most frequent ones are kept. Of equally frequent characters, those that occur first are kept.
+
         Raises InputError if fewer than two characters are left, because then there is nothing to predict.
         """
         counts, order = count_characters(texts)
@@ -120,7 +121,10 @@ class Vocabulary:
 
     @classmethod
     def from_json(cls, value: object, where: str) -> Vocabulary:
-        """The inverse of `to_json`. Raises InputError, which names `where`, if the value is not a vocabulary."""
+        """The inverse of `to_json`. Raises InputError if the value is not a vocabulary.
+
+        `where` is the name of the file in the message.
+        """
         if not isinstance(value, dict) or value.get("specials") != [EOS, UNK]:
             raise InputError(f"{where}: not a vocabulary with the specials {EOS}, {UNK}")
         pairs = value.get("characters")
@@ -129,7 +133,7 @@ class Vocabulary:
         characters = tuple(character for character, _ in pairs)
         if len(set(characters)) < len(characters):
             raise InputError(f"{where}: a character appears twice")
-        normalize = value.get("normalize", "none")  # older files have no such entry, and their text was not normalized
+        normalize = value.get("normalize", "none")  # an older file lacks this entry, and its text was not normalized
         if normalize not in get_args(Normalization):
             raise InputError(f"{where}: normalize must be one of {', '.join(get_args(Normalization))}")
         return cls(characters, tuple(count for _, count in pairs), normalize)
@@ -144,7 +148,7 @@ class Vocabulary:
         return cls.from_json(read_json(path, kind=FORMAT, version=VERSION), str(path))
 
     def to_torchtext(self) -> Any:
-        """A torchtext.vocab.Vocab with the same ids. There too, an unknown character becomes `<unk>`.
+        """A torchtext.vocab.Vocab with the same ids. It also maps an unknown character to `<unk>`.
 
         Raises InputError if torchtext is not installed.
         """
@@ -157,9 +161,9 @@ class Vocabulary:
     def from_torchtext(cls, vocab: Any, counter: Mapping[str, int]) -> Vocabulary:
         """A vocabulary with the same ids as a torchtext.vocab.Vocab.
 
-        `counter` is the counter that `vocab` was made from, because `vocab` does not keep the counts. The tokens must
-        be single characters; after them may come `<eos>` and `<unk>`. Raises InputError for other tokens, because then
-        the ids could not stay the same.
+        `counter` is the counter from which `vocab` was made. It is needed because `vocab` does not keep the counts. The
+        tokens must be single characters. The only other tokens allowed are `<eos>` and `<unk>` after the characters.
+        Raises InputError if there are others, because the ids could not stay the same.
         """
         tokens = vocab.get_itos()
         characters = tokens[:-2] if tokens[-2:] == [EOS, UNK] else tokens
@@ -184,9 +188,10 @@ def count_characters(texts: Iterable[str]) -> tuple[npt.NDArray[np.int64], list[
 
 
 def chunked(items: Iterable[Item], size: Callable[[Item], int], symbols: int = 1 << 20) -> Iterator[list[Item]]:
-    """Group items into lists with at least `symbols` symbols each, except the last list.
+    """Group items into lists. Each list except the last contains at least `symbols` symbols.
 
-    `size` gives the symbols of an item. Such a list is long enough for fast array operations and small in memory.
+    `size` returns the number of symbols in an item. The default is enough for fast array operations, and small compared
+    with the memory.
     """
     chunk: list[Item] = []
     total = 0
@@ -214,6 +219,6 @@ def _is_counted_character(pair: object) -> bool:
         and len(pair) == 2
         and isinstance(pair[0], str)
         and len(pair[0]) == 1
-        and type(pair[1]) is int  # not isinstance: a bool is an int too
+        and type(pair[1]) is int  # not isinstance, because True is an instance of int
         and pair[1] >= 0
     )
