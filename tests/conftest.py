@@ -1,4 +1,4 @@
-"""What several test files share: real child processes, small corpora, and the real one where it lies at hand."""
+"""Fixtures for several test files: child processes, small corpora, and the real corpus if this machine has it."""
 
 from __future__ import annotations
 
@@ -15,30 +15,31 @@ from typing import IO, Any
 
 import pytest
 
-import charloom  # noqa: F401 - before any test imports torch: it says how long torch's threads spin
+import charloom  # noqa: F401 - it must be imported before torch, because it sets how long torch's threads spin
 from charloom.files import exclusive, write_json
 
 CHECKOUT = Path(__file__).parent.parent
-SLOW = ("faults", "pipeline", "tracking")
+SLOW = ("faults", "pipeline", "tracking")  # the folders with the slowest tests
 
 Start = Callable[..., "subprocess.Popen[str]"]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 WriteRows = Callable[[Path, Sequence[tuple[int, str, str]]], Path]
 Once = Callable[[str, Callable[[Path], object]], tuple[Path, Any]]
 
-# a shell starts background jobs deaf to Ctrl-C, and so would be the processes that the tests interrupt
+# If a shell starts pytest in the background, pytest ignores Ctrl-C, and so does each process that pytest starts. The
+# tests send Ctrl-C to such processes, so the normal handler is set here.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def line_of(stream: IO[str] | None) -> str:
-    """The next line of a child process' pipe."""
+    """The next line from a pipe of a child process."""
     assert stream is not None
     return stream.readline()
 
 
 @pytest.fixture(scope="session", autouse=True)
 def temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What killed processes leave in the machine's temporary folder goes where pytest removes it."""
+    """Use a temporary folder that pytest removes. A process that a test kills leaves files there."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
         patch.setattr(tempfile, "tempdir", None)
@@ -47,24 +48,28 @@ def temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 
 @pytest.fixture(scope="session")
 def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
-    """Fill a folder once for all processes that run these tests; gives it, and what its maker said, as JSON."""
+    """Fill a folder once for all processes that run these tests.
+
+    `once(name, make)` calls `make(folder)` in the first process that needs the folder, and stores the returned value as
+    JSON. It returns the folder and this value.
+    """
     base = tmp_path_factory.getbasetemp()
     root = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
-    def made(name: str, make: Callable[[Path], object]) -> tuple[Path, Any]:
-        folder, said = root / name, root / f"{name}.json"
+    def fill(name: str, make: Callable[[Path], object]) -> tuple[Path, Any]:
+        folder, returned = root / name, root / f"{name}.json"
         with exclusive(root / f"{name}.lock", name):
-            if not said.exists():
+            if not returned.exists():
                 folder.mkdir()
-                write_json(said, make(folder))
-        return folder, json.loads(said.read_text(encoding="utf-8"))
+                write_json(returned, make(folder))
+        return folder, json.loads(returned.read_text(encoding="utf-8"))
 
-    return made
+    return fill
 
 
 @pytest.fixture(scope="session")
 def tables(once: Once) -> Path:
-    """A SQLite store with its tables made, which takes MLflow five seconds, and nothing in it."""
+    """An empty MLflow store in SQLite. Tests copy it, because MLflow takes five seconds to create the tables."""
     from mlflow import MlflowClient
 
     def make(folder: Path) -> None:
@@ -75,7 +80,7 @@ def tables(once: Once) -> Path:
 
 @pytest.fixture
 def start_python(tmp_path: Path) -> Iterator[Start]:
-    """Start `python -c code *args` in tmp_path with pipes; what still runs at the end of the test is killed."""
+    """Start `python -c code *args` in tmp_path with pipes. Processes that still run when the test ends are killed."""
     started: list[subprocess.Popen[str]] = []
 
     def start(code: str, *args: object) -> subprocess.Popen[str]:
@@ -94,7 +99,7 @@ def start_python(tmp_path: Path) -> Iterator[Start]:
     yield start
     for process in started:
         process.kill()
-        with process:  # closes its pipes and waits for it
+        with process:  # closes the pipes and waits for the end of the process
             pass
 
 
@@ -112,7 +117,7 @@ def run_python(start_python: Start) -> Run:
 
 @pytest.fixture(scope="session")
 def write_rows() -> WriteRows:
-    """Write rows (class, title, description) as AG_NEWS' files have them."""
+    """Write rows (class, title, description) in the form of AG_NEWS' files."""
 
     def write(path: Path, rows: Sequence[tuple[int, str, str]]) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -125,20 +130,20 @@ def write_rows() -> WriteRows:
 
 @pytest.fixture(scope="session")
 def ag_news_26k() -> Path:
-    """26,364 of AG_NEWS' training articles and its whole test split, which lie beside some checkouts."""
+    """26,364 training articles of AG_NEWS and the whole test split. Some machines have them in ../shared."""
     folder = CHECKOUT.parent / "shared" / "ag_news_26k"
     if not folder.is_dir():
-        pytest.skip(f"{folder} is not there")
+        pytest.skip(f"{folder} does not exist")
     return folder
 
 
 @pytest.fixture(scope="session")
 def torchtext() -> None:
-    """What needs torchtext, which the other install has (make test-torchtext)."""
+    """Skip a test that needs torchtext if this install does not have it. `make test-torchtext` makes one that has."""
     if find_spec("torchtext") is None:
         pytest.skip("torchtext is not in this install")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The slow files first, so that no process is left with one when the others are done."""
+    """Run the slow files first. Otherwise one process may run a slow file at the end while the others have no work."""
     items.sort(key=lambda item: item.path.parent.name not in SLOW)

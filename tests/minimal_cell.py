@@ -1,6 +1,6 @@
 """A recurrent cell that charloom does not have: the minimal gated unit (Zhou et al. 2016), written as a loop.
 
-test_cells.py registers it. Its interface is the one that charloom/cells.py describes.
+test_cells.py registers this cell. charloom/cells.py describes the interface.
 """
 
 from __future__ import annotations

@@ -175,7 +175,7 @@ def test_a_second_process_names_the_holder_of_the_lock_and_waits(
     start_python: Start, run_python: Run, tmp_path: Path
 ) -> None:
     hold = HOLD + '    Path("log").open("a").write("out ")'
-    run_python(hold)  # an earlier holder, whose process id must not stay in the lock file
+    run_python(hold)  # the process id of this earlier holder must not stay in the lock file
     first = start_python(hold)
     assert line_of(first.stdout) == "held\n"
     second = start_python(HOLD.replace('print("held")', 'print(Path("log").read_text())'))

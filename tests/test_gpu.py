@@ -1,4 +1,4 @@
-"""What only a CUDA device can show. Without one, these tests are skipped."""
+"""Tests that need a CUDA device. Without such a device they are skipped."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,7 +43,7 @@ def run(training: Training, folder: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("batching", ["lanes", "shuffled"])
-def test_batches_are_on_the_gpu_and_a_step_waits_for_no_result(encoded: Encoded, batching: str) -> None:
+def test_batches_are_on_the_gpu_and_a_step_does_not_synchronise(encoded: Encoded, batching: str) -> None:
     training = gpu_training(encoded, batching=batching)
     assert training.batches.at(0, 0).device.type == "cuda"
     training.train_step()

@@ -1,4 +1,4 @@
-"""Imports go one way, from room to room, and the stages before training load neither torch nor MLflow."""
+"""The packages of charloom import each other in one direction only. Stages before training load no torch, no MLflow."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tests.conftest import CHECKOUT, Run
 
 SOURCE = CHECKOUT / "src" / "charloom"
 
-# The rooms in the order of the pipeline. A module imports from its own room and from the rooms above it in this list;
-# the floor, which all may use, is what lies in src/charloom itself.
+# A room is a package of charloom. The rooms are listed in the order of the pipeline. A module imports only from its own
+# room and from rooms earlier in this list. The floor is the modules in src/charloom itself, which all rooms may use.
 FLOOR = "floor"
 ROOMS = (FLOOR, "corpus", "text", "model", "training", "evaluation", "report", "tracking", "cli")
 MODULES = {
@@ -32,12 +32,12 @@ print(*sorted({"torch", "mlflow"} & sys.modules.keys()))
 
 
 def imported(path: Path) -> Iterator[str]:
-    """The dotted names that a file imports when it runs, also inside functions."""
+    """The dotted names that a file imports when it runs. Imports inside functions count too."""
     for node in nodes_that_run(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: imports by dots"
+            assert node.level == 0, f"{path}: has a relative import"
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
@@ -53,7 +53,7 @@ def charloom_imports(module: str) -> set[str]:
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))
-def test_a_module_imports_only_from_its_room_and_those_above(module: str) -> None:
+def test_a_module_imports_only_from_its_room_and_earlier_rooms(module: str) -> None:
     allowed = ROOMS[: ROOMS.index(room(module)) + 1]
     assert {name for name in charloom_imports(module) if room(name) not in allowed} == set()
 
@@ -62,16 +62,16 @@ def test_every_folder_is_a_room() -> None:
     assert {path.parent.name for path in SOURCE.glob("*/__init__.py")} == set(ROOMS) - {FLOOR}
 
 
-def test_no_import_goes_in_a_circle() -> None:
+def test_there_is_no_circular_import() -> None:
     order = list(TopologicalSorter({module: charloom_imports(module) for module in MODULES}).static_order())
     assert sorted(order) == sorted(MODULES)
 
 
-def test_only_tracking_knows_mlflow() -> None:
+def test_only_tracking_imports_mlflow() -> None:
     files = [path for folder in ("src/charloom", "stages") for path in (CHECKOUT / folder).rglob("*.py")]
-    knowing = {path for path in files if any(name.split(".")[0] == "mlflow" for name in imported(path))}
-    assert knowing
-    assert all(path.is_relative_to(SOURCE / "tracking") for path in knowing)
+    importing = {path for path in files if any(name.split(".")[0] == "mlflow" for name in imported(path))}
+    assert importing
+    assert all(path.is_relative_to(SOURCE / "tracking") for path in importing)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def test_every_public_name_can_be_imported(name: str) -> None:
     assert name in dir(charloom)
 
 
-def test_another_name_is_an_attribute_error() -> None:
+def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'lstm'"):
         charloom.lstm  # noqa: B018
 

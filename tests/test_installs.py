@@ -1,4 +1,4 @@
-"""A model that was trained in one install can be loaded in the other, and gives the same scores there."""
+"""A model that was trained in one install can be loaded in another install, and gives the same scores there."""
 
 from __future__ import annotations
 

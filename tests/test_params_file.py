@@ -1,4 +1,4 @@
-"""Reading params.yaml: the same YAML as DVC reads, and one-line errors for everything else."""
+"""params.yaml is read as DVC reads it. Any other content is rejected with an error of one line."""
 
 from __future__ import annotations
 
@@ -89,7 +89,9 @@ def test_a_missing_section_is_reported(tmp_path: Path) -> None:
         (b"a: " + b"9" * 5000, ": not valid YAML: Exceeds the limit (4300 digits)"),
     ],
 )
-def test_a_file_without_parameters_is_rejected_in_one_line(tmp_path: Path, content: bytes, says: str) -> None:
+def test_content_that_is_not_a_parameter_file_is_rejected_in_one_line(
+    tmp_path: Path, content: bytes, says: str
+) -> None:
     assert reject(tmp_path, content).startswith(says)
 
 

@@ -1,4 +1,4 @@
-"""charloom reads the same articles and gives the same ids as torchtext 0.18: on AG_NEWS' test split and on any text."""
+"""charloom reads the same articles as torchtext 0.18, and gives their characters the same ids."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def articles(ag_news_26k: Path) -> list[Article]:
 
 
 def counted(texts: Iterable[str]) -> Counter[str]:
-    """Count characters as the tutorial does."""
+    """Count characters as the tutorial does that README.md names."""
     counter: Counter[str] = Counter()
     for text in texts:
         counter.update(text)

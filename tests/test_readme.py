@@ -1,4 +1,4 @@
-"""The `charloom …` commands that the documents show: all of them parse, and those that need no tracker run."""
+"""The `charloom …` commands in the documents. All of them parse, and all that do not need MLflow run."""
 
 from __future__ import annotations
 
@@ -22,13 +22,17 @@ from tests.learning import save_conditioned_model
 from tests.pipeline.workspace import clean_environment
 
 DOCUMENTS = ("README.md", "corpora/README.md")
-NEED_A_TRACKER = {"publish", "runs", "verify"}  # these subcommands ask MLflow, so their commands are parsed only
+NEED_A_TRACKER = {
+    "publish",
+    "runs",
+    "verify",
+}  # subcommands that need MLflow: the tests parse them, but do not run them
 FENCED = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`(charloom [^`]+)`")
 
 
 def pipelines(document: str) -> Iterator[str]:
-    """The shell commands of a document that start with `charloom`, each with what it is piped into."""
+    """The shell pipelines of a document that start with `charloom`."""
     for block in FENCED.findall(document):
         for line in block.splitlines():
             yield from (part.strip() for part in line.partition(" #")[0].split("&&") if is_charloom(part))
@@ -59,7 +63,7 @@ RUN = [pipeline for pipeline in SHOWN if not {arguments[0] for arguments in argu
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as a user has it after `dvc repro`: the embedded sample, a tiny conditioned model, and article.txt."""
+    """A folder like a user's after `dvc repro`: the embedded sample, a tiny conditioned model, and article.txt."""
     made = tmp_path_factory.mktemp("readme")
     save_conditioned_model(made / "models" / "charloom", tmp_path_factory.mktemp("windows"))
     shutil.copytree(SAMPLE, made / "data" / "raw")

@@ -1,4 +1,4 @@
-"""The scripts that people and tests start: the maker of workspaces, and the demo."""
+"""scripts/workspace.py, which makes a workspace, and scripts/demo.py."""
 
 from __future__ import annotations
 

@@ -110,7 +110,9 @@ def test_a_second_signal_does_not_end_a_torchrun_worker(start_python: Start, mon
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
-def test_signals_have_their_old_effect_after_the_block(start_python: Start, number: signal.Signals, code: int) -> None:
+def test_after_the_block_signals_end_the_process_as_usual(
+    start_python: Start, number: signal.Signals, code: int
+) -> None:
     process = start_python(LOOP.format(stubborn=False))
     assert line_of(process.stdout) == "ready\n"
     process.send_signal(number)

@@ -114,7 +114,7 @@ def test_source_json_does_not_depend_on_the_place_of_the_checkout(tmp_path: Path
     assert here.read_bytes() == there.read_bytes()
 
 
-def test_an_absolute_path_does_not_start_at_the_root(tmp_path: Path, mine: Path) -> None:
+def test_an_absolute_path_is_used_as_it_is(tmp_path: Path, mine: Path) -> None:
     get(str(mine), tmp_path / "elsewhere")
     assert about(tmp_path / "elsewhere")["source"] == str(mine)
 

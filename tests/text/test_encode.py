@@ -1,4 +1,4 @@
-"""Encoding: ids, windows and held-out articles, as stage windows writes them."""
+"""Articles are encoded as stage windows does it: ids, windows, and the articles held out for validation."""
 
 from __future__ import annotations
 
@@ -48,16 +48,16 @@ def test_windows_are_the_same_as_those_of_a_plain_loop(
     texts: list[str], length: int, stride: int, scope: Scope
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        windows = encode_texts(Path(folder), texts, window_params(length, stride, scope))
+        split = encode_texts(Path(folder), texts, window_params(length, stride, scope))
         expected = reference(texts, length, stride, scope)
-        assert windows_of(windows, range(len(windows))) == expected
-        assert (windows.length, windows.stride, windows.scope) == (length, stride, scope)
-        assert windows.unknown == sum(text.count("?") for text in texts)
-        assert windows.characters == sum(map(len, texts))
-        assert windows.lengths.tolist() == [len(text) + 1 for text in texts]
-        assert windows.classes.tolist() == list(range(len(texts)))
+        assert windows_of(split, range(len(split))) == expected
+        assert (split.length, split.stride, split.scope) == (length, stride, scope)
+        assert split.unknown == sum(text.count("?") for text in texts)
+        assert split.characters == sum(map(len, texts))
+        assert split.lengths.tolist() == [len(text) + 1 for text in texts]
+        assert split.classes.tolist() == list(range(len(texts)))
         for index, text in enumerate(texts):
-            assert windows.article(index).tolist() == [LETTERS.eos, *LETTERS.encode(text).tolist(), LETTERS.eos]
+            assert split.article(index).tolist() == [LETTERS.eos, *LETTERS.encode(text).tolist(), LETTERS.eos]
 
 
 def test_scope_article_with_stride_1_has_the_tutorials_windows(tmp_path: Path) -> None:
@@ -66,19 +66,19 @@ def test_scope_article_with_stride_1_has_the_tutorials_windows(tmp_path: Path) -
 
 
 def test_the_windows_of_a_stream_cover_all_symbols(tmp_path: Path) -> None:
-    windows = encode_texts(tmp_path, ["abc" * 50, "de" * 31], window_params(10, 10, "stream"))
-    read = {int(start) + place for start in windows.starts for place in range(11)}
-    assert read == set(range(len(windows.codes)))
+    split = encode_texts(tmp_path, ["abc" * 50, "de" * 31], window_params(10, 10, "stream"))
+    read = {int(start) + place for start in split.starts for place in range(11)}
+    assert read == set(range(len(split.codes)))
 
 
 def test_articles_longer_than_a_chunk_have_the_right_offsets(tmp_path: Path) -> None:
     texts = ["a" * 700_000, "b" * 700_000, "", "c" * 1_500_000, "d"]
-    windows = encode_texts(tmp_path, texts, window_params(1000, 999, "article"))
-    assert windows.offsets.tolist() == [1, 700_002, 1_400_003, 1_400_004, 2_900_005, 2_900_007]
-    assert np.flatnonzero(windows.codes == LETTERS.eos).tolist() == [0, *(windows.offsets[1:] - 1).tolist()]
-    begins = windows.offsets[:-1].tolist()
+    split = encode_texts(tmp_path, texts, window_params(1000, 999, "article"))
+    assert split.offsets.tolist() == [1, 700_002, 1_400_003, 1_400_004, 2_900_005, 2_900_007]
+    assert np.flatnonzero(split.codes == LETTERS.eos).tolist() == [0, *(split.offsets[1:] - 1).tolist()]
+    begins = split.offsets[:-1].tolist()
     starts = [range(begin, begin + len(text) - 1000, 999) for begin, text in zip(begins, texts, strict=True)]
-    assert windows.starts.tolist() == list(chain.from_iterable(starts))
+    assert split.starts.tolist() == list(chain.from_iterable(starts))
 
 
 def test_the_window_starts_of_a_long_stream_come_in_chunks() -> None:
@@ -89,9 +89,9 @@ def test_the_window_starts_of_a_long_stream_come_in_chunks() -> None:
 
 def test_ids_of_a_large_vocabulary_take_two_bytes(tmp_path: Path) -> None:
     vocabulary = Vocabulary.build(["".join(map(chr, range(0x4E00, 0x4E00 + 300)))])
-    windows = encode_texts(tmp_path, ["\u4e00\u4f2b?"], window_params(1, 1, "stream"), vocabulary)
-    assert windows.codes.dtype == np.uint16
-    assert windows.codes.tolist() == [300, 0, 299, 301, 300]
+    split = encode_texts(tmp_path, ["\u4e00\u4f2b?"], window_params(1, 1, "stream"), vocabulary)
+    assert split.codes.dtype == np.uint16
+    assert split.codes.tolist() == [300, 0, 299, 301, 300]
 
 
 @pytest.fixture
@@ -111,15 +111,15 @@ def decoded_splits(
     counts = encode_splits(raw, folder, vocabulary, settings, valid_fraction=valid_fraction, seed=seed)
     found = {}
     for name in ("train", "valid", "test"):
-        windows = EncodedSplit.load(folder / name)
+        split = EncodedSplit.load(folder / name)
         found[name] = [
-            Article(int(label) + 1, vocabulary.decode(windows.article(index)[1:-1]))
-            for index, label in enumerate(windows.classes)
+            Article(int(class_id) + 1, vocabulary.decode(split.article(index)[1:-1]))
+            for index, class_id in enumerate(split.classes)
         ]
-        assert (counts.pop(f"{name}_articles"), counts.pop(f"{name}_windows")) == (windows.articles, len(windows))
+        assert (counts.pop(f"{name}_articles"), counts.pop(f"{name}_windows")) == (split.articles, len(split))
         assert (counts.pop(f"{name}_characters"), counts.pop(f"{name}_unknown")) == (
-            windows.characters,
-            windows.unknown,
+            split.characters,
+            split.unknown,
         )
     assert not counts
     return found
@@ -188,6 +188,6 @@ def test_a_split_that_is_written_again_is_incomplete_until_the_end(tmp_path: Pat
 
 def test_ag_news_has_the_tutorials_number_of_windows(ag_news_26k: Path, tmp_path: Path) -> None:
     texts = [article.text for article in islice(read_articles(ag_news_26k / "train.csv"), 2000)]
-    windows = encode_texts(tmp_path, texts, window_params(100, 1, "article"), Vocabulary.build(texts))
-    assert len(windows) == sum(max(0, len(text) - 100) for text in texts)
-    assert windows.unknown == 0
+    split = encode_texts(tmp_path, texts, window_params(100, 1, "article"), Vocabulary.build(texts))
+    assert len(split) == sum(max(0, len(text) - 100) for text in texts)
+    assert split.unknown == 0

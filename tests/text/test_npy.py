@@ -1,4 +1,4 @@
-"""The .npy files: what is written can be read, and other content is rejected without running it."""
+""".npy files: written values are read back. Other content is rejected, and no code in it runs."""
 
 from __future__ import annotations
 

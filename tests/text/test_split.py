@@ -1,4 +1,4 @@
-"""Reading an encoded split: a damaged or inconsistent one is rejected."""
+"""An encoded split is read from disk, and a damaged or inconsistent split is rejected."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def test_the_first_byte_that_is_not_utf_8_is_reported(
 
 
 @given(st.lists(st.text("ab \n", max_size=5)))
-def test_lines_are_those_of_the_whole_text_without_blank_lines(pieces: list[str]) -> None:
+def test_pieces_give_the_lines_of_the_whole_text_without_blank_lines(pieces: list[str]) -> None:
     assert list(cut_lines(pieces)) == [line for line in "".join(pieces).split("\n") if line.strip()]
 
 

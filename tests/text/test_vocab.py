@@ -20,7 +20,7 @@ TEXTS = st.lists(st.text(max_size=30), max_size=6).filter(lambda texts: len(set(
 
 
 def counted(texts: list[str]) -> Counter[str]:
-    """The tutorial's loop. torchtext.vocab.vocab(counter) keeps the order of this counter."""
+    """The loop of the tutorial that README.md names. torchtext.vocab.vocab(counter) keeps the order of this counter."""
     counter: Counter[str] = Counter()
     for text in texts:
         for character in text:
@@ -71,11 +71,8 @@ def test_characters_below_min_count_become_unk() -> None:
 
 def test_all_but_the_max_size_most_frequent_characters_become_unk() -> None:
     texts = ["abcbcc", "dddd", "ea"]
-    assert Vocabulary.build(texts, max_size=3).characters == (
-        "a",
-        "c",
-        "d",
-    )  # a and b are equally frequent, and a occurs first
+    # a and b are equally frequent, and a occurs first
+    assert Vocabulary.build(texts, max_size=3).characters == ("a", "c", "d")
     assert Vocabulary.build(texts, max_size=9) == Vocabulary.build(texts)
     assert Vocabulary.build(texts, min_count=3, max_size=3).characters == ("c", "d")
 
@@ -152,9 +149,7 @@ def test_a_saved_vocabulary_is_loaded_unchanged(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("form", "expected"), [("none", "e\u0301\ufb01"), ("NFC", "\u00e9\ufb01"), ("NFKC", "\u00e9fi")]
 )
-def test_text_is_normalized_in_the_same_way_as_the_training_split(
-    tmp_path: Path, form: Normalization, expected: str
-) -> None:
+def test_text_is_normalized_as_the_training_split_was(tmp_path: Path, form: Normalization, expected: str) -> None:
     Vocabulary.build(["ab"], normalize=form).save(tmp_path / "vocab.json")
     assert Vocabulary.load(tmp_path / "vocab.json").normalized("e\u0301\ufb01") == expected
 
