@@ -22,11 +22,7 @@ from tests.learning import save_conditioned_model
 from tests.pipeline.workspace import clean_environment
 
 DOCUMENTS = ("README.md", "corpora/README.md")
-NEED_A_TRACKER = {
-    "publish",
-    "runs",
-    "verify",
-}  # subcommands that need MLflow: the tests parse them, but do not run them
+NEED_MLFLOW = {"publish", "runs", "verify"}  # the tests parse these subcommands, but do not run them
 FENCED = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`(charloom [^`]+)`")
 
@@ -58,7 +54,7 @@ def parse(arguments: Sequence[str]) -> None:
 
 
 SHOWN = list(dict.fromkeys(p for name in DOCUMENTS for p in pipelines((CHECKOUT / name).read_text(encoding="utf-8"))))
-RUN = [pipeline for pipeline in SHOWN if not {arguments[0] for arguments in arguments_of(pipeline)} & NEED_A_TRACKER]
+RUN = [pipeline for pipeline in SHOWN if not {arguments[0] for arguments in arguments_of(pipeline)} & NEED_MLFLOW]
 
 
 @pytest.fixture(scope="session")
