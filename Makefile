@@ -5,7 +5,7 @@ CONSTRAINTS := constraints.txt
 EXTRAS :=
 BIN := $(VENV)/bin
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
-# The second install, with torchtext's last release: these variables are passed to another make.
+# The variables with which another make creates and uses the second install, which has torchtext's last release
 TORCHTEXT := VENV=.venv-torchtext CONSTRAINTS=constraints-torchtext.txt 'EXTRAS=[torchtext]'
 
 .PHONY: help install install-torchtext demo screenshots repro deps ui test test-torchtext lint types unit soak fuzz bench audit clean
@@ -18,14 +18,14 @@ install: $(VENV)/.installed ## create .venv with the pinned packages
 install-torchtext: ## create .venv-torchtext, a second install with torchtext (6 GB, half of it downloaded)
 	$(MAKE) $(TORCHTEXT) install
 
-# pip reads dependency groups (--group) since 25.1
+# `--group dev` needs pip 25.1 or newer
 $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.$(EXTRAS)' --group dev
 	touch $@
 
-demo: install ## run the whole pipeline on the embedded sample, in demo/ (four minutes)
+demo: install ## run the whole pipeline on the small corpus that comes with charloom, in demo/ (four minutes)
 	$(RUN) python scripts/demo.py
 
 screenshots: demo ## take the pictures of the demo's report in docs/images (needs chromium and chromium-driver)
@@ -36,10 +36,11 @@ repro: install ## run the pipeline with params.yaml, then publish the results to
 	$(RUN) dvc repro
 	$(RUN) charloom publish
 
-deps: install ## write into dvc.yaml which code each stage imports
+deps: install ## write the code that each stage imports into dvc.yaml
 	$(RUN) python scripts/code_deps.py
 
-# The server's seven job processes evaluate large language models. charloom does not use them.
+# By default MLflow's server starts seven job processes, which evaluate large language models. charloom needs none of
+# them.
 ui: install ## show the runs in MLflow at http://127.0.0.1:5000 (set PORT for another port)
 	@case "$$MLFLOW_TRACKING_URI" in \
 	http*) echo "MLFLOW_TRACKING_URI names a server: open $$MLFLOW_TRACKING_URI" ;; \
@@ -60,16 +61,16 @@ types: install ## check types with mypy
 	$(RUN) mypy
 
 # Each process runs whole test files. tests/conftest.py puts the slow files first.
-unit: install ## run the tests; TESTS=tests/text runs only these
+unit: install ## run the tests; with TESTS=tests/text, only those in that folder
 	$(RUN) pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(TESTS)
 
-soak: install ## run the long versions of the fault tests (docs/reliability.md)
+soak: install ## run the fault tests with many more kills and runs (docs/reliability.md)
 	$(RUN) CHARLOOM_KILLS=20 CHARLOOM_PIPELINE_KILLS=60 CHARLOOM_RUNS=500 CHARLOOM_SOAK=1 pytest -s tests/faults
 
 fuzz: install ## read 10,000 damaged or forged files (docs/reliability.md)
 	$(RUN) CHARLOOM_MUTATIONS=2000 pytest -s tests/faults/test_hostile_files.py
 
-bench: install ## run the short benchmarks of BENCHMARKS.md, a quarter of an hour on a quiet machine
+bench: install ## run the short benchmarks of BENCHMARKS.md (a quarter of an hour on a quiet machine)
 	set -e; for each in windows training busy sampling scoring classify; do $(RUN) python benchmarks/$$each.py; done
 
 audit: ## ask the package index for known vulnerabilities of the pinned packages

@@ -1,6 +1,6 @@
-"""Write the code that each stage imports into dvc.yaml, as its dependencies: `make deps`.
+"""Write the code that each stage imports into dvc.yaml, as dependencies of the stage: `make deps`.
 
-DVC runs a stage again when one of its dependencies changes. Data files come first in each list, code after them.
+DVC runs a stage again if one of its dependencies has changed. In each list of dependencies, data comes before code.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from charloom.cells import CELLS
 CHECKOUT = Path(__file__).parents[1]
 SRC = CHECKOUT / "src"
 LOADS_CELLS = SRC / "charloom/model/network.py"  # imports the modules that cells.py names as strings
-# This code decides no output of a stage: MLflow's client and the progress bar. Without this list, a corrected warning
-# would train every model again. The files of a folder are all meant.
+# Code that decides no output of a stage: everything in tracking/ (MLflow) and the progress bar. If this code were a
+# dependency, a corrected warning in it would make DVC train every model again.
 DECIDES_NO_OUTPUT = ("src/charloom/tracking", "src/charloom/training/progress.py")
 
 
@@ -30,7 +30,7 @@ def module_file(name: str) -> Path | None:
 
 def imported(path: Path) -> set[Path]:
     """The charloom files that a file imports directly, also inside functions, and the packages that contain them."""
-    names: set[str] = set()
+    names: set[str] = set()  # dotted names of modules, and of what is imported from them
     for node in nodes_that_run(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
@@ -41,12 +41,12 @@ def imported(path: Path) -> set[Path]:
     if path == LOADS_CELLS:
         names |= {cell.module for cell in CELLS.values()}
     parts = [name.split(".") for name in names]
-    packages = {".".join(part[:end]) for part in parts for end in range(1, len(part) + 1)}
-    return {file for file in map(module_file, packages) if file}
+    with_packages = {".".join(part[:end]) for part in parts for end in range(1, len(part) + 1)}
+    return {file for file in map(module_file, with_packages) if file}
 
 
 def nodes_that_run(node: ast.AST) -> Iterator[ast.AST]:
-    """The nodes of a syntax tree without `if TYPE_CHECKING:`, whose imports are for the type checker only."""
+    """The nodes of a syntax tree, except `if TYPE_CHECKING:` blocks. Their imports are for the type checker only."""
     yield node
     for child in ast.iter_child_nodes(node):
         if not (isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"):
@@ -59,17 +59,17 @@ def decides_output(path: Path) -> bool:
 
 
 def closure(path: Path) -> set[Path]:
-    """A file and every file that it imports, directly or not, except those that decide no output."""
+    """A file and every file that it imports, directly or indirectly, except those that decide no output."""
     found: set[Path] = set()
-    left = {path}
-    while left:
-        found |= left
-        left = {file for file in set().union(*map(imported, left)) - found if decides_output(file)}
+    new = {path}
+    while new:
+        found |= new
+        new = {file for file in set().union(*map(imported, new)) - found if decides_output(file)}
     return found
 
 
 def code_deps(command: str) -> list[str]:
-    """The code dependencies of a stage with this command, its own script first, relative to the checkout."""
+    """The code dependencies of a stage with this command: the stage's script first. Paths start at the checkout."""
     script = CHECKOUT / next(word for word in command.split() if word.endswith(".py"))
     rest = sorted(path.relative_to(CHECKOUT).as_posix() for path in closure(script) - {script})
     return [script.relative_to(CHECKOUT).as_posix(), *rest]

@@ -1,4 +1,4 @@
-"""Run the whole pipeline in demo/ on the embedded sample, then print samples, the result and where to find more."""
+"""Run the whole pipeline in demo/ on the embedded sample. Then print samples, the score and where to find more."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SETTINGS: dict[str, object] = {
     "data.source": "sample",
     "data.valid_fraction": 0.05,
     "model.hidden_size": 256,
-    "model.dropout": 0.3,  # a model soon overfits such a small corpus
+    "model.dropout": 0.3,  # a model overfits such a small corpus after a few epochs
     "train.batch_size": 8,
     "train.epochs": 12.0,
     "train.validate_every": 100,
@@ -32,7 +32,8 @@ def main() -> None:
     samples = (DEMO / "reports/samples.txt").read_text(encoding="utf-8")
     print(f"\n{samples}")
     print(f"test: {test['test_bpc']:.3f} bits per character, perplexity {test['test_perplexity']:.2f}")
-    print("After a few minutes on 632 articles the model writes words, but no sense. `dvc repro` trains on AG_NEWS.")
+    print("After a few minutes on 632 articles the model writes words, but its sentences make no sense.")
+    print("`make repro` trains a larger model on AG_NEWS.")
     for what, where in {
         "report": "demo/reports/report.html, in a browser",
         "numbers": "cd demo && dvc metrics show; all numbers are in demo/details/",

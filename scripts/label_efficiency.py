@@ -1,8 +1,8 @@
-"""Draw accuracy over the share of labelled articles, from the experiments of the current commit.
+"""Draw accuracy over the share of labelled articles, from DVC's experiments of the current commit.
 
 First run the experiments in this checkout: `dvc exp run --queue -S model.conditioning=class -S
-'data.labelled_fraction=0.01,0.1,1.0'`, then `dvc exp run --run-all`. This script writes docs/label-efficiency.csv and
-docs/images/label-efficiency.png.
+'data.labelled_fraction=0.01,0.1,1.0'`, then `dvc exp run --run-all`. If several experiments have the same share, the
+newest one counts. This script writes docs/label-efficiency.csv and docs/images/label-efficiency.png.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import dvc.api
+from dvc.exceptions import PathMissingError
 
 from charloom.files import write_csv
 from charloom.report.canvas import OTHER, OURS, one_chart
@@ -27,7 +28,7 @@ def main() -> None:
             by_fraction.setdefault(float(experiment[FRACTION]), accuracies)  # the newest experiment comes first
     if not by_fraction:
         raise SystemExit(
-            "error: no experiment of this commit has an accuracy; run the experiments that this file names"
+            "error: no experiment of this commit has an accuracy; README.md (One model, four shapes) has the commands"
         )
     fractions = sorted(by_fraction)
     names = list(by_fraction[fractions[0]])
@@ -38,13 +39,19 @@ def main() -> None:
 
 
 def accuracies_of(rev: str) -> dict[str, float]:
-    """The accuracy of the model and of each other classifier at a revision. Empty for an unconditioned model."""
-    table = dvc.api.read(TABLE, rev=None if rev == "workspace" else rev)
+    """The accuracy of the model and of each other classifier at a revision.
+
+    Empty if the revision has no result or an unconditioned model. A fresh clone has no result in its own folder.
+    """
+    try:
+        table = dvc.api.read(TABLE, rev=None if rev == "workspace" else rev)
+    except PathMissingError:
+        return {}
     return {row["predictor"]: float(row["accuracy"]) for row in csv.DictReader(table.splitlines())}
 
 
 def draw_lines(path: Path, fractions: Sequence[float], lines: Mapping[str, Sequence[float]]) -> None:
-    """Draw accuracies over fractions, one line for each name. The first line is the model's."""
+    """Draw accuracies over fractions, one line for each name: the model first, then three classifiers."""
     with one_chart(path, "Accuracy by labelled articles") as axes:
         styles = zip((OURS, OTHER, OTHER, OTHER), ("-", "-", "--", ":"), strict=True)
         for (name, accuracies), (colour, style) in zip(lines.items(), styles, strict=True):

@@ -1,8 +1,9 @@
 """Repair the files that a killed dvc may leave half-written: `repair_dvc.py`, then `dvc repro`.
 
-DVC writes .dvc/tmp/rwlock, its list of locks, and dvc.lock in place, and refuses to run if one of them is damaged. A
-damaged list of locks is removed. This is safe, because the locks of processes that have ended are void. A damaged
-dvc.lock is renamed to dvc.lock.broken. No result is lost, because DVC's run cache also records every stage.
+DVC writes two files in place: .dvc/tmp/rwlock, its list of locks, and dvc.lock. If one of them is damaged, DVC refuses
+to run. This script removes a damaged list of locks. That is safe, because the locks of processes that have ended are
+void. The script renames a damaged dvc.lock to dvc.lock.broken. No result is lost, because DVC's run cache also records
+what each stage read and wrote.
 """
 
 from __future__ import annotations
@@ -34,12 +35,12 @@ def main() -> None:
     locks, results = TEMPORARY / RWLOCK_FILE, Path("dvc.lock")
     if is_damaged(locks, json.loads):
         try:
-            with make_lock(str(TEMPORARY / RWLOCK_LOCK), tmp_dir=str(TEMPORARY)):  # no other dvc writes the list now
+            with make_lock(str(TEMPORARY / RWLOCK_LOCK), tmp_dir=str(TEMPORARY)):  # keeps another dvc from writing it
                 if is_damaged(locks, json.loads):
                     locks.unlink()
                     print(f"removed {locks}, which a killed dvc left half-written")
         except LockError:
-            return  # a dvc is running, and may be writing these files
+            return  # another dvc is running and may be writing these files
     if is_damaged(results, yaml.safe_load):
         results.replace("dvc.lock.broken")
         print("renamed dvc.lock to dvc.lock.broken: a killed dvc left it half-written")

@@ -1,7 +1,7 @@
 """Take docs/images/mlflow-compare.png while `make ui` runs: `PYTHONPATH=. python scripts/screenshot_mlflow.py [URI]`.
 
-The experiment charloom should contain runs on the embedded sample only, so that the picture shows no text of a real
-corpus.
+MLflow's experiment charloom should contain only runs on the embedded sample, so that the picture shows no text of a
+real corpus.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def main() -> None:
     with chromium() as driver:
         look(driver, 1280, height=720)
         compare_curves(driver, uri, experiment.experiment_id, "valid/bpc")
-        # Hide the buttons that appear over the chart: they cover a curve.
+        # Hide the buttons that appear over the chart, because they cover a curve.
         driver.execute_script("document.head.append(document.createElement('style'));")
         driver.execute_script("document.head.lastChild.textContent = '.modebar { display: none !important }';")
         driver.save_screenshot(str(PICTURE))

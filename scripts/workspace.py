@@ -1,7 +1,7 @@
 """Copy the pipeline into another folder and set some parameters there: `workspace.py FOLDER [section.name=value …]`.
 
 `make demo`, .ci/run and the tests work in such copies, so that params.yaml and the results of the checkout do not
-change. If the folder has a copy already, its code is replaced and its results stay.
+change. If the folder has a copy already, the code and params.yaml in it are replaced, and its results stay.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def make_workspace(folder: Path, settings: dict[str, object]) -> None:
 
 
 def set_params(path: Path, settings: dict[str, object]) -> None:
-    """Write the params.yaml of the checkout to `path`, with `settings`. Ends with an error if a key is unknown."""
+    """Write the params.yaml of the checkout to `path`, changed by `settings`. An unknown key is an error."""
     yaml = YAML()
     params = yaml.load(CHECKOUT / "params.yaml")
     for key, value in settings.items():
