@@ -13,7 +13,7 @@ WIDEST = 120  # columns of a terminal
 # The numbers of an unconditioned model in each file.
 NUMBERS = {"metrics/train.json": 2, "metrics/baselines.json": 2, "metrics/evaluate.json": 2}
 # The command that dvc.yaml recommends: DVC adds a wide column of hashes for each dependency that changed.
-EXPERIMENTS = "exp", "show", "--only-changed", "--drop", ".*/|Created"
+EXPERIMENTS = "exp", "show", "--only-changed", "--drop", ".*/|corpora|Created"
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import yaml
 from charloom.corpus.sources import AG_NEWS_CLASSES
 from charloom.evaluation.samples import read_samples
 from tests.pipeline.conftest import Charloom
-from tests.pipeline.workspace import CHECKOUT, UNTRACKED, Ended, Workspace, commit
+from tests.pipeline.workspace import CHECKOUT, GIT, UNTRACKED, Ended, Workspace, commit
 
 
 @pytest.fixture(scope="module")
@@ -123,3 +123,14 @@ def test_label_efficiency_is_drawn_from_the_experiments(conditioned: Workspace) 
     assert header == ["data.labelled_fraction", *accuracies(conditioned)]
     assert points == [["0.5", *map(str, accuracies(conditioned).values())]]
     assert (conditioned.folder / "docs/images/label-efficiency.png").exists()
+
+
+def test_label_efficiency_in_a_clone_without_results_is_one_line_of_error(tmp_path: Path) -> None:
+    clone = Workspace(tmp_path / "clone")
+    clone.make()
+    clone.begin_git()
+    succeeded(clone.run("git", "add", ".dvc/config", "dvc.yaml", "params.yaml"))
+    succeeded(clone.run(*GIT, "commit", "--quiet", "--message", "no results"))
+    ended = clone.run(sys.executable, str(CHECKOUT / "scripts/label_efficiency.py"))
+    assert ended.code == 1
+    assert [line for line in ended.output.splitlines() if line] == ended.lines("error: no experiment of this commit")
