@@ -1,10 +1,10 @@
-"""Train the model. If an earlier process left a checkpoint of the same training, continue from it.
+"""Train the model. If there is a checkpoint of the same training, continue from the checkpoint.
 
-    dvc repro train                          run this stage, and before it every stage whose inputs have changed
+    dvc repro train                          run this stage, after every earlier stage whose inputs have changed
     PYTHONPATH=src python stages/train.py    run this stage alone, without DVC
     PYTHONPATH=src torchrun --nproc-per-node 4 stages/train.py    run it in four processes on this machine
 
-With `train.processes: 4` in params.yaml, the first two commands start four processes too. README.md ("On a GPU box,
+With `train.processes: 4` in params.yaml, the first two commands also train in four processes. README.md ("On a GPU box,
 overnight") has the commands for several machines.
 """
 
@@ -52,7 +52,7 @@ def train(params: Params) -> None:
 
 
 def lead(training: Training, checkpoints: Checkpoints, vocabulary: Vocabulary, key: str, params: Params) -> None:
-    """Train and write all results: the only process, or process 0 of several."""
+    """What process 0 does, or the only process: train and write all results."""
     card = make_card(params, Path("data/raw"), {"train_key": key}).trained_on(training.device)
     with checkpoints.locked(), stop_requests() as stopping:
         checkpoints.forget_if_recorded(Path("dvc.lock"))
@@ -67,7 +67,7 @@ def lead(training: Training, checkpoints: Checkpoints, vocabulary: Vocabulary, k
 
 
 def follow(training: Training, checkpoints: Checkpoints) -> None:
-    """Train with process 0 and write nothing."""
+    """What every other process does: train together with process 0, and write nothing."""
     with stop_requests() as stopping:
         resume(training, checkpoints)
         run_training(training, checkpoints, [], stopping)

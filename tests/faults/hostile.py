@@ -97,9 +97,9 @@ def checkpoint_target(folder: Path, encoded: Encoded) -> Target:
     def forge(chance: Chance) -> None:
         honest = Checkpoint.from_bytes(path.read_bytes())
         if chance.random() < 0.5:
-            path.write_bytes(Checkpoint(forged_tensors(honest.tensors, chance), honest.state).to_bytes())
+            path.write_bytes(Checkpoint(forged_tensors(honest.tensors, chance), honest.position).to_bytes())
         else:
-            path.write_bytes(Checkpoint(honest.tensors, forged_json(honest.state, chance)).to_bytes())
+            path.write_bytes(Checkpoint(honest.tensors, forged_json(honest.position, chance)).to_bytes())
 
     return Target([path], lambda: use_checkpoint(checkpoints, encoded), forge)
 

@@ -53,7 +53,7 @@ for split in ("train", "valid", "test"):
 load_model(Path("models/charloom"))
 read_history(Path("plots/history.csv"))
 (folder,) = (path for path in Path(".charloom/checkpoints").iterdir() if path.is_dir())
-assert Checkpoint.from_bytes(Checkpoints(folder).read()).state["step"] > 0
+assert Checkpoint.from_bytes(Checkpoints(folder).read()).position["step"] > 0
 print("read all")
 """
 

@@ -67,7 +67,7 @@ def test_fp32_computes_in_float32() -> None:
 @pytest.mark.parametrize("cell", CELLS)
 def test_bf16_trains_every_cell_if_the_cpu_supports_it(cell: str) -> None:
     if "bf16" not in precisions(CPU):
-        with pytest.raises(InputError, match=r"train\.precision = 'bf16': cpu of this machine supports only fp32"):
+        with pytest.raises(InputError, match=r"train\.precision = 'bf16': this machine's cpu supports only fp32"):
             set_precision("bf16", CPU)
         return
     model = small_model(5, cell=cell)
@@ -79,7 +79,7 @@ def test_bf16_trains_every_cell_if_the_cpu_supports_it(cell: str) -> None:
 
 
 def test_an_unsupported_precision_is_an_error() -> None:
-    with pytest.raises(InputError, match=r"train\.precision = 'tf32': cpu of this machine supports only fp32"):
+    with pytest.raises(InputError, match=r"train\.precision = 'tf32': this machine's cpu supports only fp32"):
         set_precision("tf32", CPU)
 
 

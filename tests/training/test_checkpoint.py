@@ -23,7 +23,7 @@ def test_the_newest_checkpoint_is_read(tmp_path: Path) -> None:
     for step in (1, 2, 3):
         checkpoints.save(checkpoint(step))
     newest = read(checkpoints)
-    assert newest.state == {"step": 3}
+    assert newest.position == {"step": 3}
     assert newest.group("model")["a"].tolist() == [3.0] * 3
 
 
@@ -33,7 +33,7 @@ def test_a_damaged_checkpoint_is_skipped_with_a_warning(tmp_path: Path, capsys: 
     checkpoints.save(checkpoint(2))
     last = tmp_path / "last.safetensors"
     last.write_bytes(last.read_bytes()[:-5])
-    assert read(checkpoints).state == {"step": 1}
+    assert read(checkpoints).position == {"step": 1}
     assert f"warning: {last}: skipped, because " in capsys.readouterr().out
 
 
@@ -59,7 +59,7 @@ def test_half_written_files_are_removed_before_a_training(tmp_path: Path) -> Non
     half.write_bytes(b"half")
     with checkpoints.locked():
         assert not half.exists()
-        assert read(checkpoints).state == {"step": 1}
+        assert read(checkpoints).position == {"step": 1}
 
 
 def test_checkpoints_are_deleted_only_if_dvc_has_recorded_the_result(tmp_path: Path) -> None:

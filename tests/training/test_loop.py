@@ -102,7 +102,7 @@ def test_a_loss_that_is_not_finite_stops_the_training_at_the_last_checkpoint(enc
         run_training(training, Checkpoints(tmp_path), [spoil], never)
     saved = Checkpoints(tmp_path).read()
     assert saved is not None
-    assert Checkpoint.from_bytes(saved).state["step"] == 10
+    assert Checkpoint.from_bytes(saved).position["step"] == 10
 
 
 def test_bits_per_character_include_eos_but_divide_by_characters(encoded: Encoded, tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def wait_for_checkpoint(workspace: Workspace) -> None:
 def test_a_batch_must_be_divided_evenly_among_the_processes() -> None:
     shares = [Group(rank=rank, size=3).share(12) for rank in range(3)]
     assert [column for share in shares for column in range(12)[share]] == list(range(12))
-    with pytest.raises(InputError, match=r"train\.batch_size = 8: must be a multiple of the 3 processes"):
+    with pytest.raises(InputError, match=r"train\.batch_size = 8: must be a multiple of 3, the number of processes"):
         Group(size=3).share(8)
 
 

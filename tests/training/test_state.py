@@ -86,5 +86,5 @@ def test_a_checkpoint_beyond_the_last_step_is_an_error(encoded: Encoded, tmp_pat
     checkpoints.save(snapshot(training))
     shorter = small_training(encoded)
     shorter.steps = 1
-    with pytest.raises(InputError, match=r"does not fit this training \(its step 2 cannot be one of 1\)"):
+    with pytest.raises(InputError, match=r"does not fit this training \(its step 2 is not from 1 to 1\)"):
         resume(shorter, checkpoints)

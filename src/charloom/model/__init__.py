@@ -1,1 +1,1 @@
-"""The network, saved models, and what a model says about text: scores and samples."""
+"""The network, its device, saved models, and the two uses of a model: to score text and to draw samples."""

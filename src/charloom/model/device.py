@@ -1,4 +1,4 @@
-"""Which device computes, with how many threads, in which precision, and how to make it deterministic."""
+"""Choosing the device, the number of threads and the precision, and making torch deterministic."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from charloom.errors import InputError, RunError
 
 
 def choose_device(wanted: str, key: str) -> torch.device:
-    """The device that params.yaml names under `key`. `auto` means the first available one of cuda, mps and cpu.
+    """The device with the name `wanted`. `auto` means the first available device of cuda, mps and cpu.
 
-    Raises InputError, which lists the available devices, if the wanted one is not available.
+    `key` is the parameter or option that has this value. Raises InputError if the machine does not have the device. The
+    message contains `key` and the available devices.
     """
     available = available_devices()
     if wanted == "auto":
@@ -27,37 +28,37 @@ def choose_device(wanted: str, key: str) -> torch.device:
 
 
 def available_devices() -> list[str]:
-    """The kinds of device that this machine has, the preferred one first."""
+    """The types of the devices that this machine has, the preferred type first."""
     checks = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     return [name for name, available in checks.items() if available]
 
 
 def make_deterministic(seed: int) -> None:
-    """Make the same seed give the same bytes on the same kind of machine.
+    """Make torch deterministic: the same seed, kind of machine and number of threads give the same bytes.
 
-    An operation that cannot promise this raises an error.
+    From then on, a torch operation that has no deterministic algorithm raises RuntimeError.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with a fixed workspace
-    # not torch.use_deterministic_algorithms: it imports torch's compiler too, which takes two seconds
+    # torch.use_deterministic_algorithms does the same, but also imports torch's compiler, which takes two seconds.
     torch.set_deterministic_debug_mode("error")
-    torch.backends.cudnn.benchmark = False  # cuDNN would choose its kernels by timing them
+    torch.backends.cudnn.benchmark = False  # if True, cuDNN times its kernels and chooses the fastest
     torch.manual_seed(seed)
 
 
 def set_threads(wanted: int | str, sharing: int = 1) -> None:
-    """Use `wanted` CPU threads. `auto` means one for each core, divided among `sharing` processes."""
+    """Use `wanted` CPU threads. `auto` means a thread for each core, divided among `sharing` processes."""
     torch.set_num_threads(wanted if isinstance(wanted, int) else max(1, usable_cores() // sharing))
 
 
 def set_precision(precision: str, device: torch.device) -> AbstractContextManager[object]:
-    """Switch TF32 on or off. Returns the context for forward passes: bf16 autocast, or one that does nothing.
+    """Switch TF32 on or off. Returns the context manager for forward passes: bf16 autocast, or one without effect.
 
     Raises InputError if the device cannot compute in `precision`.
     """
     supported = precisions(device)
     if precision not in supported:
         raise InputError(
-            f"train.precision = {precision!r}: {describe_device(device)} of this machine supports only"
+            f"train.precision = {precision!r}: this machine's {describe_device(device)} supports only"
             f" {', '.join(supported)}"
         )
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
@@ -67,7 +68,7 @@ def set_precision(precision: str, device: torch.device) -> AbstractContextManage
 def precisions(device: torch.device) -> list[str]:
     """The values of `train.precision` that a device supports.
 
-    bf16 on a CPU needs AVX512 with bf16: on other CPUs torch's recurrent cells compute in fp32 only.
+    On a CPU, bf16 needs the instruction set AVX512-BF16. On other CPUs, torch's recurrent cells compute only in fp32.
     """
     modern_gpu = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
     onednn = device.type == "cpu" and torch.backends.mkldnn.is_available()
@@ -80,7 +81,7 @@ def explain_out_of_memory() -> Iterator[None]:
     """Turn a failed allocation into a RunError that says which parameters to lower."""
     try:
         yield
-    except RuntimeError as error:  # torch.cuda.OutOfMemoryError on a GPU; on a CPU only the message tells
+    except RuntimeError as error:  # on a CPU there is no special type, so the message is searched
         if not isinstance(error, torch.cuda.OutOfMemoryError) and "can't allocate memory" not in str(error):
             raise
         raise RunError(
@@ -89,7 +90,7 @@ def explain_out_of_memory() -> Iterator[None]:
 
 
 def usable_cores() -> int:
-    """The number of cores that this process may use. The machine can have more."""
+    """The number of CPU cores that this process may use. The machine can have more cores."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -1,4 +1,4 @@
-"""CharModel, the network: one-hot input → recurrent cell → linear output. This file knows nothing about training."""
+"""CharModel, the network: one-hot input → recurrent cell → linear output."""
 
 from __future__ import annotations
 
@@ -12,24 +12,28 @@ from charloom.cells import CELLS
 from charloom.model.conditioning import class_characters, class_logits, one_hot_with_class, reset_class_weights
 from charloom.params import ModelParams
 
-# One tensor (layers, batch, hidden), or a tuple of several: the state of an LSTM has two. cells.py names them.
+# The hidden state: one tensor (layers, batch, hidden), or a tuple of such tensors. The state of an LSTM has two
+# tensors. Cell.state in cells.py names the tensors of each cell.
 State = Tensor | tuple[Tensor, ...]
 
-INPUT_STD = 3.0  # of the initial input weights; CharModel.reset_parameters has the reason
+# The standard deviation of the initial input weights. CharModel.reset_parameters gives the reason.
+INPUT_STD = 3.0
 
 
 class CharModel(nn.Module):
-    """A recurrent network that reads symbol ids and returns, after each one, the logits of the next.
+    """A recurrent network that reads symbol ids. After each symbol it returns the logits of the next symbol.
 
-    The input is one-hot, as in the tutorial. `params.dropout` acts between layers (as torch has it) and before the
-    output layer, where the same units are dropped at all time steps of a window (Gal and Ghahramani 2016).
+    The input is one-hot, as in the tutorial that README.md names. `params.dropout` acts in two places: between layers,
+    as in torch's modules, and before the output layer. Before the output layer, the same units are dropped at all time
+    steps of a window (Gal and Ghahramani 2016).
 
     A conditioned model (`model.conditioning: class`) also receives a class id: 0…n-1, or `no_class`. The class enters
-    in four places, which conditioning.py describes. It follows the generative classifier of Yogatama et al. (2017).
+    the network in four places, which conditioning.py describes. The design follows the generative classifier of
+    Yogatama et al. (2017).
     """
 
     def __init__(self, symbols: int, params: ModelParams, classes: int = 0) -> None:
-        """Weights for `symbols` symbols and, if `params` asks for conditioning, for `classes` classes."""
+        """`symbols` is the size of the vocabulary. `classes` is the number of classes, used only if conditioned."""
         super().__init__()
         self.symbols = symbols
         self.params = params
@@ -58,12 +62,13 @@ class CharModel(nn.Module):
             self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw the initial weights: orthogonal recurrent weights, wide input weights, and some gates open.
+        """Draw the initial weights: orthogonal recurrent weights, large input weights, and some gates open.
 
-        Input weights are drawn with a standard deviation of INPUT_STD. A one-hot vector has a single 1, so a gate gets
-        one weight for each symbol. With torch's own, smaller weights the network is slow to tell symbols apart: after
-        1.2 million characters at hidden size 128, each at its best step size, it had 3.06 bits per character with
-        torch's weights and 2.47 with these.
+        The input weights of the first layer have a standard deviation of INPUT_STD. Reason: a one-hot vector has a
+        single 1, so the whole input of a gate is the weight of one symbol. With the smaller weights that torch draws by
+        default, the network is slow to tell symbols apart. After 1.2 million characters at hidden size 128, a network
+        with torch's weights had 3.06 bits per character, and one with these weights 2.47. Each of the two networks was
+        trained with its best learning rate.
         """
         cell, hidden = CELLS[self.params.cell], self.params.hidden_size
         for name, weights in self.rnn.named_parameters():
@@ -85,11 +90,11 @@ class CharModel(nn.Module):
         return sum(weights.numel() for weights in self.parameters())
 
     def forward(self, ids: Tensor, state: State | None = None, classes: Tensor | None = None) -> tuple[Tensor, State]:
-        """The logits (time, batch, symbols) after each of the ids (time, batch), and the state after the last.
+        """The logits (time, batch, symbols) after each of the ids (time, batch), and the state after the last id.
 
-        `state` is what an earlier call returned, so that a text can be read in pieces. None is the state in which every
-        text begins: zeros, or the learned initial state of a conditioned model. `classes` are class ids, (batch) or
-        (time, batch); None means `no_class`. An unconditioned model ignores them.
+        `state` is the state that an earlier call returned, so a text can be read in pieces. None means the initial
+        state of a text: zeros, or the learned initial state of a conditioned model. `classes` are class ids, (batch) or
+        (time, batch). None means `no_class`. An unconditioned model ignores `classes`.
         """
         if not self.conditioned:
             classes = None
@@ -105,7 +110,7 @@ class CharModel(nn.Module):
         return logits, state
 
     def initial_state(self, classes: Tensor) -> State | None:
-        """The learned state in which a conditioned model begins texts of these classes (batch)."""
+        """The learned initial state of a conditioned model for texts of these classes (batch)."""
         return make_state(list(self.initial[:, :, classes]))
 
     def _inputs(self, ids: Tensor, classes: Tensor | None) -> Tensor:
@@ -122,17 +127,17 @@ class CharModel(nn.Module):
     def _dropout_mask(self, output: Tensor) -> Tensor:
         """A dropout mask (1, batch, hidden), shared by all time steps.
 
-        A separate mask for each step was no better: both ways gave 2.162 bits per character with 256 units that read an
-        eighth of AG_NEWS-26k eight times. Separate masks took 8.6 % more time at 512 units on two cores.
+        A separate mask for each step was not better. Both ways gave 2.162 bits per character in a training of 256 units
+        that read an eighth of AG_NEWS-26k eight times. Separate masks took 8.6 % more time at 512 units on two cores.
         """
         return F.dropout(torch.ones_like(output[:1]), self.params.dropout)
 
 
 def state_tensors(state: State | None) -> list[Tensor]:
-    """The tensors of a state, each (layers, batch, hidden); an empty list for None."""
+    """The tensors of a state as a list, each (layers, batch, hidden). For None the list is empty."""
     return [] if state is None else [state] if isinstance(state, Tensor) else list(state)
 
 
 def make_state(tensors: Sequence[Tensor]) -> State | None:
-    """The state that consists of these tensors: the inverse of `state_tensors`."""
+    """The state that consists of these tensors. This is the inverse of `state_tensors`."""
     return None if not tensors else tensors[0] if len(tensors) == 1 else tuple(tensors)

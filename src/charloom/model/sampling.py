@@ -1,4 +1,4 @@
-"""Drawing text from a model: `sample` returns whole texts, `stream` returns each character as soon as it is drawn."""
+"""Drawing text from a model: `sample` returns whole texts, `stream` yields each character as soon as it is drawn."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from charloom.text.vocab import Vocabulary
 # Reason: the rounding of a matrix product depends on its shape and column, and one different bit can change a drawn
 # character. At hidden size 256 an LSTM takes twice as long for 64 columns as for one.
 TILE = 64
-# Random numbers fetched at once for each column. NumPy's generator gives the same numbers for any size of the pieces.
+# How many random numbers are fetched at once for each column. This does not change the numbers themselves: NumPy's
+# generator gives the same sequence for any number of values in a call.
 DRAWS = 256
 
 
@@ -27,11 +28,11 @@ DRAWS = 256
 class Sampling:
     """How texts are drawn. Raises InputError if a value is out of range."""
 
-    length: int = 400  # the most symbols to draw, without the prompt
+    length: int = 400  # maximum number of symbols to draw, not counting the prompt
     temperature: float = 1.0  # 0 is greedy: always the likeliest symbol
     top_k: int | None = None  # draw only from this many likeliest symbols
-    top_p: float | None = None  # draw only from the fewest likeliest symbols whose probabilities sum to this
-    until_eos: bool = False  # end a text where its article ends
+    top_p: float | None = None  # draw only from the smallest set of likeliest symbols that has this total probability
+    until_eos: bool = False  # end a text at the first drawn `<eos>`
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -54,13 +55,14 @@ def sample(
     first: int = 0,
     classes: Sequence[int] | None = None,
 ) -> list[str]:
-    """Draw a text for each prompt. The model reads an `<eos>` and the prompt; the returned text is what follows.
+    """Draw a text for each prompt.
 
-    A drawn `<eos>` is a newline. `<unk>` is never drawn. `classes` has a class id for each text of a conditioned model;
-    None means `no_class`. `first` is the number of the first text.
+    The model reads an `<eos>` and the prompt. The returned text starts after the prompt. A drawn `<eos>` becomes a
+    newline. `<unk>` is never drawn. `classes` contains a class id for each text of a conditioned model. None means
+    `no_class`. The texts are numbered from `first`.
 
     On one machine and with one number of threads, text number i depends only on the model, `how`, its prompt, its class
-    and i. It is the same whether it is drawn alone or with others.
+    and i. The text is the same whether it is drawn alone or with other texts.
     """
     texts: list[list[str]] = [[] for _ in prompts]
     for step in stream(model, vocabulary, prompts, how, first, classes):
@@ -77,9 +79,10 @@ def stream(
     first: int = 0,
     classes: Sequence[int] | None = None,
 ) -> Generator[list[tuple[int, str]], None, None]:
-    """Draw the texts of `sample`, and yield for each step what it drew.
+    """Draw the same texts as `sample`, and yield a list after each step of the model.
 
-    That is a list of (index of the prompt, character). At the end of a text it has (index, "").
+    The list has a pair (index of the prompt, character) for each character drawn in this step. A pair (index, "") marks
+    the end of a text. While the model reads prompts, the list can be empty.
     """
     class_ids = [model.no_class] * len(prompts) if classes is None else classes
     end = first + len(prompts)
@@ -94,11 +97,15 @@ def stream(
 def _draw_tile(
     model: CharModel, vocabulary: Vocabulary, tile: Mapping[int, tuple[str, int]], how: Sampling
 ) -> Iterator[list[tuple[int, str]]]:
-    """Draw the samples of one tile, given as number → (prompt, class id). Yields what `stream` does, by number."""
+    """Draw the samples of one tile, given as number → (prompt, class id).
+
+    Yields lists as `stream` does, with the number of the sample in place of the index of the prompt.
+    """
     model.eval()
     device = model.head.weight.device
     characters = [vocabulary.decode([symbol]) for symbol in range(vocabulary.unk)]
-    prompts = {number: encode(vocabulary, vocabulary.normalized(text)).tolist() for number, (text, _) in tile.items()}
+    # The samples that have not ended: number → the ids of the prompt.
+    running = {number: encode(vocabulary, vocabulary.normalized(text)).tolist() for number, (text, _) in tile.items()}
     class_ids = [model.no_class] * TILE
     for number, (_, class_id) in tile.items():
         class_ids[number % TILE] = class_id
@@ -108,11 +115,12 @@ def _draw_tile(
     state: State | None = None
     for step in count():
         logits, state = model(torch.tensor([symbols], device=device), state, classes)
-        busy = [number % TILE for number in prompts]  # the columns whose texts have not ended
-        known = logits[0, busy, : vocabulary.unk].cpu().double()  # <unk> is the last id; not all devices have float64
+        columns = [number % TILE for number in running]
+        # <unk> is the last id, so the slice leaves it out. cpu() comes before double(): mps has no float64.
+        allowed = logits[0, columns, : vocabulary.unk].cpu().double()
         drawn: list[tuple[int, str]] = []
-        for number, symbol in zip(list(prompts), _choose(known, how, next(draws)[busy]).tolist(), strict=True):
-            prompt = prompts[number]
+        for number, symbol in zip(list(running), _choose(allowed, how, next(draws)[columns]).tolist(), strict=True):
+            prompt = running[number]
             if step < len(prompt):
                 symbols[number % TILE] = prompt[step]
                 continue
@@ -120,23 +128,27 @@ def _draw_tile(
             drawn.append((number, characters[symbol]))
             if step + 1 == len(prompt) + how.length or (how.until_eos and symbol == vocabulary.eos):
                 drawn.append((number, ""))
-                del prompts[number]
+                del running[number]
         yield drawn
-        if not prompts:
+        if not running:
             return
 
 
 def _draws(seed: int, begin: int) -> Iterator[Tensor]:
-    """For each step, a random number from 0 to 1 for each column of the tile whose first sample has number `begin`."""
+    """For each step, random numbers (TILE) from 0 to below 1, one for each column of a tile.
+
+    `begin` is the number of the first sample of the tile.
+    """
     generators = [np.random.default_rng([seed, number]) for number in range(begin, begin + TILE)]
     while True:
         yield from torch.from_numpy(np.stack([generator.random(DRAWS) for generator in generators], axis=1))
 
 
 def _choose(logits: Tensor, how: Sampling, draws: Tensor) -> Tensor:
-    """Draw an id for each row of logits (texts, symbols), from a random number for each row, `draws` (texts).
+    """Draw an id for each row of logits (texts, symbols). `draws` (texts) contains a random number for each row.
 
-    The id is the first whose cumulative probability is above the random number.
+    The ids are ordered from the likeliest to the least likely. The drawn id is the first id whose cumulative
+    probability is above the random number.
     """
     if how.temperature == 0:
         return logits.argmax(1)
@@ -144,10 +156,10 @@ def _choose(logits: Tensor, how: Sampling, draws: Tensor) -> Tensor:
     ordered, order = scaled.sort(dim=1, descending=True, stable=True)
     probabilities = torch.softmax(ordered[:, : how.top_k], 1)
     cumulative = probabilities.cumsum(1)
-    if how.top_p is not None:  # drop a symbol if the likelier ones already sum to top_p
+    if how.top_p is not None:  # drop a symbol if the likelier symbols already sum to top_p
         probabilities[cumulative - probabilities >= how.top_p * cumulative[:, -1:]] = 0
         cumulative = probabilities.cumsum(1)
-    # The last sum may be rounded to less than 1. The drawn number is kept just below it, so that an id is always found.
+    # Rounding can make the last sum, `total`, less than 1. `wanted` is always below `total`, so an id is always found.
     total = cumulative[:, -1:]
     wanted = torch.minimum(draws[:, None] * total, total.nextafter(torch.zeros(1, dtype=total.dtype)))
     chosen = torch.searchsorted(cumulative, wanted, right=True)

@@ -1,4 +1,4 @@
-"""A trained model in a folder: model.safetensors (the weights) and model.json (what they are). Nothing is pickled."""
+"""A trained model in a folder: the weights in model.safetensors, everything else in model.json. Nothing is pickled."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from charloom.text.split import ClassCount
 from charloom.text.vocab import Vocabulary
 
 FORMAT, VERSION = "charloom-model", 1
-MAX_HEADER_BYTES = 1 << 20  # of a safetensors file
-KEY = re.compile(r"[0-9A-Za-z-]{1,64}")
-# Older model.json files lack these parameters. Their models behave as if the parameters had these values.
+MAX_HEADER_BYTES = 1 << 20  # the largest header of a safetensors file that is read
+TRAIN_KEY = re.compile(r"[0-9A-Za-z-]{1,64}")
+# The model parameters that older model.json files do not state, with the values that reproduce the older models.
 UNSTATED = {"conditioning": "none", "class_dropout": 0.1, "class_embedding": 0}
 CLASS_COUNTS = TypeAdapter(list[ClassCount])
 
@@ -31,13 +31,13 @@ TensorSpec = tuple[torch.Size, torch.dtype]
 
 
 class SavedModel(NamedTuple):
-    """A model that was read from a folder, ready to score and to write text, and what model.json says about it."""
+    """A model that was read from a folder, ready to score and to draw text, with the facts in model.json."""
 
     model: CharModel
     vocabulary: Vocabulary
     train_key: str  # the digest of everything that decided the training
     digest: str  # the SHA-256 of model.safetensors
-    class_counts: Sequence[ClassCount] = ()  # for a conditioned model: its classes and their training articles
+    class_counts: Sequence[ClassCount] = ()  # of a conditioned model: each class, and its number of training articles
 
     def class_names(self) -> list[str]:
         """The names of the classes, by class id. Raises InputError if the model is not conditioned."""
@@ -58,7 +58,7 @@ def save_model(
 ) -> str:
     """Write model.safetensors, then model.json. Returns the SHA-256 of model.safetensors.
 
-    `class_counts` are the classes of a conditioned model, by class id.
+    `class_counts` are the classes of a conditioned model in the order of their ids.
     """
     weights = folder / "model.safetensors"
     with atomic_path(weights) as temporary:
@@ -81,7 +81,7 @@ def save_model(
 
 
 def load_model(folder: Path | str, device: torch.device | str = "cpu") -> SavedModel:
-    """Read a model that `save_model` wrote. Raises InputError if the folder has none, or if it is damaged."""
+    """Read a model that `save_model` wrote. Raises InputError if the folder has no model, or a damaged one."""
     about_path, weights = Path(folder, "model.json"), Path(folder, "model.safetensors")
     about = read_json(about_path, kind=FORMAT, version=VERSION)
     try:
@@ -90,7 +90,7 @@ def load_model(folder: Path | str, device: torch.device | str = "cpu") -> SavedM
         class_counts = CLASS_COUNTS.validate_python(about.get("classes", []))
     except (ValidationError, KeyError, AttributeError, TypeError):
         raise InputError(f"{about_path}: not the description of a model") from None
-    with torch.device("meta"):  # shapes without data: a hostile file may name any size, and takes no memory here
+    with torch.device("meta"):  # shapes without data, so a hostile file that states a huge size takes no memory
         model = CharModel(len(vocabulary), params, len(class_counts))
     if model.conditioned != bool(class_counts):
         raise InputError(f"{about_path}: model.conditioning and the list of classes contradict each other")
@@ -100,7 +100,7 @@ def load_model(folder: Path | str, device: torch.device | str = "cpu") -> SavedM
     if not all(tensor.isfinite().all() for tensor in tensors.values()):
         raise InputError(f"{weights}: some weights are not finite numbers")
     key = about.get("train_key")
-    if not (isinstance(key, str) and KEY.fullmatch(key)):  # the key becomes part of queries to MLflow
+    if not (isinstance(key, str) and TRAIN_KEY.fullmatch(key)):  # MLflow queries will contain the key
         raise InputError(f"{about_path}: train_key is missing or malformed")
     model.load_state_dict(tensors, assign=True)
     return SavedModel(model.to(device).eval(), vocabulary, key, about["model_digest"], class_counts)
@@ -112,7 +112,7 @@ def tensor_specs(tensors: Mapping[str, Tensor]) -> dict[str, TensorSpec]:
 
 
 def _load_tensors(path: Path, size: int) -> dict[str, Tensor]:
-    """The tensors of a safetensors file, which may not be larger than `size` bytes of tensors and a header."""
+    """The tensors of a safetensors file. Raises InputError if it has more bytes than `size` and a header."""
     try:
         if path.stat().st_size > size + MAX_HEADER_BYTES:
             raise InputError(f"{path}: larger than the weights that model.json describes")

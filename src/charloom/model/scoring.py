@@ -1,4 +1,4 @@
-"""What texts cost under a model: the exact nats of every symbol, bits per character, perplexity."""
+"""Scoring text with a model: the surprisal of every symbol in nats, bits per character, perplexity."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from charloom.model.network import CharModel, State
 from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Codes, chunked
 
-# The number of texts in a batch. 32 to 128 were equally fast at hidden size 256 on two cores. A batch has texts of
-# similar length, so that only 1.7 % of what is read for AG_NEWS is padding.
+# The number of texts in a batch. 32 to 128 were equally fast at hidden size 256 on two cores. The texts of a batch have
+# similar lengths, so only 1.7 % of the symbols that are read for AG_NEWS are padding.
 BATCH_TEXTS = 64
-# The number of time steps read at once: their logits fit in the processor's cache. The state is carried over.
-CHUNK_STEPS = 128
+# The number of time steps that the model reads in one call. The logits of so few steps fit in the processor's cache.
+# The state is carried over from call to call.
+STEPS_PER_CALL = 128
 MAX_NATS = 700  # exp of a larger number is infinite in float64
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What text costs under a model. The costs of two texts can be added."""
+    """The total surprisal of one or more texts, and their length. The costs of two texts can be added."""
 
     nats: float = 0.0
     symbols: int = 0  # the characters, and one `<eos>` at the end of each text
@@ -38,21 +39,21 @@ class Cost:
 
     @property
     def bits(self) -> float:
-        """The cost as a person sees it."""
+        """The total surprisal in bits."""
         return self.nats / math.log(2)
 
     @property
     def bits_per_character(self) -> float:
-        """The bits of all symbols divided by the characters.
+        """The bits of all symbols, divided by the number of characters.
 
-        The bits include those of `<eos>`, because a model must also predict where a text ends. `<eos>` is not counted
-        as a character, so that the number can be compared with a compressor's.
+        The bits of `<eos>` are included, because a model must also predict where a text ends. `<eos>` is not counted as
+        a character, so the result can be compared with the bits per character of a compressor.
         """
         return self.bits / self.characters
 
     @property
     def nats_per_symbol(self) -> float:
-        """The mean loss."""
+        """The mean surprisal of a symbol. This is the loss that training lowers."""
         return self.nats / self.symbols
 
     @property
@@ -63,9 +64,9 @@ class Cost:
 
 @dataclass(frozen=True)
 class Scores:
-    """What each article of a split costs under a model."""
+    """The surprisal of each article of a split, and its length."""
 
-    nats: npt.NDArray[np.float64]  # (articles,), including the `<eos>` at the article's end
+    nats: npt.NDArray[np.float64]  # (articles,), with the nats of the `<eos>` at the end of the article
     characters: npt.NDArray[np.int64]  # (articles,)
 
     @property
@@ -77,11 +78,11 @@ class Scores:
 
 @dataclass(frozen=True)
 class Surprisal:
-    """What each symbol of a text cost, and which symbols the model expected there."""
+    """The surprisal of each symbol of a text, and the symbols that the model expected in its place."""
 
     nats: npt.NDArray[np.float64]  # (symbols,): −ln of the probability of the symbol
     expected: npt.NDArray[np.int64]  # (symbols, top): the ids of the likeliest symbols, the likeliest first
-    probabilities: npt.NDArray[np.float64]  # (symbols, top): the probabilities of those
+    probabilities: npt.NDArray[np.float64]  # (symbols, top): the probabilities of the expected symbols
 
     @property
     def bits(self) -> npt.NDArray[np.float64]:
@@ -90,7 +91,7 @@ class Surprisal:
 
 
 def score_articles(model: CharModel, split: EncodedSplit, device: torch.device) -> Scores:
-    """Score every article of a split from its opening `<eos>` to its end, each symbol once, with no class given."""
+    """Score every article of a split, each from its initial state and without a class."""
     articles = (split.article(index) for index in range(split.articles))
     nats = [each.nats.sum() for each in surprisals(model, articles, device)]
     return Scores(np.array(nats), split.lengths - 1)
@@ -99,11 +100,12 @@ def score_articles(model: CharModel, split: EncodedSplit, device: torch.device) 
 def surprisals(
     model: CharModel, texts: Iterable[Codes], device: torch.device, top: int = 0, classes: Iterable[int] | None = None
 ) -> Iterator[Surprisal]:
-    """Score texts, each from its beginning, and return the results in the order of the texts.
+    """Score texts, each from its initial state. Yields the results in the order of the texts.
 
-    A text is an `<eos>` and its ids. The model reads the `<eos>` but is not asked to predict it, so it costs nothing.
-    `top` is the number of likeliest symbols to report at each place. `classes` has a class id for each text, for a
-    conditioned model; None means that no class is given. Memory does not grow with the number of texts.
+    Each text begins with an `<eos>`. The model reads this `<eos>` but does not predict it, so it has no surprisal.
+    `top` is the number of likeliest symbols to report for each symbol of the text. `classes` contains a class id for
+    each text, for a conditioned model. None means that no class is given. Memory does not grow with the number of
+    texts.
     """
     class_ids = repeat(model.no_class) if classes is None else iter(classes)
     for chunk in chunked(texts, len):
@@ -120,10 +122,10 @@ def surprisals(
 def surprisals_of_pieces(
     model: CharModel, pieces: Iterable[Codes], device: torch.device, class_id: int | None = None
 ) -> Iterator[Surprisal]:
-    """Score one long text that comes in pieces, and carry the state over from piece to piece.
+    """Score one long text that comes in pieces. The state is carried over from piece to piece.
 
-    The first piece begins with an `<eos>`, which costs nothing.
-    `class_id` is the class of the text, for a conditioned model; None means that no class is given.
+    The first piece begins with an `<eos>`, which has no surprisal. `class_id` is the class of the text, for a
+    conditioned model. None means that no class is given.
     """
     state: State | None = None
     classes = torch.tensor([model.no_class if class_id is None else class_id], device=device)
@@ -136,14 +138,14 @@ def surprisals_of_pieces(
 
 
 def batches_by_length(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """The indices of texts in batches, the longest texts first, so that little of a batch is padding."""
+    """The indices of texts in batches, sorted from the longest text to the shortest, to have little padding."""
     order: list[int] = np.argsort(lengths, kind="stable")[::-1].tolist()
     for begin in range(0, len(order), BATCH_TEXTS):
         yield order[begin : begin + BATCH_TEXTS]
 
 
 def _padded(texts: Sequence[Codes]) -> Tensor:
-    """The ids of texts as columns (symbols, texts), padded with zeros. The first text must be the longest."""
+    """The ids of texts (symbols, texts), padded with zeros. The first text must be the longest."""
     symbols = np.zeros((len(texts[0]), len(texts)), dtype=np.int64)
     for column, text in enumerate(texts):
         symbols[: len(text), column] = text
@@ -158,7 +160,7 @@ class _Batch(NamedTuple):
     probabilities: npt.NDArray[np.float64]
 
     def of(self, column: int, symbols: int) -> Surprisal:
-        """The surprisal of one text. It is a copy, so that the large batch can be freed."""
+        """The surprisal of one text, as a copy, so that the large batch can be freed."""
         part = slice(symbols), column
         return Surprisal(self.nats[part].copy(), self.expected[part].copy(), self.probabilities[part].copy())
 
@@ -167,23 +169,23 @@ class _Batch(NamedTuple):
 def _score_batch(
     model: CharModel, symbols: Tensor, state: State | None, top: int, classes: Tensor
 ) -> tuple[_Batch, State | None]:
-    """Score all but the first of the symbols (time + 1, texts).
+    """Score all symbols (time + 1, texts) except the first of each text.
 
-    Also returns the state after all but the last symbol: the last one is the first to be read in the next piece.
+    Also returns the state after the symbol before the last one. The last symbol is the first that the next piece reads.
     """
     training = model.training
     model.eval()
     inputs, targets = symbols[:-1], symbols[1:]
     log_p = torch.empty(targets.shape, device=symbols.device)
-    best = torch.empty((*targets.shape, top), device=symbols.device)
+    expected_log_p = torch.empty((*targets.shape, top), device=symbols.device)
     expected = torch.empty((*targets.shape, top), dtype=torch.int64, device=symbols.device)
-    for begin in range(0, len(targets), CHUNK_STEPS):
-        chunk = slice(begin, begin + CHUNK_STEPS)
-        logits, state = model(inputs[chunk], state, classes)
+    for begin in range(0, len(targets), STEPS_PER_CALL):
+        steps = slice(begin, begin + STEPS_PER_CALL)
+        logits, state = model(inputs[steps], state, classes)
         log_probabilities = torch.log_softmax(logits.float(), -1)
-        log_p[chunk] = log_probabilities.gather(-1, targets[chunk, :, None])[..., 0]
+        log_p[steps] = log_probabilities.gather(-1, targets[steps, :, None])[..., 0]
         if top:
-            best[chunk], expected[chunk] = log_probabilities.topk(top)
+            expected_log_p[steps], expected[steps] = log_probabilities.topk(top)
     model.train(training)
     nats = -log_p.cpu().numpy().astype(np.float64)
-    return _Batch(nats, expected.cpu().numpy(), np.exp(best.cpu().numpy().astype(np.float64))), state
+    return _Batch(nats, expected.cpu().numpy(), np.exp(expected_log_p.cpu().numpy().astype(np.float64))), state

@@ -1,1 +1,1 @@
-"""Everything that trains a model: the loop, its batches, its checkpoints, its processes."""
+"""Training a model: the loop, the batches, the checkpoints, the history, and training in several processes."""

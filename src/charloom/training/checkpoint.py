@@ -1,8 +1,8 @@
 """The checkpoints of a training: all that is needed to resume it and to end with the same bytes.
 
-A checkpoint is a safetensors file. What is not a tensor is JSON, stored as a tensor of bytes. The natural place for the
-JSON would be the metadata of the file, but safetensors reads metadata only from a file on disk. Here process 0 reads
-the file and sends its bytes to the other processes.
+A checkpoint is a safetensors file. All values that are not tensors are JSON, which is stored as a tensor of bytes. The
+natural place for the JSON would be the metadata of the file. But safetensors reads metadata only from a file on disk,
+and here only process 0 reads the file: it sends the bytes to the other processes.
 """
 
 from __future__ import annotations
@@ -29,10 +29,13 @@ VERSION = 2
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A training at one step: its tensors, named `group.name`, and its other values as JSON."""
+    """A training at one step: its tensors, named `group.name`, and all other values in `position`.
+
+    state.py lists the groups and the values.
+    """
 
     tensors: dict[str, Tensor]
-    state: dict[str, Any]
+    position: dict[str, Any]
 
     def group(self, group: str) -> dict[str, Tensor]:
         """The tensors of one group, by their names within the group."""
@@ -40,8 +43,8 @@ class Checkpoint:
         return {name.removeprefix(prefix): tensor for name, tensor in self.tensors.items() if name.startswith(prefix)}
 
     def to_bytes(self) -> bytes:
-        """The bytes of a safetensors file. They include a digest, so that damage is noticed."""
-        text = json.dumps({"version": VERSION, **self.state}, allow_nan=False).encode()
+        """The checkpoint as the bytes of a safetensors file. A digest among them makes damage noticeable."""
+        text = json.dumps({"version": VERSION, **self.position}, allow_nan=False).encode()
         tensors = {name: tensor.contiguous() for name, tensor in self.tensors.items()} | {"json": _bytes_tensor(text)}
         return save({**tensors, "sha256": _bytes_tensor(_tensors_digest(tensors))})
 
@@ -53,18 +56,19 @@ class Checkpoint:
             digest = tensors.pop("sha256").numpy().tobytes()
             if digest != _tensors_digest(tensors):
                 raise ValueError("the checkpoint is damaged")
-            state = json.loads(tensors.pop("json").numpy().tobytes())
+            position = json.loads(tensors.pop("json").numpy().tobytes())
         except (SafetensorError, KeyError, RecursionError) as error:
             raise ValueError(f"it is not a checkpoint: {error}") from None
-        if not isinstance(state, dict) or state.pop("version", None) != VERSION:
+        if not isinstance(position, dict) or position.pop("version", None) != VERSION:
             raise ValueError("the checkpoint has another format version")
-        return cls(tensors, state)
+        return cls(tensors, position)
 
 
 class Checkpoints:
-    """The folder of one training's checkpoints. Its name is the train_key, so only the same training finds it.
+    """The folder of one training's checkpoints. Its name is the train_key, so only the same training finds the folder.
 
-    It keeps two checkpoints, `last` and `previous`. A new one is written as `next` and renamed when it is complete.
+    The folder keeps two checkpoints, `last` and `previous`. A new checkpoint is written as `next`. When it is complete,
+    `last` is renamed to `previous`, and `next` to `last`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -79,14 +83,14 @@ class Checkpoints:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes from running the same training, and remove what a killed one left half-written."""
-        with exclusive(self._folder.with_suffix(".lock"), "the checkpoints of this same training"):
+        """Keep other processes from running the same training. Removes the half-written files of a killed process."""
+        with exclusive(self._folder.with_suffix(".lock"), "the checkpoints of this training"):
             for unfinished in self._folder.glob(".*.tmp"):
                 unfinished.unlink()
             yield
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint. Until the new file is complete, `read` keeps returning the one before it."""
+        """Write a checkpoint. Until the new file is complete, `read` keeps returning the previous checkpoint."""
         with atomic_path(self._next) as temporary:
             temporary.write_bytes(checkpoint.to_bytes())
         if self._last.exists():
@@ -94,7 +98,7 @@ class Checkpoints:
         self._next.replace(self._last)
 
     def read(self) -> bytes | None:
-        """The bytes of the newest undamaged checkpoint, or None. Prints a warning for each damaged one."""
+        """The bytes of the newest undamaged checkpoint, or None. Prints a warning for each damaged checkpoint."""
         for path in (self._next, self._last, self._previous):
             if path.exists():
                 data = path.read_bytes()
@@ -107,16 +111,16 @@ class Checkpoints:
         return None
 
     def note_finished(self, result: Path) -> None:
-        """Record the digest of the model file that this training produced."""
+        """Record that this training has finished, and the MD5 of its model file. dvc.lock contains MD5s, too."""
         write_text(self._finished, file_digest(result, "md5"))
 
-    def forget_if_recorded(self, lock: Path) -> None:
-        """Delete the checkpoints if `lock` (the path of dvc.lock) already records this training's result.
+    def forget_if_recorded(self, dvc_lock: Path) -> None:
+        """Delete the checkpoints if the file `dvc_lock` already records the model file of this training.
 
         In that case the user is repeating the training on purpose. If DVC was killed before it recorded the result, the
         checkpoints stay, so that the finished training is not repeated.
         """
-        if self._finished.exists() and lock.exists() and self._finished.read_text() in lock.read_text():
+        if self._finished.exists() and dvc_lock.exists() and self._finished.read_text() in dvc_lock.read_text():
             shutil.rmtree(self._folder)
 
 

@@ -1,4 +1,4 @@
-"""The history of a training: a record every few steps. history.csv has them, and listeners receive them."""
+"""The history of a training: a record every few steps. Listeners receive each record, and history.csv contains all."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from charloom.files import write_csv
 
 @dataclass(frozen=True)
 class Record:
-    """One line of history.csv: a summary of the steps since the record before, and of a validation if there was one."""
+    """One line of history.csv: a summary of the steps since the previous record, and the validation, if any."""
 
     step: int
     epoch: float
     characters: int  # symbols read so far, `<eos>` included
     learning_rate: float
-    grad_norm: float  # the largest of these steps, before clipping
-    loss_nats: float  # per symbol, the mean over these steps
+    grad_norm: float  # the largest norm of these steps, before clipping
+    loss_nats: float  # nats per symbol, the mean over these steps
     bpc: float  # the same loss in bits per character
     valid_loss_nats: float | None = None
     valid_bpc: float | None = None

@@ -15,8 +15,8 @@ from charloom.text.split import ARRAYS
 def train_key(params: Params, windows: Path, vocabulary: Path) -> str:
     """The key of a training: a digest of its parameters, its windows and its vocabulary.
 
-    `windows.stride` is part of it even if train.batching is `lanes`, which ignores the stride: the stride is written to
-    the files of the split.
+    `windows.stride` changes the key, even with `train.batching: lanes`, which ignores the stride. Reason: the files of
+    the split contain the stride.
     """
     return value_digest(
         {

@@ -1,4 +1,4 @@
-"""The training loop: batch, forward, backward, update. Once in a while: a record, a validation, a checkpoint."""
+"""The training loop: batch, forward, backward, update. Every few steps: a record, a validation, a checkpoint."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Interrupted(RunError):
 class Training:
     """A training: the model, the optimizer, the data, and the present step.
 
-    All that a step changes is in this object. state.py saves it as a checkpoint and restores it.
+    Everything that a step changes is in this object. state.py saves it as a checkpoint and restores it.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Training:
     ) -> None:
         """`group` is the group of processes that share the training.
 
-        Raises InputError if the split is too small for a batch.
+        Raises InputError if the training split is too small for a batch.
         """
         self.group = group
         self.device = device = group.device
@@ -65,28 +65,28 @@ class Training:
         self.optimizer = adam(self.model, params.learning_rate)
         self._parameters = list(self.model.parameters())
         self.step = 0
-        self.state: State | None = None  # the model's state after the last step, for this process's columns
+        self.state: State | None = None  # the hidden state after the last step, for this process's columns
         self.history: list[Record] = []
         self.best_bpc = math.inf
         self.best = self._weights()  # the weights with the lowest validation loss so far
         self._eos = int(train.codes[0])
         self._precision = set_precision(params.precision, device)
         self._averaging_model = self.group.wrap(self.model)
-        self._losses_on_device: list[Tensor] = []  # loss and gradient norm of each step that is not fetched yet
-        self.losses_since_record: list[list[float]] = []  # the same for each step that is fetched, but not recorded yet
+        self._losses_on_device: list[Tensor] = []  # loss and gradient norm of each step, not fetched yet
+        self.losses_since_record: list[list[float]] = []  # the same, fetched but not recorded yet
         self._bpc_per_nat = (train.characters + train.articles) / train.characters / math.log(2)
 
     def train_step(self) -> None:
-        """Read one batch and learn from it. On a GPU no line here waits for a result."""
-        # the batch, and the state in which its lanes begin
+        """Read one batch and learn from it. No line here waits for a result of the GPU."""
+        # the batch, and its initial state
         epoch, step = divmod(self.step, self.batches.steps_per_epoch)
         symbols = self.batches.at(epoch, step)
         classes = self._classes(epoch, step)
         self.state = self._state_before(symbols, classes) if step and self.batches.carries_state else None
         if self.model.params.dropout:
             torch.manual_seed(self._step_seed())
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate()
+        for parameter_group in self.optimizer.param_groups:
+            parameter_group["lr"] = self.learning_rate()
         # forward
         with self._precision:
             logits, state = self._averaging_model(symbols[:-1], self.state, classes)
@@ -102,7 +102,7 @@ class Training:
         self.step += 1
 
     def learning_rate(self) -> float:
-        """The step size of the next step: a linear warm-up, then a constant or half a cosine down to zero."""
+        """The learning rate of the next step: a linear warm-up, then constant or half a cosine down to zero."""
         params = self.params
         warmup = params.warmup * self.steps
         if self.step < warmup:
@@ -115,7 +115,7 @@ class Training:
     def record(self, *, validate: bool) -> Record:
         """Summarise the steps since the last record and append the record to the history.
 
-        With `validate`, the validation split is scored first, and the weights are kept if they are the best so far.
+        With `validate`, the validation split is scored, and the weights are kept if they are the best so far.
         """
         self.fetch_losses()
         losses, norms = zip(*self.losses_since_record, strict=True)
@@ -139,9 +139,9 @@ class Training:
         return record
 
     def fetch_losses(self) -> None:
-        """Fetch the losses of the latest steps from the device. A loss is the mean over the group.
+        """Fetch the losses of the latest steps from the device. Each loss is the mean over the processes of the group.
 
-        Raises RunError if a loss is not finite, before it can reach a checkpoint.
+        Raises RunError if a loss is not finite. `snapshot` calls this method first, so it never saves such a training.
         """
         if not self._losses_on_device:
             return
@@ -158,15 +158,15 @@ class Training:
         self._losses_on_device.clear()
 
     def metrics(self) -> dict[str, float]:
-        """The numbers by which one compares trainings: metrics/train.json."""
+        """The numbers by which trainings are compared, for metrics/train.json."""
         return {"valid_bpc": self.best_bpc, "train_bpc": self.history[-1].bpc}
 
     def details(self) -> dict[str, float]:
-        """All numbers of a finished training: details/train.json."""
+        """All numbers of a finished training, for details/train.json."""
         return {
             "steps": self.steps,
             "parameters": self.model.size(),
-            "characters": self.history[-1].characters,  # read, `<eos>` included
+            "characters": self.history[-1].characters,  # symbols read, `<eos>` included
             "final_bpc": self.history[-1].bpc,
             "best_valid_bpc": self.best_bpc,
         }
@@ -180,9 +180,9 @@ class Training:
     def _state_before(self, symbols: Tensor, classes: Tensor | None) -> State | None:
         """The initial state of a step: carried over from the previous step, except if a window starts an article.
 
-        In the lane of such a window it is the initial state that scoring and sampling use. Otherwise the model would
-        hardly ever see that state in training, and would predict the first characters of articles badly. An article
-        that starts inside a window gets the carried state: the model reads on over its `<eos>`.
+        The lane of such a window gets the initial state that scoring and sampling use. Otherwise the model would hardly
+        ever see this initial state in training, and would predict the first characters of articles badly. If an article
+        starts inside a window, its lane keeps the carried state: the model reads across the `<eos>` before the article.
         """
         continues = (symbols[0] != self._eos)[:, None]
         carried = [tensor * continues for tensor in state_tensors(self.state)]
@@ -192,7 +192,7 @@ class Training:
         return make_state([old + first * ~continues for old, first in zip(carried, initial, strict=True)])
 
     def _step_seed(self) -> int:
-        """The seed of a step's dropout. It depends only on the step, so a resumed training drops the same units."""
+        """The seed of this step's dropout. A resumed training computes the same seed, so it drops the same units."""
         return int(np.random.SeedSequence([self.params.seed, self.step, self.group.rank]).generate_state(1)[0])
 
     def _weights(self) -> dict[str, Tensor]:
@@ -202,16 +202,16 @@ class Training:
 def run_training(
     training: Training, checkpoints: Checkpoints, listeners: Sequence[Listener], stopping: Callable[[], bool]
 ) -> None:
-    """Train from the present step to the last one. Then the model has the weights of the best validation.
+    """Train from the present step to the last step. Then give the model the weights of the best validation.
 
-    Each listener receives each new record. If `stopping()` becomes true, a checkpoint is written and Interrupted is
+    Each listener receives each new record. If `stopping()` returns true, a checkpoint is written and Interrupted is
     raised. Raises RunError if the loss is not finite.
     """
     params, group = training.params, training.group
     saved_at = time.monotonic()
     while training.step < training.steps:
         training.train_step()
-        # once in a while: a record, with a validation or without
+        # every few steps: a record, with or without a validation
         last = training.step == training.steps
         validate = last or training.step % params.validate_every == 0
         logging = validate or training.step % params.log_every == 0
@@ -219,7 +219,8 @@ def run_training(
             record = training.record(validate=validate)
             for listen in listeners:
                 listen(record)
-        # Stop or save? Several processes must agree, which costs them a message, so they ask only at records.
+        # Stop or save? Several processes must decide the same, which takes a message. So they decide only after a
+        # record.
         stop = save = False
         if logging or group.size == 1:
             overdue = time.monotonic() - saved_at >= params.checkpoint_every

@@ -1,7 +1,7 @@
 """Training in several processes. torchrun starts them, and DistributedDataParallel averages their gradients.
 
-train.batch_size is the size of the global batch. Each process reads its share of the columns, so the batches are the
-same for any number of processes. Only process 0 writes files.
+train.batch_size is the size of the whole batch. Each process reads a share of the columns of the batch, so the batches
+are the same for any number of processes. Only process 0 writes files.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from dataclasses import dataclass, field
 
 import torch
 
-# The functions of this module take the group that exists when it is imported as a default argument. Without this line
-# DistributedDataParallel would import it later, when our group exists. The group would then live until the interpreter
-# ends, and one of its threads that still has a tensor can abort a process whose training is over. Importing it now,
-# before any group exists, makes the default argument None.
+# Each function of torch.distributed.nn.functional has a default argument: the process group that exists when the module
+# is imported. Without this line, DistributedDataParallel would import the module later, when our group exists. The
+# default argument would then keep the group and its threads alive until the interpreter ends, and a thread that still
+# has a tensor can abort a process whose training is over. If the module is imported here, before a group exists, the
+# default argument is None.
 import torch.distributed.nn.functional
 from torch import Tensor, distributed, nn
 from torch.distributed.elastic.multiprocessing.api import DefaultLogsSpecs, SignalException
@@ -39,30 +40,30 @@ _sent: deque[tuple[Tensor, ...]] = deque(maxlen=8)
 
 @dataclass(frozen=True)
 class Group:
-    """The processes of a training, and which of them this one is. In a group of one, no method sends a message."""
+    """The processes of a training, seen from one of them. In a group of one process, no method sends a message."""
 
-    rank: int = 0
-    size: int = 1
-    local_size: int = 1
+    rank: int = 0  # the number of this process, from 0
+    size: int = 1  # the number of processes
+    local_size: int = 1  # the number of processes on this machine
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     _wrapped: list[DistributedDataParallel] = field(default_factory=list, init=False, repr=False)
 
     @property
     def leads(self) -> bool:
-        """Whether this process is the one that writes."""
+        """Whether this is process 0, the only one that writes files."""
         return self.rank == 0
 
     def share(self, batch_size: int) -> slice:
-        """The columns of a global batch that this process reads."""
+        """The columns of the whole batch that this process reads."""
         if batch_size % self.size:
             raise InputError(
-                f"train.batch_size = {batch_size}: must be a multiple of the {self.size} processes that share it"
+                f"train.batch_size = {batch_size}: must be a multiple of {self.size}, the number of processes"
             )
         columns = batch_size // self.size
         return slice(self.rank * columns, (self.rank + 1) * columns)
 
     def wrap(self, model: nn.Module) -> nn.Module:
-        """The model as training steps must call it: its backward pass averages the gradients over the group."""
+        """The model that training steps must call. Its backward pass averages the gradients over the group."""
         if self.size == 1:
             return model
         wrapped = DistributedDataParallel(model)
@@ -88,7 +89,7 @@ class Group:
         return torch.cat(shares, dim)
 
     def broadcast(self, data: bytes | None) -> bytes | None:
-        """The bytes that process 0 passed, in every process. They are sent as a tensor, so nothing is pickled."""
+        """Send bytes, or None, from process 0 to all processes. Bytes are sent as a tensor, so nothing is pickled."""
         if self.size == 1:
             return data
         size = torch.tensor([-1 if data is None else len(data)], device=self.device)
@@ -113,10 +114,10 @@ class Group:
         return [bool(flag) for flag in raised.tolist()]
 
     def _end(self) -> None:
-        # If a wrapped model outlives this method (in a local variable or a traceback), the destructor of its reducer
-        # would end the group. There torch holds the GIL while it waits for gloo's threads, and a thread that is freeing
-        # a tensor waits for the GIL: a deadlock. destroy_process_group releases the GIL, so it must have the last
-        # reference to the group.
+        # destroy_process_group must have the last reference to the group, so the references in the wrapped models are
+        # deleted first. Reason: a wrapped model can outlive this method, in a local variable or a traceback. Then the
+        # destructor of the model's reducer would end the group and wait for gloo's threads while it holds the GIL. A
+        # thread that is freeing a tensor would wait for the GIL: a deadlock. destroy_process_group releases the GIL.
         for model in self._wrapped:
             del model.reducer, model.logger, model.process_group
         distributed.destroy_process_group()
@@ -124,9 +125,9 @@ class Group:
 
 @contextmanager
 def join_group(device: torch.device) -> Iterator[Group]:
-    """Join the processes that torchrun started; on CUDA each uses another GPU. Any other process is a group of one.
+    """Join the group of the processes that torchrun started. A process that torchrun did not start is a group of one.
 
-    Raises RunError if the contact to another process is lost.
+    On CUDA, each process of a machine uses a different GPU. Raises RunError if the contact to another process is lost.
     """
     if not under_torchrun():
         yield Group(device=device)
@@ -144,13 +145,13 @@ def join_group(device: torch.device) -> Iterator[Group]:
     except RuntimeError as error:
         if "gloo" not in str(error) and not isinstance(error, distributed.DistError):
             raise
-        raise RunError(f"training process {rank} of {size} lost contact with another one") from None
+        raise RunError(f"training process {rank} of {size} lost contact with another process") from None
     finally:
         group._end()
 
 
 def launch(script: str, processes: int) -> None:
-    """Run a stage script in several processes on this machine, as torchrun does, and wait for them.
+    """Run a stage script in several processes on this machine, as torchrun does, and wait for the processes to end.
 
     SIGINT and SIGTERM are passed on to the processes, which then save a checkpoint and stop. Raises RunError if a
     process failed.
@@ -164,10 +165,13 @@ def launch(script: str, processes: int) -> None:
         rdzv_endpoint="localhost:0",  # a free port
         max_restarts=0,
         logs_specs=DefaultLogsSpecs(log_dir=os.devnull),  # otherwise torchrun leaves a folder of empty logs in /tmp
-        monitor_interval=0.1,  # seconds between checks; with the 30 of torch 2.3, all others fail before it notices one
+        # Seconds between checks whether a process has failed. With the 30 s of torch 2.3, all other processes would
+        # fail too before torchrun notices the first failure.
+        monitor_interval=0.1,
     )
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # until set_threads; torchrun would set the same, with a warning
-    logging.disable(logging.ERROR)  # torchrun logs several screens; the errors below say what failed
+    # The number of threads until set_threads is called. Without it, torchrun would set the same number with a warning.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    logging.disable(logging.ERROR)  # torchrun would log several screens; the errors below name the failure
     try:
         elastic_launch(config, sys.executable)(script)
     except SignalException:

@@ -1,4 +1,4 @@
-"""The progress of a training as a person sees it: a bar on a terminal, otherwise a line every few seconds."""
+"""Showing the progress of a training to the user: as a bar on a terminal, otherwise as a line every few seconds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LINE_EVERY_S = 5.0
 
 @contextmanager
 def show_progress(training: Training) -> Iterator[Listener]:
-    """Yield a listener that shows the progress of `training`, starting from its present step."""
+    """Give a listener that shows the progress of `training` from its present step on."""
     console = Console(stderr=True)
     clock = _Clock(training)
     if not console.is_terminal:
@@ -36,7 +36,7 @@ def show_progress(training: Training) -> Iterator[Listener]:
 
 
 class _Lines:
-    """Prints a line for each validation, and one every few seconds between them."""
+    """A listener that prints a line for each validation, and between validations a line every few seconds."""
 
     def __init__(self, clock: _Clock) -> None:
         self._clock = clock
@@ -51,7 +51,7 @@ class _Lines:
 
 
 class _Clock:
-    """The speed and the time left, measured from when this process began to train."""
+    """Measures the speed since this process began to train, and estimates the time that is left."""
 
     def __init__(self, training: Training) -> None:
         self.steps = training.steps

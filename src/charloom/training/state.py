@@ -1,4 +1,4 @@
-"""From a training to a checkpoint and back: `snapshot` makes one, `restore` and `resume` continue from one."""
+"""Saving a training as a checkpoint (`snapshot`), and continuing a training from a checkpoint (`resume`, `restore`)."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from charloom.training.history import Record
 if TYPE_CHECKING:
     from charloom.training.loop import Training
 
-ADAM_SLOTS = ("exp_avg", "exp_avg_sq")  # two moving averages for each weight
-MAX_ADAM_STEP = 2**24  # Adam counts its steps in float32, which is exact up to here
+ADAM_SLOTS = ("exp_avg", "exp_avg_sq")  # Adam's two moving averages for each weight
+MAX_ADAM_STEP = 2**24  # Adam counts its steps in float32, and the count cannot grow beyond this number
 
 
 class Position(BaseModel, strict=True, extra="forbid", allow_inf_nan=False):
-    """How far a training has come: the JSON part of its checkpoint."""
+    """How far a training has come. This is the JSON part of its checkpoint."""
 
     step: int
     best_bpc: float | None
@@ -34,9 +34,9 @@ class Position(BaseModel, strict=True, extra="forbid", allow_inf_nan=False):
 
 
 def snapshot(training: Training) -> Checkpoint:
-    """The checkpoint from which any number of processes can continue to the same result.
+    """Make a checkpoint of the training. Any number of processes can continue from it to the same result.
 
-    All processes of the group must call this together, because each has a part of the hidden state.
+    All processes of the group must call this function at the same step, because each has a part of the hidden state.
     """
     training.fetch_losses()
     tensors = {f"model.{name}": tensor for name, tensor in training.model.state_dict().items()}
@@ -55,7 +55,7 @@ def snapshot(training: Training) -> Checkpoint:
 
 
 def resume(training: Training, checkpoints: Checkpoints) -> None:
-    """Continue from the newest checkpoint, if there is one. Process 0 reads it for all processes.
+    """Continue from the newest checkpoint, if there is a checkpoint. Process 0 reads the file for all processes.
 
     Raises InputError if the checkpoint is undamaged but belongs to another training.
     """
@@ -70,12 +70,14 @@ def resume(training: Training, checkpoints: Checkpoints) -> None:
 
 def restore(training: Training, checkpoint: Checkpoint) -> None:
     """Continue from a checkpoint of the same training. A checkpoint of another training raises an exception."""
-    position = Position.model_validate(checkpoint.state)
+    position = Position.model_validate(checkpoint.position)
     if tensor_specs(checkpoint.tensors) not in _expected_specs(training):
         raise ValueError("its tensors have other names, shapes or types")
-    counted = {float(slot) for name, slot in checkpoint.group("optimizer").items() if name.endswith(".step")}
-    if not 0 < position.step <= training.steps or counted != {float(min(position.step, MAX_ADAM_STEP))}:
-        raise ValueError(f"its step {position.step} cannot be one of {training.steps}")
+    if not 0 < position.step <= training.steps:
+        raise ValueError(f"its step {position.step} is not from 1 to {training.steps}")
+    adam_steps = {float(slot) for name, slot in checkpoint.group("optimizer").items() if name.endswith(".step")}
+    if adam_steps != {float(min(position.step, MAX_ADAM_STEP))}:
+        raise ValueError(f"its step {position.step} and its optimizer's count of steps contradict each other")
     training.model.load_state_dict(checkpoint.group("model"))
     training.best = checkpoint.group("best")
     slots: dict[int, dict[str, Tensor]] = {}
@@ -92,9 +94,9 @@ def restore(training: Training, checkpoint: Checkpoint) -> None:
 
 
 def _expected_specs(training: Training) -> list[dict[str, TensorSpec]]:
-    """The tensors that a checkpoint of this training may have.
+    """The shapes and types of tensors that a checkpoint of this training can have, each possibility as one dictionary.
 
-    If train.precision is bf16, the hidden state can be float32 or bfloat16.
+    There are two possibilities if train.precision is bf16: the hidden state can be float32 or bfloat16.
     """
     params, weights = training.model.params, tensor_specs(training.model.state_dict())
     specs = {f"{group}.{name}": spec for group in ("model", "best") for name, spec in weights.items()}
