@@ -1,4 +1,4 @@
-"""Measure how well simpler models predict the test split: n-grams, compressors and, for its classes, classifiers."""
+"""Measure simpler models on the test split: n-grams, compressors and, if the model is conditioned, classifiers."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +22,9 @@ def baselines(params: Params) -> None:
     if params.model.conditioning == "class":
         labelled = train.labelled(params.data.labelled_fraction, params.data.seed)
         accuracy = {}
-        for name, share in measure_classifiers(labelled, test, vocabulary):  # a minute each on a large corpus
+        for name, share in measure_classifiers(
+            labelled, test, vocabulary
+        ):  # each takes about a minute on a large corpus
             print(f"{name}: accuracy {share:.3f}", flush=True)
             accuracy[name] = share
         measured = replace(measured, accuracy=accuracy)

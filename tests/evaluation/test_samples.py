@@ -1,4 +1,4 @@
-"""Samples as data: what is drawn, and what a file keeps of it."""
+"""Which samples are drawn, and how samples.json stores them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.learning import default_params, save_conditioned_model, save_small_mo
 PARAMS = default_params().evaluate.model_copy(update={"temperatures": [1.0, 0.7], "samples": 2, "sample_length": 30})
 
 
-def test_a_plain_model_writes_one_greedy_text_and_some_at_each_temperature(tmp_path: Path) -> None:
+def test_an_unconditioned_model_writes_one_greedy_text_and_some_at_each_temperature(tmp_path: Path) -> None:
     saved = load_model(save_small_model(tmp_path / "model", tmp_path / "windows"))
     groups = draw_samples(saved, PARAMS)
     assert [(group.temperature, group.class_name, len(group.texts)) for group in groups] == [
@@ -25,8 +25,8 @@ def test_a_plain_model_writes_one_greedy_text_and_some_at_each_temperature(tmp_p
         (0.7, None, 2),
         (1.0, None, 2),
     ]
-    how = Sampling(PARAMS.sample_length, 0.7, seed=PARAMS.seed)
-    assert groups[1].texts == sample(saved.model, saved.vocabulary, ["", ""], how)
+    sampling = Sampling(PARAMS.sample_length, 0.7, seed=PARAMS.seed)
+    assert groups[1].texts == sample(saved.model, saved.vocabulary, ["", ""], sampling)
 
 
 def test_a_conditioned_model_writes_for_each_class_at_the_first_temperature(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_a_heading_names_the_class_or_the_temperature(temperature: float, class_
     assert SampleGroup(temperature, class_name, []).heading == heading
 
 
-def test_a_file_gives_back_every_text_as_it_was_drawn(tmp_path: Path) -> None:
+def test_every_text_is_read_back_as_it_was_drawn(tmp_path: Path) -> None:
     groups = [SampleGroup(0.0, None, ["one\n\ntwo", "", "\x1b[2J é"]), SampleGroup(0.5, "=== x ===", ["three"])]
     write_samples(tmp_path / "samples.json", groups)
     assert read_samples(tmp_path / "samples.json") == groups
@@ -60,7 +60,7 @@ def test_a_file_gives_back_every_text_as_it_was_drawn(tmp_path: Path) -> None:
 def test_a_damaged_file_is_an_error_that_says_how_to_make_it_again(tmp_path: Path, groups: object) -> None:
     path = tmp_path / "samples.json"
     path.write_text(json.dumps({"format": "charloom-samples", "version": 1, "groups": groups}))
-    with pytest.raises(InputError, match=r"samples\.json: .* damaged; make it again with `dvc repro`"):
+    with pytest.raises(InputError, match=r"samples\.json: .* damaged; make the file again with `dvc repro`"):
         read_samples(path)
 
 

@@ -1,4 +1,4 @@
-"""The page as text: what it shows, and that no text of a corpus can become a part of its code."""
+"""What the page shows, and that no text of a corpus can become a part of its HTML."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from charloom.evaluation.samples import SampleGroup
 from charloom.report.page import write_page
 from charloom.training.history import Record
 from tests.report.conftest import HOSTILE, Reported
+
+CUT = "The page shows only a part of the samples. The file samples.txt contains all samples in full."
 
 
 class Page(HTMLParser):
@@ -72,7 +74,7 @@ def test_control_characters_are_escaped(page: Page) -> None:
     assert r"\x1b[2J\x07\x08\x7f \u202etxt.exe\u2066" in page.text
 
 
-def test_the_policy_allows_the_pages_script_only_and_no_request(page: Page) -> None:
+def test_the_policy_allows_only_the_pages_own_script_and_no_request(page: Page) -> None:
     (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', page.html)
     assert re.fullmatch(
         r"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-[\w+/]{43}='", policy
@@ -88,15 +90,28 @@ def test_the_page_names_no_folder_of_this_machine(page: Page) -> None:
     assert "/home/someone" not in page.html
 
 
-def test_long_samples_and_articles_are_cut_and_the_page_says_so(reported: Reported, tmp_path: Path) -> None:
+def test_long_samples_and_articles_are_cut(reported: Reported, tmp_path: Path) -> None:
     samples = [SampleGroup(0.0, None, ["a" * 5000]), SampleGroup(1.0, None, [f"sample {i}." for i in range(9)])]
     page = written(tmp_path, reported._replace(evaluation=replace(reported.evaluation, samples=samples)))
     assert "a" * 1200 in page.text
     assert "a" * 1201 not in page.text
     assert "sample 2." in page.text
     assert "sample 3." not in page.text
-    assert "All samples are in samples.txt" in page.text
-    assert "more characters are not shown" in page.text
+    assert CUT in page.text
+    assert re.search(r"The page does not show the other [\d,]+ symbols of this article", page.text)
+
+
+@pytest.mark.parametrize(
+    ("texts", "cut"),
+    [(["a" * 1200] * 3, False), (["a" * 1201], True), (["a"] * 4, True)],
+    ids=["all in full", "a long text", "many texts"],
+)
+def test_the_page_names_samples_txt_if_it_does_not_show_every_sample_in_full(
+    reported: Reported, tmp_path: Path, texts: list[str], cut: bool
+) -> None:
+    samples = [SampleGroup(0.0, None, texts)]
+    page = written(tmp_path, reported._replace(evaluation=replace(reported.evaluation, samples=samples)))
+    assert (CUT in page.text) == cut
 
 
 def test_a_history_of_one_record_and_one_of_many_are_drawn(reported: Reported, tmp_path: Path) -> None:
@@ -113,7 +128,7 @@ def test_only_a_conditioned_model_has_a_section_about_classes_and_samples_by_cla
     page: Page, classified: Reported, tmp_path: Path
 ) -> None:
     conditioned = written(tmp_path, classified)
-    for words in ("Which class it is", "1.250 nats", "temperature of 4.50", "0.750 nats", "12.5 %", "3.1 %"):
+    for words in ("Which class an article has", "1.250 nats", "temperature of 4.50", "0.750 nats", "12.5 %", "3.1 %"):
         assert words in " ".join(conditioned.text.split())
         assert words not in page.text
     for name, accuracy in classified.context.baselines.accuracy.items():
@@ -126,4 +141,4 @@ def test_only_a_conditioned_model_has_a_section_about_classes_and_samples_by_cla
 
 def test_the_section_about_articles_is_left_out_if_none_was_read(reported: Reported, tmp_path: Path) -> None:
     without = reported._replace(evaluation=replace(reported.evaluation, readings=[]))
-    assert "What surprises it" not in written(tmp_path, without).text
+    assert "What surprises the model" not in written(tmp_path, without).text

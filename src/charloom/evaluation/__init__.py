@@ -1,1 +1,1 @@
-"""The stages baselines and evaluate: how well a model, and simpler models, predict the test split."""
+"""Measure the model and simpler models on the test split, for the stages evaluate and baselines."""

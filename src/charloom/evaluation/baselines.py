@@ -1,4 +1,4 @@
-"""How well simpler models predict the test split: n-grams of characters, and two compressors."""
+"""Measure how well simpler models predict the test split: n-grams of characters, and two compressors."""
 
 from __future__ import annotations
 
@@ -21,21 +21,20 @@ from charloom.text.vocab import Vocabulary
 
 FORMAT, VERSION = "charloom-baselines", 2
 
-XZ_WINDOW = (
-    4096,
-    64 << 20,
-)  # the least and the most bytes that xz looks back; its encoder takes ten times as much memory
-PPMD_MEMORY = 1 << 30  # bytes of address space; the system provides only the memory that the text needs
+# xz looks back over at least 4 KiB and at most 64 MiB of text. Its encoder needs ten times as much memory.
+XZ_WINDOW = (4 << 10, 64 << 20)
+# PPMd reserves this many bytes of address space. Only the part that the text needs becomes real memory.
+PPMD_MEMORY = 1 << 30
 
 
 @dataclass(frozen=True)
 class Baselines:
     """How well simpler models predict the test split."""
 
-    bpc: dict[str, float]  # bits per character, by the name of the model
+    bpc: dict[str, float]  # model's name → bits per character
     ngram: str  # the name of the longest n-gram
-    breakdown: Breakdown  # where the cost of the longest n-gram goes
-    accuracy: dict[str, float] = field(default_factory=dict)  # of other classifiers, if the model is conditioned
+    breakdown: Breakdown  # the cost of the test split under the longest n-gram, divided into parts
+    accuracy: dict[str, float] = field(default_factory=dict)  # classifier's name → accuracy; empty if unconditioned
 
     def save(self, path: Path) -> None:
         """Write baselines.json."""
@@ -54,21 +53,21 @@ class Baselines:
         return cls(value["bpc"], value["ngram"], Breakdown.from_json(value["breakdown"]), value["accuracy"])
 
     def metrics(self) -> dict[str, float]:
-        """The few numbers that one compares: metrics/baselines.json."""
+        """The few numbers by which a person compares runs, for metrics/baselines.json."""
         return {"ngram_bpc": self.bpc[self.ngram], "ppmd_bpc": self.bpc["PPMd"]}
 
     def details(self) -> dict[str, Any]:
-        """Every number: details/baselines.json."""
+        """Every number, for details/baselines.json."""
         return self.bpc | ({"accuracy": self.accuracy} if self.accuracy else {})
 
 
 def measure_baselines(
     train: EncodedSplit, test: EncodedSplit, vocabulary: Vocabulary, class_names: Sequence[str], params: BaselinesParams
 ) -> Baselines:
-    """Predict the test split from the training split, as a model that was trained on it does.
+    """Measure how well n-grams and compressors predict the test split after they have read the training split.
 
-    The compressors continue to learn while they read the test split, across its articles. The n-grams do not, and
-    neither does a CharModel.
+    A compressor continues to learn while it reads the test split, also from one article to the next. The n-grams and a
+    CharModel do not.
     """
     bpc: dict[str, float] = {}
     name, nats = "", np.empty(0)
@@ -83,7 +82,7 @@ def measure_baselines(
 
 
 def xz_bits(train: bytes, test: bytes) -> int:
-    """The bits by which xz's output grows if the test text follows the training text. xz runs at its strongest."""
+    """The bits by which xz's output grows if the test text follows the training text. xz uses its strongest preset."""
     return 8 * (_xz_size(train + test) - _xz_size(train))
 
 

@@ -1,4 +1,4 @@
-"""Where the cost of a split goes: by class, by position in the article, and by kind of symbol."""
+"""Divide the cost of a split, the nats of its symbols, by class, by position in the article, and by kind of symbol."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from charloom.evaluation.arrays import Floats
 from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Vocabulary
 
-# The first position of each part. From 6 on, each is about 1.4 times the previous one.
+# The first position of each part. From 6 to 1024, each is about 1.4 times the previous one, and from 1024 on twice.
 POSITIONS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096, 8192)
 KINDS = ("first letter of a word", "other letters", "spaces", "digits", "punctuation and signs", "end of the article")
 FIRST_LETTER, OTHER_LETTER, SPACE, DIGIT, PUNCTUATION, END = range(len(KINDS))  # indices in KINDS
 
-SymbolNats = npt.NDArray[np.floating]  # the nats of each symbol of a split's codes except the first `<eos>`
+SymbolNats = npt.NDArray[np.floating]  # the nats of each symbol of a split except its first `<eos>`
 
 
 class BreakdownPart(NamedTuple):
-    """Some of the symbols of a split: their name, their number, and their mean cost."""
+    """One part of the symbols of a split, and their mean cost."""
 
     name: str
-    size: int
+    size: int  # symbols; characters in a breakdown by class
     nats: float  # per symbol; per character in a breakdown by class
 
     @property
     def bits(self) -> float:
-        """The mean cost as a person sees it."""
+        """The mean cost in bits."""
         return self.nats / math.log(2)
 
 
 class Breakdown(NamedTuple):
-    """The parts of a split, in three ways."""
+    """A split divided into parts in three ways."""
 
     by_class: list[BreakdownPart]
     by_position: list[BreakdownPart]
@@ -43,7 +43,7 @@ class Breakdown(NamedTuple):
 
     @classmethod
     def from_json(cls, value: Mapping[str, Sequence[tuple[str, int, float]]]) -> Breakdown:
-        """The breakdown whose `_asdict()` was written as JSON."""
+        """Make the breakdown again from its `_asdict()` that was written as JSON."""
         return cls(**{name: [BreakdownPart(*part) for part in parts] for name, parts in value.items()})
 
 
@@ -64,14 +64,14 @@ def by_position(split: EncodedSplit, nats: SymbolNats) -> list[BreakdownPart]:
     starts = split.offsets[:-1].astype(np.int64)
     position = np.arange(1, len(split.codes)) - np.repeat(starts, split.lengths)
     groups = np.searchsorted(POSITIONS, position + 1, side="right") - 1
-    return _mean_parts([str(first) for first in POSITIONS], groups, nats)
+    return _parts_of_groups([str(first) for first in POSITIONS], groups, nats)
 
 
 def by_kind(split: EncodedSplit, nats: SymbolNats, vocabulary: Vocabulary) -> list[BreakdownPart]:
-    """Nats per symbol of each of KINDS. An unknown character counts as a sign."""
+    """Nats per symbol of each of KINDS. An unknown character counts as punctuation."""
     kinds = np.array([_kind(char) for char in vocabulary.characters] + [END, PUNCTUATION])[split.codes]
     first_letters = (kinds[1:] == OTHER_LETTER) & (kinds[:-1] != OTHER_LETTER)
-    return _mean_parts(KINDS, np.where(first_letters, FIRST_LETTER, kinds[1:]), nats)
+    return _parts_of_groups(KINDS, np.where(first_letters, FIRST_LETTER, kinds[1:]), nats)
 
 
 def article_nats(split: EncodedSplit, nats: SymbolNats) -> Floats:
@@ -80,16 +80,17 @@ def article_nats(split: EncodedSplit, nats: SymbolNats) -> Floats:
 
 
 def _kind(char: str) -> int:
-    """The index in KINDS of a character alone: whether a letter is the first of its word is decided later."""
+    """The index in KINDS of a character. A letter is an OTHER_LETTER; `by_kind` finds the first letters of words."""
     return OTHER_LETTER if char.isalpha() else SPACE if char.isspace() else DIGIT if char.isdigit() else PUNCTUATION
 
 
-def _mean_parts(names: Sequence[str], groups: npt.NDArray[np.int64], nats: SymbolNats) -> list[BreakdownPart]:
+def _parts_of_groups(names: Sequence[str], groups: npt.NDArray[np.int64], nats: SymbolNats) -> list[BreakdownPart]:
+    """The parts into which the symbols fall. `groups` has the index in `names` for each symbol."""
     return _parts(names, np.bincount(groups, minlength=len(names)), np.bincount(groups, nats, minlength=len(names)))
 
 
 def _parts(names: Sequence[str], sizes: npt.NDArray[np.int64], totals: npt.NDArray[Any]) -> list[BreakdownPart]:
-    """The parts that are not empty, in the order of their names."""
+    """The parts that are not empty, in the order of `names`. `totals` are their nats."""
     return [
         BreakdownPart(name, int(size), float(total / size))
         for name, size, total in zip(names, sizes, totals, strict=True)

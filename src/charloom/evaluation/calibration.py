@@ -1,4 +1,4 @@
-"""How far a classifier's probabilities can be believed: log loss, calibration error, and temperature scaling."""
+"""Measure how well a classifier's probabilities match its accuracy, and correct them by temperature scaling."""
 
 from __future__ import annotations
 
@@ -10,16 +10,21 @@ from charloom.evaluation.arrays import Floats
 Classes = npt.NDArray[np.integer]
 
 BINS = 15
-LOG_TEMPERATURES = -8.0, 8.0  # fit_temperature searches between exp of these
+LOG_TEMPERATURES = -8.0, 8.0  # fit_temperature searches from exp(-8) to exp(8)
 
 
 def log_loss(log_probabilities: Floats, actual: Classes) -> float:
-    """The mean nats of the actual classes (texts,), given the log-probabilities (texts, classes)."""
+    """The mean of −ln p of the actual classes (texts,), from the log-probabilities (texts, classes), in nats."""
     return -float(np.take_along_axis(log_probabilities, actual[:, None].astype(np.int64), 1).mean())
 
 
 def calibration_error(log_probabilities: Floats, actual: Classes) -> float:
-    """The expected calibration error of the likeliest class, in BINS of equal width (Guo et al. 2017)."""
+    """The expected calibration error of the likeliest class, 0 to 1 (Guo et al. 2017).
+
+    The texts are sorted into BINS bins of equal width, by the probability of their likeliest class. In each bin, the
+    mean of this probability is compared with the accuracy. The error is the mean difference, weighted by the number of
+    texts in each bin.
+    """
     confidence = np.exp(log_probabilities.max(1))
     correct = log_probabilities.argmax(1) == actual
     bins = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
@@ -27,8 +32,8 @@ def calibration_error(log_probabilities: Floats, actual: Classes) -> float:
 
 
 def fit_temperature(scores: Floats, actual: Classes) -> float:
-    """The temperature that gives the scores (texts, classes) divided by it the lowest log loss (Guo et al. 2017)."""
-    from scipy.optimize import minimize_scalar  # takes 0.6 s, which `charloom classify` need not wait
+    """The temperature for which `scores / temperature` (texts, classes) has the lowest log loss (Guo et al. 2017)."""
+    from scipy.optimize import minimize_scalar  # importing it takes 0.6 s, and `charloom classify` does not need it
 
     def loss(log_temperature: float) -> float:
         return log_loss(log_softmax(scores / np.exp(log_temperature)), actual)

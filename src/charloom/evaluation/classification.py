@@ -1,4 +1,4 @@
-"""Find the class of a text with a conditioned model, by Bayes' rule (Yogatama et al. 2017).
+"""Find the class of a text with a conditioned model and Bayes' rule (Yogatama et al. 2017).
 
 The model scores the text given each class in turn. These likelihoods, and the shares of the classes in the training
 split, give the probability of each class.
@@ -23,13 +23,13 @@ from charloom.model.scoring import Cost, surprisals
 from charloom.text.split import ClassCount, EncodedSplit
 from charloom.text.vocab import Codes
 
-READ = (10, 20, 40, 80, 160)  # the accuracy is measured after so many characters, and after the whole article
+READ = (10, 20, 40, 80, 160)  # the accuracy is measured after each of these numbers of characters, and after all
 
 
 def nats_by_class(model: CharModel, texts: Iterable[Codes], device: torch.device) -> Iterator[Floats]:
     """The nats of each symbol of each text, given each class: one array (classes, symbols) for each text.
 
-    The copies of a text, one for each class, are scored in one batch, as if they were different texts.
+    A text is scored once for each class. These copies are scored as if they were different texts.
     """
     classes = model.no_class
     copies = (text for text in texts for _ in range(classes))
@@ -51,22 +51,23 @@ def log_posteriors(nats: Floats, priors: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Classification:
-    """How well a model finds the classes of the test split, and how many bits it saves to know them.
+    """How well a model finds the classes of the test split, and what a character costs with and without its class.
 
     Bits per character are defined by `Cost.bits_per_character` (charloom/model/scoring.py).
     """
 
-    names: Sequence[str]  # of the classes, by class id
+    names: Sequence[str]  # of the classes, in the order of the class ids
     actual: npt.NDArray[np.integer]  # (articles,): class ids
-    predicted: npt.NDArray[np.integer]
-    accuracy_after: dict[str, float]  # by the number of characters read; the last key is "all"
+    predicted: npt.NDArray[np.integer]  # (articles,): class ids
+    accuracy_after: dict[str, float]  # number of characters read → accuracy; the last key is "all"
     log_loss: float  # nats per article
     calibration_error: float
     temperature: float  # fitted on the validation split
-    calibrated_log_loss: float  # after dividing the scores by the temperature
+    calibrated_log_loss: float  # the log loss after dividing the scores by the temperature
     calibrated_error: float  # the calibration error after dividing the scores by the temperature
     bpc_true_class: float  # bits per character given the actual class
-    # bits per character of the mixture over classes, each weighted by its posterior so far: the class is not given
+    # Bits per character of the mixture over classes. The class is not given: at each symbol, each class has the weight
+    # of its posterior so far.
     bpc_mixed: float
 
     @property
@@ -123,9 +124,9 @@ def classify_split(saved: SavedModel, valid: EncodedSplit, test: EncodedSplit, d
 
 
 def article_nats_by_class(model: CharModel, split: EncodedSplit, device: torch.device) -> Floats:
-    """The nats of each article given each class: (reads, articles, classes).
+    """The nats of each article given each class: (len(READ) + 1, articles, classes).
 
-    The first dimension is how far the article was read: up to each number of characters in READ, then to its end.
+    The first dimension is how much of the article was read: each number of characters in READ, then the whole article.
     """
     articles = (split.article(index) for index in range(split.articles))
     scored = nats_by_class(model, articles, device)
@@ -133,5 +134,5 @@ def article_nats_by_class(model: CharModel, split: EncodedSplit, device: torch.d
 
 
 def _bits_per_character(nats: Floats, split: EncodedSplit) -> float:
-    """Bits per character of a split whose articles cost these nats."""
+    """The bits per character of a split, from the nats of its articles."""
     return Cost(float(nats.sum()), split.characters + split.articles, split.characters).bits_per_character

@@ -1,4 +1,4 @@
-"""Evaluate a model: score the test split, draw samples, read some articles closely, and find classes."""
+"""Evaluate a model: score the test split, draw samples, show some articles symbol by symbol, and find classes."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from charloom.params import EvaluateParams
 from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Codes
 
-READ_AT_MOST = 600  # symbols of an article that the report shows
-EXPECTED = 5  # likeliest symbols that the report shows at each place
+READ_AT_MOST = 600  # the report shows at most this many symbols of an article
+EXPECTED = 5  # the report shows this many of the likeliest symbols at each place
 
 
 @dataclass(frozen=True)
 class Reading:
-    """The first symbols of a test article: the cost of each, and the symbols that the model expected there."""
+    """The first symbols of a test article, the cost of each, and the symbols that the model expected there."""
 
     class_name: str
     bpc: float  # bits per character of the whole article
     easier: float  # the share of the test articles that have fewer bits per character
-    codes: Codes
-    surprisal: Surprisal
-    left_out: int  # symbols of the article after those
+    codes: Codes  # the ids of the first symbols
+    surprisal: Surprisal  # of `codes`
+    left_out: int  # the number of symbols that follow in the article
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Everything that was measured of a model."""
+    """Everything that the stage evaluate measured of a model."""
 
     scores: Scores  # of the articles of the test split
     unknown: int  # characters of the test split that are not in the vocabulary
@@ -49,13 +49,13 @@ class Evaluation:
     classification: Classification | None  # None for an unconditioned model
 
     def metrics(self) -> dict[str, float]:
-        """The few numbers that one compares: metrics/evaluate.json."""
+        """The few numbers by which a person compares runs, for metrics/evaluate.json."""
         total = self.scores.total
         accuracy = {"accuracy": self.classification.accuracy} if self.classification else {}
         return {"test_bpc": total.bits_per_character, "test_perplexity": total.perplexity} | accuracy
 
     def details(self) -> dict[str, Any]:
-        """Every number: details/evaluate.json."""
+        """Every number, for details/evaluate.json."""
         total = self.scores.total
         return {
             "bpc": total.bits_per_character,
@@ -78,7 +78,8 @@ def evaluate_model(
 ) -> Evaluation:
     """Evaluate a model on the test split. Raises InputError if a prediction is not a finite number.
 
-    `class_names` are the classes of the corpus by class id. An unconditioned model has none itself.
+    `class_names` are the classes of the corpus, in the order of the class ids. An unconditioned model has no copy of
+    them.
     """
     nats = symbol_nats(saved, test, device)
     scores = Scores(article_nats(test, nats), test.lengths - 1)
@@ -87,7 +88,7 @@ def evaluate_model(
         unknown=test.unknown,
         breakdown=break_down(test, nats, class_names, saved.vocabulary),
         samples=draw_samples(saved, params),
-        readings=read_closely(saved, test, scores, class_names, params.articles, device),
+        readings=choose_readings(saved, test, scores, class_names, params.articles, device),
         classification=classify_split(saved, valid, test, device) if saved.class_counts else None,
     )
 
@@ -97,14 +98,20 @@ def symbol_nats(saved: SavedModel, split: EncodedSplit, device: torch.device) ->
     articles = (split.article(index) for index in range(split.articles))
     nats = np.concatenate([each.nats for each in surprisals(saved.model, articles, device)])
     if not np.isfinite(nats).all():
-        raise InputError("the model's predictions are not finite numbers, its weights are too large; train it again")
+        raise InputError(
+            "the model's predictions are not finite numbers, because its weights are too large; train it again with a"
+            " smaller train.learning_rate"
+        )
     return nats
 
 
-def read_closely(
+def choose_readings(
     saved: SavedModel, test: EncodedSplit, scores: Scores, class_names: Sequence[str], count: int, device: torch.device
 ) -> list[Reading]:
-    """Read `count` articles from easy to hard, at equal steps of their rank by bits per character."""
+    """Choose `count` articles, and score their first symbols.
+
+    The articles are at equal distances in the ranking by bits per character, the easiest first.
+    """
     bpc = scores.nats / math.log(2) / scores.characters
     order = np.argsort(bpc, kind="stable")
     ranks = sorted({int((index + 0.5) / count * test.articles) for index in range(count)})

@@ -1,4 +1,4 @@
-"""N-grams of characters, as models of text."""
+"""N-gram models of text, whose symbols are characters."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from charloom.text.vocab import Codes
 
 
 def kneser_ney(train: Codes, test: Codes, *, symbols: int, eos: int, order: int) -> Iterator[Floats]:
-    """The nats of each symbol of `test[1:]` under n-gram models of 1, 2, … `order` symbols, counted in `train`.
+    """Yield the nats of each symbol of `test[1:]` under models of 1, 2, … `order` symbols that are counted in `train`.
 
-    The models are smoothed by interpolated modified Kneser-Ney (Chen and Goodman 1999). The shortest model is
-    interpolated with a uniform distribution over `symbols` ids. A context begins at the `<eos>` before its article, as
-    it does for a CharModel. The memory needed is about 100 bytes for each symbol of `train`.
+    The models use interpolated modified Kneser-Ney smoothing (Chen and Goodman 1999). The shortest model is
+    interpolated with a uniform distribution over `symbols` ids. No context reaches back beyond the `<eos>` before its
+    article, because a CharModel also scores each article alone. The memory needed is about 100 bytes for each symbol of
+    `train`.
     """
     train_contexts, test_contexts = (np.zeros(len(codes) - 1, dtype=np.int64) for codes in (train, test))
     shorter_probabilities = np.full(len(test_contexts), 1 / symbols)
@@ -34,15 +35,18 @@ def kneser_ney(train: Codes, test: Codes, *, symbols: int, eos: int, order: int)
 
 @dataclass(frozen=True)
 class _Grams:
-    """The n-grams of one length in the training text, by number. The context of an n-gram is one symbol shorter."""
+    """The n-grams of one length in the training text, numbered from 0.
+
+    The context of an n-gram is the n-gram without its last symbol. Contexts are numbered too.
+    """
 
     of_train: Integers  # the n-gram that ends at each symbol of the training text
     contexts: Integers  # the context of each n-gram
-    test_contexts: Integers  # the context of each symbol of the test text; −1 if the training text lacks it
-    of_test: Integers  # the n-gram that ends at each symbol of the test text; −1 if the training text lacks it
+    test_contexts: Integers  # the context of each symbol of the test text; −1 if the training text lacks the context
+    of_test: Integers  # the n-gram that ends at each symbol of the test text; −1 if the training text lacks the n-gram
 
     def continuations(self, longer: _Grams) -> Integers:
-        """The number of different symbols that precede each n-gram. `longer` has the n-grams of one symbol more."""
+        """The number of different symbols that precede each n-gram. `longer` are the n-grams with one symbol more."""
         suffixes = np.empty(len(longer.contexts), dtype=np.int64)
         suffixes[longer.of_train] = self.of_train
         return np.bincount(suffixes)
@@ -61,7 +65,7 @@ class _Grams:
 
 
 def _discounts(counts: Integers) -> Floats:
-    """The discount of a count of 0, 1, 2, and 3 or more. It is 0.5 if the text is too short to estimate it."""
+    """The discounts of a count of 0, 1, 2, and 3 or more. A discount is 0.5 if the text is too short to estimate it."""
     ones, twos, threes, fours = ((counts == count).sum() for count in (1, 2, 3, 4))
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.divide(ones, ones + 2 * twos)
@@ -71,13 +75,13 @@ def _discounts(counts: Integers) -> Floats:
 
 
 def _find(wanted: Integers, keys: Integers) -> Integers:
-    """The index of each wanted key in the sorted `keys`; −1 for a key that they lack."""
+    """The index of each wanted key in the sorted `keys`; −1 if `keys` lacks the key."""
     places = np.searchsorted(keys, wanted).clip(max=len(keys) - 1)
     return np.where(keys[places] == wanted, places, -1)
 
 
 def _contexts_after(grams: Integers, codes: Codes, eos: int, article_start: int) -> Integers:
-    """The context of each symbol of a text: the n-gram that ends before it, or `article_start` after an `<eos>`."""
+    """The context of each symbol of a text: the n-gram before the symbol, or `article_start` after an `<eos>`."""
     contexts = np.concatenate([[article_start], grams[:-1]])
     contexts[codes[:-1] == eos] = article_start
     return contexts

@@ -1,4 +1,4 @@
-"""The samples of an evaluation: drawn from the model, and kept as data in samples.json."""
+"""Draw the samples of an evaluation from the model, and store them as data in samples.json."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ FORMAT, VERSION = "charloom-samples", 1
 
 @dataclass(frozen=True)
 class SampleGroup:
-    """Texts that were drawn at one temperature and, from a conditioned model, possibly for one class."""
+    """Texts that were drawn at one temperature and, if the model is conditioned, possibly for one class."""
 
-    temperature: float  # 0 is greedy: always the likeliest symbol
+    temperature: float  # 0 means greedy: the likeliest symbol is always taken
     class_name: str | None  # None means that the model was given no class
     texts: Sequence[str]  # as drawn: an `<eos>` is a newline, and control characters are not escaped
 
@@ -37,10 +37,10 @@ GROUPS = TypeAdapter(list[SampleGroup])
 
 
 def draw_samples(saved: SavedModel, params: EvaluateParams) -> list[SampleGroup]:
-    """Draw the samples that params.yaml asks for: first by temperature, then by class if the model is conditioned.
+    """Draw the samples that params.yaml asks for: one group for each temperature, then one group for each class.
 
-    One greedy text comes first. The groups by class all use the first temperature of params.yaml and the same random
-    numbers, so that they differ by the class alone.
+    The first group has one greedy text. Only a conditioned model has groups by class. They all use the first
+    temperature of params.yaml and the same random numbers, so that the class is their only difference.
     """
     groups = []
     for temperature in sorted({0.0, *params.temperatures}):
@@ -61,13 +61,13 @@ def read_samples(path: Path) -> list[SampleGroup]:
     try:
         return GROUPS.validate_python(value.get("groups"))
     except ValidationError:
-        raise InputError(f"{path}: its groups of samples are damaged; make it again with `dvc repro`") from None
+        raise InputError(f"{path}: the groups of samples are damaged; make the file again with `dvc repro`") from None
 
 
 def _draw_group(
     saved: SavedModel, params: EvaluateParams, temperature: float, class_id: int | None, count: int
 ) -> SampleGroup:
-    how = Sampling(params.sample_length, temperature, seed=params.seed)
+    sampling = Sampling(params.sample_length, temperature, seed=params.seed)
     class_ids = None if class_id is None else [class_id] * count
-    texts = sample(saved.model, saved.vocabulary, [""] * count, how, classes=class_ids)
+    texts = sample(saved.model, saved.vocabulary, [""] * count, sampling, classes=class_ids)
     return SampleGroup(temperature, None if class_id is None else saved.class_counts[class_id].name, texts)

@@ -1,1 +1,1 @@
-"""What a person looks at: the page report.html, pictures, tables and samples."""
+"""Show results to people: the page report.html, pictures, tables and samples."""

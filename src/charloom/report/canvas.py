@@ -1,4 +1,4 @@
-"""What all pictures share: their colours, and a canvas on which the same numbers give the same bytes."""
+"""What all pictures share: their colours, and functions that draw the same bytes from the same numbers."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+# The colours of: the model, its training curve, what the model is compared with, the test split.
 OURS, OURS_PALE, OTHER, TEST = "#1f4e8c", "#9bb4d0", "#c98a1b", "#c0392b"
 
 
 @contextmanager
 def drawing(path: Path, size: tuple[float, float]) -> Iterator[Figure]:
-    """Give a figure to draw on. If the block succeeds, the figure is written as a PNG of 120 pixels per inch.
+    """Yield a figure to draw on. If the block succeeds, the figure is written as a PNG of 120 pixels per inch.
 
     `size` is the width and the height in inches.
     """
@@ -27,7 +28,7 @@ def drawing(path: Path, size: tuple[float, float]) -> Iterator[Figure]:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    matplotlib.rcdefaults()  # ignores the user's own matplotlibrc
+    matplotlib.rcdefaults()  # ignore the user's matplotlibrc
     figure = pyplot.figure(figsize=size, layout="constrained")
     try:
         yield figure
@@ -40,14 +41,14 @@ def drawing(path: Path, size: tuple[float, float]) -> Iterator[Figure]:
 
 @contextmanager
 def one_chart(path: Path, title: str) -> Iterator[Axes]:
-    """Give the axes of a picture that has one chart. The picture is written if the block succeeds."""
+    """Yield the axes of a picture that has one chart. If the block succeeds, the picture is written."""
     with drawing(path, (8, 4.5)) as figure:
         axes = figure.subplots()
-        dress(axes, title)
+        add_title_and_grid(axes, title)
         yield axes
 
 
-def dress(axes: Axes, title: str) -> None:
+def add_title_and_grid(axes: Axes, title: str) -> None:
     """Give a chart its title, and a grid behind its content."""
     axes.set_title(title)
     axes.grid(alpha=0.25)

@@ -1,4 +1,4 @@
-"""Line charts and bars as percentages of the width and the height, so that the page can draw them at any size."""
+"""Line charts and bars in percent of their width and height, so that the page can draw them at any size."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of a chart: its ends and its ticks. On a logarithmic axis, equal ratios are equal distances."""
+    """One axis of a chart: its ends and its ticks."""
 
     low: float
     high: float
     ticks: Sequence[tuple[float, str]]  # values and labels
-    log: bool = False
+    log: bool = False  # a logarithmic axis: equal ratios of values are equal distances
 
     def place(self, value: float) -> float:
         """The place of a value, in percent from the low end."""
@@ -46,15 +46,15 @@ class Line:
 
 @dataclass(frozen=True)
 class Chart:
-    """A line chart. A note is the text that the page shows when the reader points at its place."""
+    """A line chart. The page shows a note while the reader points at the note's place."""
 
-    label: str
+    label: str  # what a screen reader says
     x: Axis
     y: Axis
     x_label: str
     lines: Sequence[Line]
     notes: Sequence[tuple[float, str]]  # places in percent from the left, and texts
-    rule: tuple[float, str] | None = None  # a horizontal line: its place from the top, and its name
+    rule: tuple[float, str] | None = None  # a horizontal line: its place in percent from the top, and its name
 
     @property
     def levels(self) -> list[tuple[float, str]]:
@@ -68,20 +68,23 @@ class Bar:
 
     name: str
     value: float
-    share: float  # the length of the bar, in percent of the longest possible one
+    share: float  # the length of the bar, in percent of the width
     other: float | None = None  # the value of the second bar
-    other_share: float | None = None  # the length of the second bar, in the same percent
+    other_share: float | None = None  # the length of the second bar, in percent of the width
     note: str = ""  # a few words below the name
     ours: bool = False  # whether the bar has the model's colour
 
 
 def line(name: str, style: str, points: Sequence[Point], x: Axis, y: Axis) -> Line:
-    """The line through points that are given as values."""
+    """The line through points whose coordinates are values of the axes."""
     return Line(name, style, [(x.place(x_value), round(100 - y.place(y_value), 2)) for x_value, y_value in points])
 
 
 def linear(low: float, high: float, *, unit: float = 1.0, suffix: str = "", most: int = 6) -> Axis:
-    """An axis from `low` to `high` with about `most` ticks or fewer. A label is the value divided by `unit`."""
+    """An axis from `low` to `high` with round ticks, about `most` or fewer.
+
+    A tick's label is its value divided by `unit`, followed by `suffix`.
+    """
     if high <= low:
         low, high = low - 0.5, low + 0.5
     step = next(

@@ -1,4 +1,4 @@
-"""What a report shows besides the evaluation: the corpus, the model, its training and the simpler models."""
+"""What a report shows in addition to the evaluation: the corpus, the model, its training and the simpler models."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ THIS_MODEL = "this model"  # its name in comparisons
 
 @dataclass(frozen=True)
 class Context:
-    """What a report shows besides the evaluation."""
+    """What a report shows in addition to the evaluation."""
 
-    corpus: str
+    corpus: str  # its name
     model: str  # in words, such as `LSTM, 1 layer of 512 units`
     weights: int  # the number of the model's weights
     params: Mapping[str, Mapping[str, Any]]  # section → name → value: the parameters that decided the result
@@ -46,12 +46,12 @@ def make_context(
 ) -> Context:
     """Collect the context of a report. `source` is the source that source.json states."""
     corpus = Path(source).name  # the report names no folder of this machine
-    stated = params.deciding()
+    deciding = params.deciding()
     return Context(
         corpus=corpus,
         model=params.model.in_words,
         weights=saved.model.size(),
-        params={**stated, "data": {**stated["data"], "source": corpus}},
+        params={**deciding, "data": {**deciding["data"], "source": corpus}},
         history=history,
         baselines=baselines,
         vocabulary=saved.vocabulary,

@@ -1,4 +1,4 @@
-"""A corpus as a picture: lengths, classes, characters, and how much of it a vocabulary covers."""
+"""Draw a corpus as a picture: lengths, classes, characters, and the share of the text that a vocabulary covers."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from charloom.report.canvas import OTHER, OURS, drawing, dress
+from charloom.report.canvas import OTHER, OURS, add_title_and_grid, drawing
 from charloom.report.summary import Summary
 from charloom.terminal import harmless
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-BARS = 20  # the most classes and the most characters that are shown
+BARS = 20  # at most this many classes and this many characters are shown
 
 
 def draw_corpus(path: Path, summary: Summary) -> None:
@@ -30,7 +30,7 @@ def draw_corpus(path: Path, summary: Summary) -> None:
 
 
 def _draw_lengths(axes: Axes, summary: Summary) -> None:
-    dress(axes, "Length of the articles")
+    add_title_and_grid(axes, "Length of the articles")
     both = summary.train, summary.test
     edges = np.geomspace(min(split.length_at(0) for split in both), 1 + max(split.length_at(1) for split in both), 41)
     for name, split, colour in (("train", summary.train, OURS), ("test", summary.test, OTHER)):
@@ -45,10 +45,10 @@ def _draw_lengths(axes: Axes, summary: Summary) -> None:
 
 def _draw_classes(axes: Axes, summary: Summary) -> None:
     shown = summary.train.classes.most_common(BARS)
-    dress(
-        axes,
-        "Articles by class" + f" (the {BARS} largest of {len(summary.classes)})" * (len(summary.classes) > len(shown)),
-    )
+    title = "Articles by class"
+    if len(summary.classes) > len(shown):
+        title += f" (the {BARS} largest of {len(summary.classes)})"
+    add_title_and_grid(axes, title)
     places = np.arange(len(shown))
     for name, split, colour, shift in (("train", summary.train, OURS, -0.19), ("test", summary.test, OTHER, 0.19)):
         share = [100 * split.classes[label] / split.articles for label, _ in shown]
@@ -61,7 +61,7 @@ def _draw_classes(axes: Axes, summary: Summary) -> None:
 
 
 def _draw_characters(axes: Axes, summary: Summary) -> None:
-    dress(axes, "Commonest characters of train")
+    add_title_and_grid(axes, "Most frequent characters of train")
     shown = summary.characters[:BARS]
     names = [char if "!" <= char <= "~" and char != "$" else f"U+{ord(char):04X}" for char, _ in shown]
     axes.barh(range(len(shown)), [100 * count / summary.train.characters for _, count in shown], color=OURS)
@@ -71,7 +71,7 @@ def _draw_characters(axes: Axes, summary: Summary) -> None:
 
 
 def _draw_coverage(axes: Axes, summary: Summary) -> None:
-    dress(axes, "Characters in the vocabulary, and the share of test that they cover")
+    add_title_and_grid(axes, "Vocabulary size, and the share of test that it covers")
     coverage = summary.coverage()
     bars = axes.bar([str(each.min_count) for each in coverage], [each.characters for each in coverage], color=OURS)
     axes.bar_label(bars, [f"{each.characters:,}\n{each.test:.3%}" for each in coverage], padding=3)

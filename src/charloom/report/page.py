@@ -1,11 +1,11 @@
-"""report.html: one file that contains everything it shows and loads nothing from the network."""
+"""Write report.html, one file that contains everything it shows and loads nothing from the network."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +22,17 @@ from charloom.terminal import harmless
 from charloom.text.vocab import EOS, UNK, Vocabulary
 from charloom.training.history import Record
 
-SAMPLES_SHOWN, CHARACTERS_SHOWN = 3, 1200  # samples of a group, characters of a sample; samples.txt has the rest
-HEAT = (0.25, 0.5, 1, 2, 3, 4.5, 6, 8, 10)  # a symbol of at least so many bits gets the next colour
+# The page shows at most so many samples of a group, and so many characters of a sample. samples.txt has all.
+SAMPLES_SHOWN, CHARACTERS_SHOWN = 3, 1200
+HEAT = (0.25, 0.5, 1, 2, 3, 4.5, 6, 8, 10)  # limits in bits: a symbol that reaches more of them gets a stronger colour
 VISIBLE = {" ": "␣", "\n": "↵", "\t": "⇥"}
 
 
 def write_page(path: Path, evaluation: Evaluation, context: Context) -> None:
     """Write the report. The same evaluation and context give the same bytes."""
     script = (Path(__file__).parent / "templates" / "script.js").read_text(encoding="utf-8")
-    found = evaluation.classification
+    classification = evaluation.classification
+    accuracy_after = classification.accuracy_after if classification else {}
     best_first = dict(sorted(context.all_accuracy(evaluation).items(), key=lambda item: -item[1]))
     page = (
         _templates()
@@ -42,16 +44,16 @@ def write_page(path: Path, evaluation: Evaluation, context: Context) -> None:
             baselines=baseline_bars(context.all_bpc(evaluation)),
             training=training_chart(context.history, evaluation.scores.total.bits_per_character),
             positions=position_chart(evaluation, context),
-            classes=part_bars(evaluation.breakdown.by_class, context.baselines.breakdown.by_class),
-            kinds=part_bars(evaluation.breakdown.by_kind, context.baselines.breakdown.by_kind),
-            by_temperature=[_column(group) for group in evaluation.samples if group.class_name is None],
-            by_class=[_column(group) for group in evaluation.samples if group.class_name is not None],
+            class_bars=part_bars(evaluation.breakdown.by_class, context.baselines.breakdown.by_class),
+            kind_bars=part_bars(evaluation.breakdown.by_kind, context.baselines.breakdown.by_kind),
+            samples_by_temperature=[_column(group) for group in evaluation.samples if group.class_name is None],
+            samples_by_class=[_column(group) for group in evaluation.samples if group.class_name is not None],
             class_temperature=next(
                 (each.temperature for each in evaluation.samples if each.class_name is not None), None
             ),
-            samples_cut=any(len(group.texts) > SAMPLES_SHOWN for group in evaluation.samples),
-            accuracies=accuracy_bars(best_first, ours=THIS_MODEL),
-            as_read=accuracy_bars(found.accuracy_after if found else {}, ours="all"),
+            samples_cut=any(map(_is_cut, evaluation.samples)),
+            classifier_bars=accuracy_bars(best_first, {THIS_MODEL}),
+            accuracy_after_bars=accuracy_bars(accuracy_after, accuracy_after.keys()),
             readings=[(reading, cells(reading, context.vocabulary)) for reading in evaluation.readings],
             symbols=[*map(visible, context.vocabulary.characters), EOS, UNK],
             heat=HEAT,
@@ -70,7 +72,7 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.filters |= {"harmless": harmless, "data": _data}
+    templates.filters |= {"harmless": harmless, "reading_json": _reading_json}
     return templates
 
 
@@ -83,20 +85,22 @@ def baseline_bars(bpc: Mapping[str, float]) -> list[Bar]:
     ]
 
 
-def accuracy_bars(accuracies: Mapping[str, float], ours: str) -> list[Bar]:
-    """Accuracies in the order that is given. The bar named `ours` has the model's colour."""
-    return [Bar(name, value, 100 * value, ours=name == ours) for name, value in accuracies.items()]
+def accuracy_bars(accuracies: Mapping[str, float], ours: Collection[str]) -> list[Bar]:
+    """Accuracies in the given order. The bars named in `ours` have the model's colour."""
+    return [Bar(name, value, 100 * value, ours=name in ours) for name, value in accuracies.items()]
 
 
 def _note(name: str) -> str:
     """What a simpler model does, in a few words."""
     if name == "unigram":
-        return "knows how often each character occurs"
+        return "counts how often each character occurs"
     if name == "2-gram":
-        return "counts what follows each character"
+        return "predicts from the character before"
     if name.endswith("-gram"):
-        return f"counts what follows {int(name.removesuffix('-gram')) - 1} characters"
-    return {"xz": "copies what it has read", "PPMd": "mixes contexts, learns as it reads"}.get(name, "")
+        return f"predicts from the {int(name.removesuffix('-gram')) - 1} characters before"
+    return {"xz": "finds repetitions of earlier text", "PPMd": "predicts from contexts of several lengths"}.get(
+        name, ""
+    )
 
 
 def part_bars(ours: Sequence[BreakdownPart], ngram: Sequence[BreakdownPart]) -> list[Bar]:
@@ -158,15 +162,15 @@ def position_chart(evaluation: Evaluation, context: Context) -> Chart:
 
 
 def cells(reading: Reading, vocabulary: Vocabulary) -> list[tuple[str, int]]:
-    """The symbols of a reading as the page shows them, each with its heat: 0 to len(HEAT)."""
+    """The symbols of a reading as the page shows them, each with its heat: how many limits of HEAT its bits reach."""
     return [
-        (_as_read(symbol, vocabulary), sum(cost >= limit for limit in HEAT))
+        (_in_text(symbol, vocabulary), sum(cost >= limit for limit in HEAT))
         for symbol, cost in zip(reading.codes.tolist(), reading.surprisal.bits.tolist(), strict=True)
     ]
 
 
-def _as_read(symbol: int, vocabulary: Vocabulary) -> str:
-    """A symbol in running text. A newline is shown and also breaks the line. The end of an article is a square."""
+def _in_text(symbol: int, vocabulary: Vocabulary) -> str:
+    """A symbol as it looks in a text. A newline is visible and breaks the line. The end of an article is a square."""
     if symbol == vocabulary.eos:
         return "■"
     char = vocabulary.decode([symbol])
@@ -174,7 +178,7 @@ def _as_read(symbol: int, vocabulary: Vocabulary) -> str:
 
 
 def visible(char: str) -> str:
-    """A character alone, as a tooltip shows it."""
+    """A character as the tooltip shows it. White space is visible."""
     return VISIBLE.get(char) or harmless(char)
 
 
@@ -184,8 +188,13 @@ def _column(group: SampleGroup) -> tuple[str, list[list[str]]]:
     return group.heading if group.class_name is None else group.class_name, texts
 
 
-def _data(reading: Reading) -> Markup:
-    """A reading as JSON for the script: for each symbol its id, its bits, and each expected id with its percentage."""
+def _is_cut(group: SampleGroup) -> bool:
+    """Whether the page shows only a part of a group."""
+    return len(group.texts) > SAMPLES_SHOWN or any(len(text.strip()) > CHARACTERS_SHOWN for text in group.texts)
+
+
+def _reading_json(reading: Reading) -> Markup:
+    """A reading for the script: for each symbol its id, its bits, and each expected id with its percentage."""
     surprisal = reading.surprisal
     rows: list[Any] = [
         [symbol, round(bits, 2), *(each for pair in zip(ids, _percents(shares), strict=True) for each in pair)]
@@ -197,7 +206,7 @@ def _data(reading: Reading) -> Markup:
             strict=True,
         )
     ]
-    return Markup(json.dumps(rows, separators=(",", ":")))  # there are only numbers, which need no escaping
+    return Markup(json.dumps(rows, separators=(",", ":")))  # only numbers, which need no escaping
 
 
 def _percents(shares: Sequence[float]) -> list[float]:

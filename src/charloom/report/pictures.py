@@ -35,7 +35,7 @@ def draw_pictures(folder: Path, evaluation: Evaluation, context: Context) -> Non
 
 
 def draw_history(path: Path, history: Sequence[Record], test_bpc: float) -> None:
-    """Draw bits per character in training and in validation, and the test split's as a horizontal line."""
+    """Draw bits per character in training and in validation. A horizontal line shows those of the test split."""
     with one_chart(path, "Training") as axes:
         millions = [record.characters / 1e6 for record in history]
         axes.plot(millions, [record.bpc for record in history], color=OURS_PALE, linewidth=1, label="train")
@@ -77,7 +77,7 @@ def draw_positions(path: Path, ours: Sequence[BreakdownPart], ngram: Sequence[Br
 def draw_parts(
     path: Path, title: str, ours: Sequence[BreakdownPart], ngram: Sequence[BreakdownPart], ngram_name: str
 ) -> None:
-    """Draw two bars for each part of a split: the model's bits and those of the n-gram."""
+    """Draw two bars for each part of a split: the bits of the model and the bits of the n-gram."""
     with one_chart(path, title) as axes:
         places = range(len(ours))
         bars = [
@@ -95,13 +95,13 @@ def draw_parts(
         axes.legend(frameon=False)
 
 
-def draw_accuracy(path: Path, found: Classification | None, others: Mapping[str, float]) -> None:
-    """Draw the accuracy over the characters read, and the accuracy of other classifiers as horizontal lines."""
+def draw_accuracy(path: Path, classification: Classification | None, others: Mapping[str, float]) -> None:
+    """Draw the accuracy over the characters read. Horizontal lines show the accuracy of other classifiers."""
     with one_chart(path, "Accuracy by characters read") as axes:
-        if found is None:
-            _write_instead(axes, UNCONDITIONED)
+        if classification is None:
+            _write_text(axes, UNCONDITIONED)
             return
-        read, accuracies = zip(*found.accuracy_after.items(), strict=True)
+        read, accuracies = zip(*classification.accuracy_after.items(), strict=True)
         axes.plot(read, accuracies, color=OURS, marker="o", label=THIS_MODEL)
         for (name, accuracy), style in zip(others.items(), ("-", "--", ":"), strict=True):
             axes.axhline(accuracy, color=OTHER, linestyle=style, linewidth=1, label=f"{name} {accuracy:.3f}")
@@ -109,17 +109,17 @@ def draw_accuracy(path: Path, found: Classification | None, others: Mapping[str,
         axes.legend(frameon=False)
 
 
-def draw_confusion(path: Path, found: Classification | None) -> None:
+def draw_confusion(path: Path, classification: Classification | None) -> None:
     """Draw the number of articles by actual class and predicted class."""
     with one_chart(path, "Articles by actual and predicted class") as axes:
         axes.grid(visible=False)
-        if found is None:
-            _write_instead(axes, UNCONDITIONED)
+        if classification is None:
+            _write_text(axes, UNCONDITIONED)
             return
-        counts = found.confusion
+        counts = classification.confusion
         shares = counts / counts.sum(1, keepdims=True).clip(1)
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-        names = [_plain(name) for name in found.names]
+        names = [_plain(name) for name in classification.names]
         axes.set(xlabel="predicted class", ylabel="actual class")
         axes.set_xticks(range(len(names)), names)
         axes.set_yticks(range(len(names)), names)
@@ -128,12 +128,12 @@ def draw_confusion(path: Path, found: Classification | None) -> None:
             axes.text(column, row, f"{counts[row, column]:,}", color=colour, ha="center", va="center")
 
 
-def _write_instead(axes: Axes, words: str) -> None:
-    """Write words in the place of a chart."""
+def _write_text(axes: Axes, text: str) -> None:
+    """Show a text instead of a chart."""
     axes.set_axis_off()
-    axes.text(0.5, 0.5, words, ha="center", va="center", transform=axes.transAxes)
+    axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes)
 
 
 def _plain(name: str) -> str:
-    """A name escaped for matplotlib, which takes text between dollar signs for a formula."""
+    """A name escaped for matplotlib, which reads text between dollar signs as a formula."""
     return harmless(name).replace("$", r"\$")

@@ -1,4 +1,4 @@
-"""Samples as text for people: samples.txt."""
+"""Write samples.txt, the samples as text for people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A corpus in numbers: articles, lengths, classes, characters, duplicates."""
+"""Summarize a corpus in numbers: articles, lengths, classes, characters, duplicates."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ MIN_COUNTS = (1, 2, 5, 10)
 
 
 @dataclass(frozen=True)
-class Split:
-    """The articles of a split, in the order of its file."""
+class SplitSummary:
+    """The articles of a split in numbers, in the order of the split's file."""
 
-    lengths: Integers  # of each article, in characters
-    digests: npt.NDArray[np.uint64]  # of each article's text
-    classes: Counter[int]  # the number of articles of each class; classes are counted from 1 here, as in the file
-    counts: Integers  # how often each Unicode code point occurs
+    lengths: Integers  # the characters of each article
+    digests: npt.NDArray[np.uint64]  # the digest of each article's text
+    classes: Counter[int]  # class, counted from 1 as in the file → number of articles
+    counts: Integers  # Unicode code point → how often it occurs
 
     @property
     def articles(self) -> int:
@@ -46,28 +46,31 @@ class Split:
         return self.articles - len(np.unique(self.digests))
 
     def length_at(self, share: float) -> int:
-        """The smallest length that at least this share of the articles does not exceed."""
+        """A quantile of the lengths: at least this share of the articles has this length or a smaller one."""
         return int(np.quantile(self.lengths, share, method="inverted_cdf"))
 
 
 class Coverage(NamedTuple):
-    """How much of a corpus a vocabulary covers that has the characters seen `min_count` times or more in train."""
+    """How much of a corpus a vocabulary covers.
+
+    The vocabulary has the characters that occur `min_count` times or more in train.
+    """
 
     min_count: int
-    characters: int  # in the vocabulary
-    train: float  # the share of the characters of train that are in the vocabulary
-    test: float
+    characters: int  # the size of the vocabulary
+    train: float  # the share of the text of train whose characters are in the vocabulary
+    test: float  # the same share of test
 
 
 @dataclass(frozen=True)
 class Summary:
     """A corpus in numbers."""
 
-    source: str  # as source.json states it
+    source: str  # as source.json states the source
     classes: list[str]
-    train: Split
-    test: Split
-    characters: list[tuple[str, int]]  # of train with their counts, from the commonest to the rarest
+    train: SplitSummary
+    test: SplitSummary
+    characters: list[tuple[str, int]]  # the characters of train with their counts, the most frequent first
 
     @property
     def duplicates(self) -> int:
@@ -93,13 +96,13 @@ def summarize(raw: Path) -> Summary:
         raise InputError(f"{raw}: no corpus here; `dvc repro download` fetches the one that params.yaml names")
     about = read_source(raw)
     (train, order), (test, _) = (_read(raw / f"{split}.csv") for split in SPLITS)
-    commonest = sorted(order, key=lambda point: -int(train.counts[point]))
-    characters = [(chr(point), int(train.counts[point])) for point in commonest]
+    by_frequency = sorted(order, key=lambda point: -int(train.counts[point]))
+    characters = [(chr(point), int(train.counts[point])) for point in by_frequency]
     return Summary(about["source"], about["classes"], train, test, characters)
 
 
-def _read(path: Path) -> tuple[Split, list[int]]:
-    """Read a split. Also returns its code points in the order in which they first occur."""
+def _read(path: Path) -> tuple[SplitSummary, list[int]]:
+    """Read a split. Also returns the split's code points in the order in which they first occur."""
     lengths, digests = array("q"), array("Q")
     classes: Counter[int] = Counter()
 
@@ -113,4 +116,4 @@ def _read(path: Path) -> tuple[Split, list[int]]:
     counts, order = count_characters(texts())
     if not sum(lengths):
         raise InputError(f"{path}: contains no text")
-    return Split(np.array(lengths), np.array(digests), classes, counts), order
+    return SplitSummary(np.array(lengths), np.array(digests), classes, counts), order

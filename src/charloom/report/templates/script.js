@@ -58,7 +58,7 @@
       leave();
       cells[index].classList.add("at");
       const [symbol, bits, ...expected] = rows[index];
-      const chance = 100 * 2 ** -bits;
+      const percent = 100 * 2 ** -bits;
       const list = make("ol", "");
       for (let i = 0; i < expected.length; i += 2) {
         const item = make("li", "", expected[i] === symbol ? "was" : "");
@@ -68,7 +68,7 @@
         list.append(item);
       }
       show(cells[index].getBoundingClientRect(), make("b", symbols[symbol]),
-        make("span", `  ${bits.toFixed(2)} bits, chance ${chance < 0.1 ? "under 0.1" : chance.toFixed(1)}\u00a0%`), list);
+        make("span", `  ${bits.toFixed(2)} bits, probability ${percent < 0.1 ? "under 0.1" : percent.toFixed(1)}\u00a0%`), list);
     }, leave);
   }
 
