@@ -1,4 +1,4 @@
-"""Headless Chromium in any width, light or dark, for tests and screenshots."""
+"""Headless Chromium of any width, in light or dark colours, for tests and screenshots."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def chromium() -> Iterator[Chrome]:
 
 
 def look(driver: Chrome, width: int, *, height: int = 800, dark: bool = False) -> None:
-    """Give the window this size in CSS pixels, and light or dark colours."""
+    """Set the size of the window in CSS pixels, and its light or dark colours."""
     size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width == PHONE}
-    driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})  # a phone's settings may remain
+    driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})  # the settings of a phone may remain otherwise
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
@@ -46,7 +46,7 @@ def look(driver: Chrome, width: int, *, height: int = 800, dark: bool = False) -
 
 
 def requested(driver: Chrome) -> set[str]:
-    """The addresses that were requested since the last call."""
+    """The addresses that the browser has requested since the last call."""
     messages = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
     return {
         message["params"]["request"]["url"] for message in messages if message["method"] == "Network.requestWillBeSent"

@@ -1,4 +1,4 @@
-"""The baselines of the embedded sample, and compressors on text for which the right answer is known."""
+"""The baselines of the embedded sample, and the compressors on texts whose cost is known."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_longer_n_grams_are_better_and_ppmd_is_better_than_xz(measured: Baseline
     assert 5 > measured.bpc["xz"] > measured.bpc["PPMd"] > 1
 
 
-def test_the_breakdown_is_that_of_the_longest_n_gram(measured: Baselines) -> None:
+def test_the_breakdown_divides_the_cost_of_the_longest_n_gram(measured: Baselines) -> None:
     assert measured.ngram == "5-gram"
     for parts in (measured.breakdown.by_class, measured.breakdown.by_position, measured.breakdown.by_kind):
         bits = sum(part.size * part.bits for part in parts)
@@ -39,14 +39,14 @@ def test_the_breakdown_is_that_of_the_longest_n_gram(measured: Baselines) -> Non
     assert [part.name for part in measured.breakdown.by_class] == NAMES
 
 
-def test_metrics_are_two_numbers_and_details_are_all(measured: Baselines) -> None:
+def test_metrics_have_two_numbers_and_details_have_all(measured: Baselines) -> None:
     assert measured.metrics() == {"ngram_bpc": measured.bpc["5-gram"], "ppmd_bpc": measured.bpc["PPMd"]}
     assert measured.details() == measured.bpc
     accuracy = {"naive Bayes": 0.9}
     assert replace(measured, accuracy=accuracy).details() == measured.bpc | {"accuracy": accuracy}
 
 
-def test_a_file_gives_back_the_same_baselines(measured: Baselines, tmp_path: Path) -> None:
+def test_saved_baselines_are_read_back_and_another_version_is_an_error(measured: Baselines, tmp_path: Path) -> None:
     path = tmp_path / "baselines.json"
     measured.save(path)
     assert Baselines.load(path) == measured
@@ -55,7 +55,7 @@ def test_a_file_gives_back_the_same_baselines(measured: Baselines, tmp_path: Pat
         Baselines.load(path)
 
 
-def test_a_compressor_needs_few_bits_for_known_text_and_all_bits_for_noise() -> None:
+def test_a_compressor_needs_few_bits_for_repeated_text_and_all_bits_for_noise() -> None:
     noise = ["".join(random.Random(seed).choices(string.ascii_letters + "+/", k=20_000)).encode() for seed in (1, 2)]
     for measure in (xz_bits, lambda train, test: ppmd_bits(train, test, order=16)):
         assert measure(noise[0], noise[0]) < 0.03 * 8 * len(noise[0])

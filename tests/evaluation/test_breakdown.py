@@ -1,4 +1,4 @@
-"""The parts of a tiny split, added up by hand."""
+"""The parts of a tiny split, whose costs were added up by hand."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def split(tmp_path_factory: pytest.TempPathFactory, vocabulary: Vocabulary) -> E
 
 @pytest.fixture
 def parts(split: EncodedSplit, vocabulary: Vocabulary) -> Breakdown:
-    """The breakdown if the symbols cost 1, 2, 3, … nats: 1 to 9, 10 to 12 and 13 to 15 in the three articles."""
+    """The breakdown if the symbols cost 1, 2, 3, … nats. The three articles cost 1 to 9, 10 to 12 and 13 to 15."""
     return break_down(split, np.arange(1.0, len(split.codes)), NAMES, vocabulary)
 
 
-def test_the_nats_of_a_class_include_eos_and_its_characters_do_not(parts: Breakdown) -> None:
+def test_eos_counts_in_the_nats_of_a_class_but_not_in_its_characters(parts: Breakdown) -> None:
     first, second, third = 45, 10 + 11 + 12, 13 + 14 + 15
     assert parts.by_class == [BreakdownPart("one", 10, (first + third) / 10), BreakdownPart("three", 2, second / 2)]
 
@@ -58,7 +58,7 @@ def test_bits_are_nats_divided_by_the_logarithm_of_two() -> None:
     assert BreakdownPart("a", 1, 3 * math.log(2)).bits == pytest.approx(3)
 
 
-def test_kinds_of_symbols(parts: Breakdown) -> None:
+def test_each_symbol_has_a_kind(parts: Breakdown) -> None:
     # A b _ c , _ 1 é <eos> | a \n <eos> | Ω x <eos>
     assert parts.by_kind == [
         BreakdownPart("first letter of a word", 5, (1 + 4 + 8 + 10 + 14) / 5),

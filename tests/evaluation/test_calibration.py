@@ -1,4 +1,4 @@
-"""Calibration of scores that were made well or badly calibrated, and scikit-learn's log loss."""
+"""The calibration of scores whose true temperature is known, and the log loss compared with scikit-learn's."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from charloom.evaluation.calibration import calibration_error, fit_temperature, 
 
 RANDOM = np.random.default_rng(1)
 SCORES = RANDOM.normal(size=(4000, 3))
-DRAWN = np.array(
-    [RANDOM.choice(3, p=np.exp(row)) for row in log_softmax(SCORES)]
-)  # each class with the probability that the scores give it
+# The actual classes. Each is drawn with the probability that the scores give to it, so that SCORES are well calibrated.
+DRAWN = np.array([RANDOM.choice(3, p=np.exp(row)) for row in log_softmax(SCORES)])
 
 
-def test_log_loss_is_that_of_scikit_learn() -> None:
+def test_log_loss_equals_scikit_learns() -> None:
     probabilities = log_softmax(SCORES)
     assert log_loss(probabilities, DRAWN) == pytest.approx(sklearn_log_loss(DRAWN, np.exp(probabilities)))
 
@@ -39,5 +38,5 @@ def test_the_fitted_temperature_undoes_the_scaling_of_the_scores(factor: float) 
     assert calibration_error(calibrated, DRAWN) < 0.03
 
 
-def test_a_softmax_of_large_scores_is_finite() -> None:
+def test_log_softmax_of_large_scores_is_finite() -> None:
     assert log_softmax(np.array([[-5000.0, -5001.0]]))[0, 1] == pytest.approx(-1 - math.log(1 + math.exp(-1)))

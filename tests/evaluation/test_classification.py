@@ -1,4 +1,4 @@
-"""A conditioned model as a classifier: its numbers, computed by hand, and its answers for two easy classes."""
+"""A conditioned model as a classifier: its answers for two easy classes, and its numbers computed step by step."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TEXTS = {1: "to be or not to be, that is the question", 2: "TO BE OR NOT TO BE, 
 
 @pytest.fixture(scope="module")
 def easy(tmp_path_factory: pytest.TempPathFactory) -> Encoded:
-    """Two classes, one in small letters and one in capitals, so that the first character gives the class away."""
+    """Two classes, one in small letters and one in capitals. The first letter is enough to know the class."""
     folder, vocabulary = tmp_path_factory.mktemp("easy"), Vocabulary.build(TEXTS.values())
     params = WindowsParams(length=20, stride=20, scope="stream")
     articles = [Article(1 + number % 3 // 2, TEXTS[1 + number % 3 // 2][number % 7 :]) for number in range(60)]
@@ -52,7 +52,7 @@ def test_a_trained_model_finds_easy_classes_after_five_characters(easy: Encoded,
     assert early.argmax(1).tolist() == easy.test.classes.tolist()
 
 
-def test_a_classification_follows_from_the_nats_given_each_class(tmp_path: Path) -> None:
+def test_a_classification_is_computed_from_the_nats_given_each_class(tmp_path: Path) -> None:
     saved = load_model(save_conditioned_model(tmp_path / "model", tmp_path / "windows"))
     valid, test = (EncodedSplit.load(tmp_path / "windows" / split) for split in ("valid", "test"))
     found = classify_split(saved, valid, test, CPU)

@@ -1,4 +1,4 @@
-"""Usual classifiers on the embedded sample."""
+"""scikit-learn's classifiers on the embedded sample."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def encoded(tmp_path_factory: pytest.TempPathFactory) -> Encoded:
     return encode_sample(tmp_path_factory.mktemp("windows"))
 
 
-def test_every_classifier_beats_chance_and_gives_the_same_result_again(encoded: Encoded) -> None:
+def test_every_classifier_beats_the_commonest_class_and_is_deterministic(encoded: Encoded) -> None:
     small = encoded.valid
     found = dict(measure_classifiers(small, encoded.test, encoded.vocabulary))
     assert list(found) == NAMES

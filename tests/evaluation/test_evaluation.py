@@ -1,4 +1,4 @@
-"""An evaluation, compared with its parts computed separately."""
+"""An evaluation, compared with the same numbers computed separately."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ def evaluation(saved: SavedModel, encoded: Encoded) -> Evaluation:
     return evaluated(saved, encoded)
 
 
-def test_the_scores_are_those_of_scoring(evaluation: Evaluation, saved: SavedModel, encoded: Encoded) -> None:
+def test_the_scores_equal_those_of_score_articles(evaluation: Evaluation, saved: SavedModel, encoded: Encoded) -> None:
     expected = score_articles(saved.model, encoded.test, CPU)
     np.testing.assert_allclose(evaluation.scores.nats, expected.nats)
     assert (evaluation.scores.characters == expected.characters).all()
 
 
-def test_the_metrics_are_the_few_numbers_that_one_compares(evaluation: Evaluation) -> None:
+def test_the_metrics_are_bpc_and_perplexity(evaluation: Evaluation) -> None:
     total = evaluation.scores.total
     assert evaluation.metrics() == {"test_bpc": total.bits_per_character, "test_perplexity": total.perplexity}
 
 
-def test_the_details_are_the_scores_and_each_class(evaluation: Evaluation) -> None:
+def test_the_details_have_the_scores_and_the_bpc_of_each_class(evaluation: Evaluation) -> None:
     details = evaluation.details()
     assert details["bpc"] == evaluation.scores.total.bits_per_character
     assert details["unknown_characters"] == 0
@@ -62,7 +62,7 @@ def test_the_details_are_the_scores_and_each_class(evaluation: Evaluation) -> No
     assert mean == pytest.approx(details["bpc"])
 
 
-def test_a_conditioned_model_has_an_accuracy_and_its_details(tmp_path: Path, encoded: Encoded) -> None:
+def test_a_conditioned_model_also_has_an_accuracy_and_its_details(tmp_path: Path, encoded: Encoded) -> None:
     saved = load_model(save_conditioned_model(tmp_path / "model", tmp_path / "windows"))
     evaluation = evaluated(saved, encoded)
     assert evaluation.classification
@@ -78,7 +78,7 @@ def test_predictions_that_are_not_finite_are_an_error(encoded: Encoded) -> None:
         evaluated(SavedModel(model.eval(), encoded.vocabulary, "t" * 64, "d" * 64), encoded)
 
 
-def test_articles_are_read_from_easy_to_hard(evaluation: Evaluation, encoded: Encoded) -> None:
+def test_readings_are_evenly_spaced_from_easy_to_hard(evaluation: Evaluation, encoded: Encoded) -> None:
     bpc = evaluation.scores.nats / math.log(2) / evaluation.scores.characters
     assert len(evaluation.readings) == PARAMS.articles == 6
     for number, reading in enumerate(evaluation.readings):
@@ -93,13 +93,13 @@ def test_articles_are_read_from_easy_to_hard(evaluation: Evaluation, encoded: En
 
 
 @pytest.mark.parametrize(("wanted", "read"), [(0, 0), (1, 1), (100, 100)])
-def test_as_many_articles_are_read_as_params_ask_for(
+def test_there_are_as_many_readings_as_evaluate_articles_states(
     saved: SavedModel, encoded: Encoded, wanted: int, read: int
 ) -> None:
     assert len(evaluated(saved, encoded, articles=wanted).readings) == read
 
 
-def test_a_long_article_is_read_in_part(
+def test_a_reading_has_only_the_beginning_of_a_long_article(
     saved: SavedModel, encoded: Encoded, evaluation: Evaluation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("charloom.evaluation.evaluation.READ_AT_MOST", 50)

@@ -1,4 +1,4 @@
-"""Kneser-Ney: its probabilities sum to one, and equal those of a slow implementation that follows the paper."""
+"""The probabilities of Kneser-Ney sum to one, and equal those of a slow implementation that follows the paper."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ def test_the_probabilities_of_all_next_symbols_sum_to_one(context: list[int]) ->
         assert sum(math.exp(-each[order][-1]) for each in following) == pytest.approx(1)
 
 
-def discount(counts: Counter[tuple[int, ...]], count: int) -> float:
+def slow_discount(counts: Counter[tuple[int, ...]], count: int) -> float:
     """The paper's estimate of the discount of a count; 0.5 if the paper's formula gives no usable value."""
-    of = [sum(each == wanted for each in counts.values()) for wanted in range(5)]
-    if of[1] and of[count]:
-        taken = count - (count + 1) * of[1] / (of[1] + 2 * of[2]) * of[count + 1] / of[count]
+    times = [sum(each == wanted for each in counts.values()) for wanted in range(5)]
+    if times[1] and times[count]:
+        taken = count - (count + 1) * times[1] / (times[1] + 2 * times[2]) * times[count + 1] / times[count]
         if 0 < taken < count:
             return taken
     return 0.5
 
 
-def slow(test: Sequence[int], order: int) -> float:
+def slow_nats(test: Sequence[int], order: int) -> float:
     """The nats of the last symbol of an article, computed symbol by symbol and context by context."""
     texts = [(EOS, *part) for part in articles(TRAIN)]
 
     def grams(length: int) -> Counter[tuple[int, ...]]:
-        """The counts of the n-grams that end at each symbol, cut off at the article's beginning."""
+        """The counts of the n-grams that end at each symbol. At an article's beginning, the n-grams are shorter."""
         return Counter(text[max(0, end - length) : end] for text in texts for end in range(2, len(text) + 1))
 
     def probability(history: tuple[int, ...], symbol: int, length: int, top: bool) -> float:
@@ -54,7 +54,7 @@ def slow(test: Sequence[int], order: int) -> float:
         counts = grams(length)
         if not top:  # shorter n-grams count the different symbols before them
             counts = Counter(gram[-length:] for gram in grams(length + 1))
-        discounts = [0.0, *(discount(counts, count) for count in (1, 2, 3))]
+        discounts = [0.0, *(slow_discount(counts, count) for count in (1, 2, 3))]
         below = probability(history, symbol, length - 1, top=False)
         here = {gram[-1]: count for gram, count in counts.items() if gram[:-1] == context}
         if not here:
@@ -74,5 +74,5 @@ def articles(codes: Sequence[int]) -> list[list[int]]:
 
 @pytest.mark.parametrize("order", [1, 2, 3, 4])
 @pytest.mark.parametrize("text", [[A], [A, B], [A, B, A], [A, B, A, C], [C, C, A], [B, A, B, C, EOS], [4, A]])
-def test_the_nats_equal_those_of_the_papers_model(text: list[int], order: int) -> None:
-    assert nats([EOS, *text], order)[-1][-1] == pytest.approx(slow([EOS, *text], order))
+def test_the_nats_equal_those_of_the_slow_implementation(text: list[int], order: int) -> None:
+    assert nats([EOS, *text], order)[-1][-1] == pytest.approx(slow_nats([EOS, *text], order))

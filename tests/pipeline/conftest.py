@@ -1,4 +1,4 @@
-"""The tiny pipeline. A real `dvc repro` runs it once for all tests."""
+"""The tiny pipeline, which a real `dvc repro` runs once for all tests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Charloom = Callable[..., Ended]
 
 @pytest.fixture(scope="session")
 def first(once: Once) -> tuple[Workspace, Ended]:
-    """The tiny pipeline after its first `dvc repro`, and the output of that."""
+    """The tiny pipeline after its first `dvc repro`, and the output of this command."""
 
     def tracked(folder: Path) -> Workspace:
         return Workspace(folder / "tiny-workspace", {"MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}"})
@@ -53,7 +53,10 @@ def closed_port() -> Iterator[int]:
 
 @pytest.fixture
 def charloom(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Charloom:
-    """Call `charloom ARGUMENT…` in a workspace, in this process: torch and MLflow take five seconds to load."""
+    """Call `charloom ARGUMENT…` in a workspace.
+
+    The call runs in this process, because a new one would load torch and MLflow for five seconds.
+    """
 
     def call(workspace: Workspace, *arguments: str, code: int = 0) -> Ended:
         with monkeypatch.context() as patch:

@@ -1,6 +1,6 @@
 """dvc.yaml names exactly what the scripts of the stages read and write.
 
-A missing dependency would leave stale results in the cache. A needless one would run a stage again for nothing.
+A missing dependency would leave stale results in the cache. An unneeded one would run a stage again for nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from code_deps import DECIDES_NO_OUTPUT, SRC, closure, code_deps, decides_output
 from tests.pipeline.workspace import CHECKOUT, STAGES, outs, read_stages
 
 DVC = read_stages(CHECKOUT)
-# Data that no earlier stage writes: the user's corpora, the embedded corpus, and the templates of the report.
+# The data that no earlier stage writes: the user's corpora, the embedded corpus, and the templates of the report.
 FROM_OUTSIDE = {
     "download": {"corpora", "src/charloom/corpus/sample"},
     "evaluate": {"src/charloom/report/templates"},
@@ -34,11 +34,11 @@ def parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def leaves(names: set[str]) -> set[str]:
-    """Parameters as section.name. The name of a section means all of its parameters."""
+def full_names(names: set[str]) -> set[str]:
+    """Parameters as section.name. The name of a section stands for all of its parameters."""
     fields = {name: list(field.annotation.model_fields) for name, field in Params.model_fields.items()}  # type: ignore[union-attr]
     return {
-        leaf for name in names for leaf in ([f"{name}.{key}" for key in fields[name]] if name in fields else [name])
+        full for name in names for full in ([f"{name}.{key}" for key in fields[name]] if name in fields else [name])
     }
 
 
@@ -46,13 +46,13 @@ def decide_nothing() -> set[str]:
     """The parameters that decide no output, as section.name."""
     sections = {section for section, names in DECIDE_NOTHING.items() if names is True}
     keys = {f"{section}.{name}" for section in DECIDE_NOTHING.keys() - sections for name in DECIDE_NOTHING[section]}
-    return leaves(sections | keys)
+    return full_names(sections | keys)
 
 
 def used_params(tree: ast.Module, function: str, argument: int = 0) -> set[str]:
     """The sections and parameters that a function reads from its argument of type Params.
 
-    The functions to which it passes the argument count too, unless their code decides no output.
+    If the function passes the argument on, the called function is searched too, unless its code decides no output.
     """
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     name = functions[function].args.args[argument].arg
@@ -87,7 +87,7 @@ def used_params(tree: ast.Module, function: str, argument: int = 0) -> set[str]:
 
 def is_key(node: ast.AST, section: str) -> bool:
     """Whether a node is the name of a parameter of the section, and not another attribute, such as `in_words`."""
-    return isinstance(node, ast.Attribute) and f"{section}.{node.attr}" in leaves({section})
+    return isinstance(node, ast.Attribute) and f"{section}.{node.attr}" in full_names({section})
 
 
 def stage_function(stage: str) -> str:
@@ -134,12 +134,12 @@ def test_the_closure_follows_imports_inside_functions_and_names_the_package(tmp_
 @pytest.mark.parametrize("stage", STAGES)
 def test_declared_params_are_those_that_decide_the_outs(stage: str) -> None:
     used = used_params(parse(script(stage)), stage_function(stage))
-    assert leaves(set(DVC[stage]["params"])) == leaves(used) - decide_nothing()
+    assert full_names(set(DVC[stage]["params"])) == full_names(used) - decide_nothing()
 
 
 def test_every_param_that_decides_something_belongs_to_a_stage() -> None:
-    declared = set().union(*(leaves(set(stage["params"])) for stage in DVC.values()))
-    assert declared == leaves(set(Params.model_fields)) - decide_nothing()
+    declared = set().union(*(full_names(set(stage["params"])) for stage in DVC.values()))
+    assert declared == full_names(set(Params.model_fields)) - decide_nothing()
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -1,4 +1,4 @@
-"""`dvc metrics`, `dvc exp show` and `dvc artifacts` in a git repository as a user has it."""
+"""`dvc metrics`, `dvc exp show` and `dvc artifacts` in a git repository like a user's."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 from tests.pipeline.workspace import GIT, UNTRACKED, Workspace, commit
 
 WIDEST = 120  # columns of a terminal
-# The numbers of an unconditioned model in each file.
+# How many numbers of an unconditioned model are in each file.
 NUMBERS = {"metrics/train.json": 2, "metrics/baselines.json": 2, "metrics/evaluate.json": 2}
-# The command that dvc.yaml recommends: DVC adds a wide column of hashes for each dependency that changed.
+# dvc.yaml recommends this command, because DVC adds a wide column of hashes for each dependency that changed.
 EXPERIMENTS = "exp", "show", "--only-changed", "--drop", ".*/|corpora|Created"
 
 
@@ -23,11 +23,11 @@ def repository(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) ->
     workspace.set(UNTRACKED)
     workspace.begin_git()
     commit(workspace)
-    shown(workspace, "exp", "run", "--name", "wide-name", "--set-param", "model.conditioning=class")
+    dvc(workspace, "exp", "run", "--name", "wide-name", "--set-param", "model.conditioning=class")
     return workspace
 
 
-def shown(workspace: Workspace, *command: str) -> str:
+def dvc(workspace: Workspace, *command: str) -> str:
     """The output of a dvc command, which must succeed."""
     ended = workspace.run("dvc", *command)
     assert ended.code == 0, ended.output
@@ -39,21 +39,21 @@ def width(table: str) -> int:
 
 
 def numbers(workspace: Workspace) -> dict[str, dict[str, float]]:
-    """The metrics by file, as `dvc metrics show` has them."""
-    files = json.loads(shown(workspace, "metrics", "show", "--json"))[""]["data"]
+    """The metrics by file, as `dvc metrics show` prints them."""
+    files = json.loads(dvc(workspace, "metrics", "show", "--json"))[""]["data"]
     return {name: file["data"] for name, file in files.items()}
 
 
 def test_there_are_few_metrics_and_each_name_says_what_it_measures(finished: Workspace, repository: Workspace) -> None:
     assert {name: len(metrics) for name, metrics in numbers(finished).items()} == NUMBERS
     names = [name for metrics in numbers(repository).values() for name in metrics]
-    # Without a repeated name, DVC need not add the path of the file, and `--drop .*/` keeps the column.
+    # If no name is repeated, DVC does not add the path of the file to it, and `--drop .*/` keeps the column.
     assert sorted(names) == sorted(
         ["valid_bpc", "train_bpc", "ngram_bpc", "ppmd_bpc", "test_bpc", "test_perplexity", "accuracy"]
     )
 
 
-def test_a_metric_is_the_number_of_the_details(repository: Workspace) -> None:
+def test_metrics_equal_the_numbers_in_details(repository: Workspace) -> None:
     details = {
         stage: json.loads((repository.folder / f"details/{stage}.json").read_text())
         for stage in ("baselines", "evaluate", "train")
@@ -85,7 +85,7 @@ def test_a_metric_is_the_number_of_the_details(repository: Workspace) -> None:
 def test_the_tables_of_a_conditioned_model_fit_on_a_terminal(
     repository: Workspace, command: tuple[str, ...], columns: list[str]
 ) -> None:
-    table = shown(repository, *command)
+    table = dvc(repository, *command)
     assert width(table) <= WIDEST
     assert [name for name in columns if name not in table] == []
 
@@ -97,7 +97,7 @@ def test_the_model_is_an_artifact_of_each_tagged_version(repository: Workspace, 
     assert "Unable to find artifact 'charloom'" in refused.output
     tagged = repository.run(*GIT, "tag", "--annotate", "charloom@v1.0.0", "--message", "First version")
     assert tagged.code == 0, tagged.output
-    shown(reader, "artifacts", "get", url, "charloom")
+    dvc(reader, "artifacts", "get", url, "charloom")
     committed = json.loads((reader.folder / "charloom/model.json").read_text(encoding="utf-8"))
     assert committed["model"]["conditioning"] == "none"  # the tag names the commit, not the experiment
     assert (reader.folder / "charloom/model.safetensors").exists()

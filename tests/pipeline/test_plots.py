@@ -1,4 +1,4 @@
-"""`dvc plots`, in a git repository as a user has it, and the plots of a conditioned model."""
+"""`dvc plots` in a git repository like a user's, for an unconditioned and for a conditioned model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real `dvc repro` runs of the tiny pipeline: which stages run, which do not, and that the bytes are the same."""
+"""Real `dvc repro` runs of the tiny pipeline: which stages run, and that the bytes are the same."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ from charloom.model.saved import load_model
 from code_deps import DECIDES_NO_OUTPUT, closure
 from tests.pipeline.workspace import CHECKOUT, STAGES, UNTRACKED, Ended, Workspace, outs, read_stages
 
-DOWNSTREAM = {  # test_tracking.py changes evaluate, test_plots.py baselines
+# A change of parameters, and the stages that it runs. test_tracking.py changes parameters of evaluate, test_plots.py of
+# baselines.
+DOWNSTREAM = {
     "train": ({"train.seed": 2}, ["train", "evaluate"]),
     "windows": ({"windows.stride": 16}, ["windows", "baselines", "train", "evaluate"]),
 }
@@ -57,7 +59,7 @@ def test_a_second_repro_runs_nothing(finished: Workspace, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("section", DOWNSTREAM)
-def test_a_change_reruns_only_what_it_touches_and_undoing_it_reruns_nothing(
+def test_a_change_runs_only_the_stages_that_depend_on_it_and_undoing_it_runs_none(
     finished: Workspace, tmp_path: Path, section: str
 ) -> None:
     change, expected = DOWNSTREAM[section]
@@ -72,7 +74,7 @@ def test_a_change_reruns_only_what_it_touches_and_undoing_it_reruns_nothing(
     assert workspace.recorded() == finished.recorded()
 
 
-def test_bad_params_are_one_line_before_any_work(finished: Workspace, tmp_path: Path) -> None:
+def test_a_bad_parameter_ends_the_stage_with_one_line_and_changes_nothing(finished: Workspace, tmp_path: Path) -> None:
     workspace = finished.copy(tmp_path / "bad")
     workspace.set(UNTRACKED | {"windows.length": 0})
     ended = workspace.run("dvc", "repro")
@@ -183,9 +185,7 @@ def test_a_gru_learns_from_a_text_file_without_classes(finished: Workspace, tmp_
     assert model["vocabulary"]["normalize"] == "NFC"
 
 
-def test_an_rnn_trains_on_the_tutorials_windows_with_rare_characters_unknown(
-    finished: Workspace, tmp_path: Path
-) -> None:
+def test_an_rnn_learns_from_the_tutorials_overlapping_windows(finished: Workspace, tmp_path: Path) -> None:
     workspace = finished.copy(tmp_path / "tutorial")
     workspace.set(UNTRACKED | TUTORIAL)
     for stage in ("vocab", "windows", "train"):
@@ -202,7 +202,7 @@ def assert_learned(workspace: Workspace, cell: type[nn.RNNBase]) -> None:
     assert isinstance(load_model(workspace.folder / "models/charloom").model.rnn, cell)
 
 
-def test_a_training_that_was_stopped_and_resumed_is_one_run_with_a_whole_curve(
+def test_a_training_that_is_stopped_and_resumed_is_one_run_with_a_complete_curve(
     finished: Workspace, tmp_path: Path, store: str
 ) -> None:
     from mlflow import MlflowClient
@@ -233,7 +233,7 @@ def test_a_training_that_was_stopped_and_resumed_is_one_run_with_a_whole_curve(
     assert [point.step for point in client.get_metric_history(run.info.run_id, "train/bpc")] == steps
 
 
-def test_a_repro_is_one_finished_run(finished: Workspace, store: str) -> None:
+def test_a_repro_makes_one_finished_run(finished: Workspace, store: str) -> None:
     from mlflow import MlflowClient
 
     client = MlflowClient(store)

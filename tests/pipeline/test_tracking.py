@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 IDENTITY = {f"GIT_{who}_{what}": f"{who}@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 
 
-def run(workspace: Workspace, *command: str) -> Ended:
+def execute(workspace: Workspace, *command: str) -> Ended:
     """Run a command, which must succeed."""
     ended = workspace.run(*command)
     assert ended.code == 0, ended.output
@@ -48,16 +48,16 @@ def artefact(workspace: Workspace, of: Run, name: str) -> bytes:
 
 @pytest.fixture(scope="module")
 def repository(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """The finished pipeline, committed to git and pushed to a local DVC remote. Its store is in its folder."""
+    """The finished pipeline, committed to git and pushed to a local DVC remote. Its MLflow store is in its folder."""
     repository = replace(finished.copy(tmp_path_factory.mktemp("git") / "repository"), variables=IDENTITY)
     folder = repository.folder
     shutil.copyfile(CHECKOUT / ".gitignore", folder / ".gitignore")
     (folder / ".dvc/.gitignore").write_text("/config.local\n/tmp\n/cache\n/site\n")
     repository.begin_git()
-    run(repository, "dvc", "remote", "add", "--default", "local", str(folder.with_name("remote")))
-    run(repository, "git", "add", "--all")
-    run(repository, "git", "commit", "--quiet", "--message", "results")
-    run(repository, "dvc", "push", "--quiet")
+    execute(repository, "dvc", "remote", "add", "--default", "local", str(folder.with_name("remote")))
+    execute(repository, "git", "add", "--all")
+    execute(repository, "git", "commit", "--quiet", "--message", "results")
+    execute(repository, "dvc", "push", "--quiet")
     return repository
 
 
@@ -65,13 +65,13 @@ def test_a_fresh_clone_is_published_completely_and_only_once(
     repository: Workspace, tables: Path, tmp_path: Path, charloom: Charloom
 ) -> None:
     clone = Workspace(tmp_path / "clone", IDENTITY)
-    run(repository, "git", "clone", "--quiet", ".", str(clone.folder))
+    execute(repository, "git", "clone", "--quiet", ".", str(clone.folder))
     shutil.copyfile(tables, clone.folder / "mlflow.db")
-    run(clone, "dvc", "pull", "--quiet")
-    assert "published: run" in run(clone, "charloom", "publish").output
+    execute(clone, "dvc", "pull", "--quiet")
+    assert "published: run" in execute(clone, "charloom", "publish").output
     (published,) = before = runs(clone)
     assert published.info.status == "FINISHED"
-    assert published.data.tags["trained"] == "elsewhere"  # this machine does not know where
+    assert published.data.tags["trained"] == "elsewhere"  # the clone does not know on which machine
     assert "device" not in published.data.tags
     history = client(clone).get_metric_history(published.info.run_id, "train/bpc")
     assert [point.step for point in history] == [each.step for each in read_history(clone.folder / "plots/history.csv")]
@@ -105,35 +105,34 @@ def test_each_evaluation_restored_from_the_run_cache_can_be_published(
     workspace.set({"evaluate.seed": 2})
     assert workspace.repro().stages == ["evaluate"]
     samples["2"] = written.read_bytes()
-    assert [each.data.params["evaluate.seed"] for each in runs(workspace)] == [
-        "2"
-    ]  # the run with seed 1 is in another store
+    seeds = [each.data.params["evaluate.seed"] for each in runs(workspace)]
+    assert seeds == ["2"]  # the run with seed 1 is in another store
     workspace.set({"evaluate.seed": 1})
-    refused = charloom(workspace, "publish", code=2)  # the files here are still those of seed 2
+    refused = charloom(workspace, "publish", code=2)  # the files in the workspace are still those of seed 2
     assert len(refused.lines("error: params.yaml: evaluate.seed = 1")) == 1
     for seed in ("1", "2"):
         workspace.set({"evaluate.seed": int(seed)})
         assert workspace.repro().stages == []
         charloom(workspace, "publish")
-    rows = {each.data.params["evaluate.seed"]: each for each in runs(workspace)}
-    assert len(runs(workspace)) == len(rows) == 2
-    assert {seed: artefact(workspace, row, "reports/samples.txt") for seed, row in rows.items()} == samples
+    by_seed = {each.data.params["evaluate.seed"]: each for each in runs(workspace)}
+    assert len(runs(workspace)) == len(by_seed) == 2
+    assert {seed: artefact(workspace, row, "reports/samples.txt") for seed, row in by_seed.items()} == samples
     before = [each.to_dictionary() for each in runs(workspace)]
     charloom(workspace, "publish")
     assert [each.to_dictionary() for each in runs(workspace)] == before
 
 
-def test_dvc_experiments_are_in_the_store_of_the_main_checkout_by_their_names(
+def test_dvc_experiments_are_runs_with_their_names_in_the_store_of_the_main_checkout(
     repository: Workspace, tables: Path, tmp_path: Path, charloom: Charloom
 ) -> None:
     """One experiment runs in the workspace, one in a temporary copy, and two in parallel from the queue."""
     main = Workspace(tmp_path / "main", IDENTITY)
     shutil.copytree(repository.folder, main.folder)
     shutil.copyfile(tables, main.folder / "mlflow.db")
-    run(main, "dvc", "exp", "run", "--name", "here", "--set-param", "evaluate.seed=2")
-    run(main, "dvc", "exp", "run", "--temp", "--name", "temporary", "--set-param", "evaluate.seed=3")
+    execute(main, "dvc", "exp", "run", "--name", "here", "--set-param", "evaluate.seed=2")
+    execute(main, "dvc", "exp", "run", "--temp", "--name", "temporary", "--set-param", "evaluate.seed=3")
     for name, setting in {"queued-one": "train.seed=4", "queued-two": "evaluate.seed=5"}.items():
-        run(main, "dvc", "exp", "run", "--queue", "--name", name, "--set-param", setting)
+        execute(main, "dvc", "exp", "run", "--queue", "--name", name, "--set-param", setting)
     assert main.run_queue(jobs=2).count("Success") == 2
     found = {each.info.run_name: each for each in runs(main)}
     assert set(found) == {"here", "temporary", "queued-one", "queued-two"}

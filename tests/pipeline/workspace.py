@@ -1,4 +1,4 @@
-"""A folder that contains the pipeline, with parameters so small that it trains in a second."""
+"""A folder with a copy of the pipeline, whose parameters are so small that it trains in a second."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ TINY: dict[str, object] = {
 PIPELINE = (".dvc", ".dvcignore", "dvc.yaml", "params.yaml", "stages", "src", "corpora")
 NOT_COPIED = {True: shutil.ignore_patterns("site"), False: shutil.ignore_patterns("site", "tmp", "cache")}
 UNTRACKED: dict[str, object] = {"tracking.enabled": False}
-GIT = ("git", "-c", "user.name=nobody", "-c", "user.email=nobody@example.org")  # for what git signs with a name
+# git with a name and an address, which commits and annotated tags need.
+GIT = ("git", "-c", "user.name=nobody", "-c", "user.email=nobody@example.org")
 
 
 def clean_environment(**more: str) -> dict[str, str]:
@@ -68,14 +69,14 @@ class Ended:
 
 @dataclass(frozen=True)
 class Workspace:
-    """A folder that contains the pipeline."""
+    """A folder with a copy of the pipeline, and the environment variables for its processes."""
 
     folder: Path
     variables: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of its processes. DVC's database of known files is inside the folder."""
+        """The environment of the processes here. DVC's database of known files is inside the folder."""
         return clean_environment(DVC_SITE_CACHE_DIR=str(self.folder / ".dvc" / "site"), **self.variables)
 
     def make(self) -> None:
@@ -85,7 +86,7 @@ class Workspace:
         assert made.code == 0, made.output
 
     def copy(self, folder: Path, *, results: bool = True, **variables: str) -> Workspace:
-        """A copy in another folder, with or without the results, and with these environment variables only."""
+        """A copy in another folder, with or without the results. The copy has only the given environment variables."""
         for source in self.folder.iterdir() if results else map(self.folder.joinpath, PIPELINE):
             if source.is_dir():
                 shutil.copytree(source, folder / source.name, ignore=NOT_COPIED[results])
@@ -95,7 +96,7 @@ class Workspace:
         return Workspace(folder, variables)
 
     def begin_git(self) -> None:
-        """Make it a git repository, and let DVC use git."""
+        """Make the folder a git repository, and let DVC use git."""
         config = self.folder / ".dvc" / "config"
         config.write_text(config.read_text().replace("    no_scm = true\n", ""))
         made = self.run("git", "init", "--quiet")
@@ -144,14 +145,14 @@ class Workspace:
         return done
 
     def run_queue(self, jobs: int, timeout_s: float = 300) -> str:
-        """Let `jobs` workers run DVC's queue. Returns the last status of the queue, which names what did not end."""
+        """Let `jobs` workers run DVC's queue. Returns the status of the queue at the end or after `timeout_s`."""
         started = self.run("dvc", "queue", "start", "--jobs", str(jobs))
         assert started.code == 0, started.output
         deadline = time.monotonic() + timeout_s
         while re.search(r"Running|Queued", status := self.run("dvc", "queue", "status").output):
             if time.monotonic() > deadline:
                 break
-            time.sleep(5)  # each question takes two seconds of a core
+            time.sleep(5)  # each `dvc queue status` takes two seconds of a core
         self.run("dvc", "queue", "stop", "--kill")
         return status
 

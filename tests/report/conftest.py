@@ -50,13 +50,13 @@ def params() -> Params:
 
 @pytest.fixture(scope="session")
 def reported(tmp_path_factory: pytest.TempPathFactory, params: Params) -> Reported:
-    """An unconditioned model. Two groups of samples are the hostile texts themselves."""
+    """The report of an unconditioned model. The last two groups of samples contain the hostile texts."""
     folder = tmp_path_factory.mktemp("hostile")
     texts = [text * repeats for repeats in (1, 2, 4, 20) for text in HOSTILE]
     articles = [Article(index % len(CLASSES) + 1, text) for index, text in enumerate(texts)]
     vocabulary = Vocabulary.build(texts[: len(HOSTILE) - 1])  # Ω is unknown
-    for split, some in (("train", articles), ("test", articles[::-1])):
-        write_split(folder / split, some, vocabulary, params.windows, np.dtype(np.uint32))
+    for split, of_split in (("train", articles), ("test", articles[::-1])):
+        write_split(folder / split, of_split, vocabulary, params.windows, np.dtype(np.uint32))
     train, test = (EncodedSplit.load(folder / split) for split in ("train", "test"))
     saved = SavedModel(small_model(len(vocabulary)).eval(), vocabulary, "t" * 64, "d" * 64)
     evaluation = evaluate_model(saved, train, test, params.evaluate, torch.device("cpu"), CLASSES)
@@ -68,7 +68,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory, params: Params) -> Report
 
 @pytest.fixture(scope="session")
 def classified(reported: Reported) -> Reported:
-    """The same for a conditioned model. The names of its classes are hostile too."""
+    """The same report as if the model were conditioned. The names of its classes are hostile too."""
     actual = np.arange(40) % len(CLASSES)
     classification = Classification(
         names=CLASSES,

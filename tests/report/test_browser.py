@@ -1,4 +1,4 @@
-"""The page in a real browser. The corpus of the page is hostile."""
+"""The page in a real browser. The texts of the corpus are hostile."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_the_page_requests_nothing_and_the_browser_logs_no_error(browser: Chrome
     assert browser.title.startswith("LSTM, 1 layer of 12 units on <i>mine")
 
 
-def test_the_policy_blocks_an_injected_element(desktop: Chrome, httpserver: HTTPServer) -> None:
+def test_the_content_security_policy_blocks_an_injected_element(desktop: Chrome, httpserver: HTTPServer) -> None:
     bad = f"<img id=bad src='{httpserver.url_for('/x')}' onerror=document.title=1>"
     desktop.execute_script("document.body.insertAdjacentHTML('beforeend', arguments[0])", bad)
     assert any("Content Security Policy" in entry["message"] for entry in desktop.get_log("browser"))
@@ -100,7 +100,7 @@ def test_the_arrow_keys_move_along_an_article(desktop: Chrome, reported: Reporte
     assert tip(desktop) == ""
 
 
-def test_a_tap_shows_the_tip_and_a_tap_elsewhere_hides_it(browser: Chrome, reported: Reported) -> None:
+def test_a_tap_shows_the_tip_and_another_tap_hides_it(browser: Chrome, reported: Reported) -> None:
     look(browser, PHONE)
     reading, area = reported.evaluation.readings[1], browser.find_elements(By.CLASS_NAME, "reading")[1]
     browser.execute_script("arguments[0].scrollIntoView()", area)

@@ -1,4 +1,4 @@
-"""The pictures of a report. The same numbers give the same bytes."""
+"""The pictures of a report: what they contain, and that the same numbers give the same bytes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.report.conftest import Reported, history
 
 
 def drawn(path: Path, records: int = 20, test_bpc: float = 1.5) -> bytes:
-    """The bytes of a picture."""
+    """The bytes of a picture of the training."""
     draw_history(path, history(records), test_bpc)
     return path.read_bytes()
 
@@ -41,7 +41,7 @@ def test_the_picture_does_not_depend_on_the_users_matplotlibrc(tmp_path: Path) -
         assert drawn(tmp_path / "after.png") == before
 
 
-def test_the_picture_names_no_program_and_no_time(tmp_path: Path) -> None:
+def test_the_metadata_of_a_picture_has_no_program_and_no_time(tmp_path: Path) -> None:
     drawn(tmp_path / "history.png")
     with Image.open(tmp_path / "history.png") as image:
         assert set(image.info) == {"dpi"}
@@ -69,7 +69,7 @@ def test_only_a_conditioned_model_has_charts_of_accuracy_and_confusion(
         assert (plain == conditioned) == the_same
 
 
-def test_a_name_is_not_taken_for_a_formula(tmp_path: Path) -> None:
+def test_a_name_is_not_read_as_a_formula(tmp_path: Path) -> None:
     parts = [BreakdownPart("$\\frac{$", 1, 2.0), BreakdownPart("$x^2$", 1, 3.0)]
     draw_parts(tmp_path / "parts.png", "Parts", parts, parts, "5-gram")
     assert (tmp_path / "parts.png").stat().st_size > 1000

@@ -1,4 +1,4 @@
-"""samples.txt: samples as text that a terminal may show."""
+"""samples.txt: samples as text that is safe to print to a terminal."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""A corpus in numbers, counted by hand and with AG_NEWS."""
+
 from __future__ import annotations
 
 from collections import Counter
@@ -37,7 +39,7 @@ def test_articles_characters_and_classes_are_counted(summary: Summary) -> None:
     assert (summary.train.classes, summary.test.classes) == (Counter({1: 4, 2: 1}), Counter({1: 1, 2: 1}))
 
 
-def test_length_at_is_a_length_that_a_share_of_the_articles_does_not_exceed(summary: Summary) -> None:
+def test_length_at_is_a_quantile_of_the_lengths(summary: Summary) -> None:
     assert [summary.train.length_at(share) for share in (0, 0.5, 0.8, 0.81, 1)] == [4, 4, 4, 12, 12]
 
 
@@ -55,7 +57,7 @@ def test_characters_are_sorted_by_count_then_by_first_occurrence(summary: Summar
     ]
 
 
-def test_coverage_is_that_of_the_vocabulary_with_each_min_count(summary: Summary, tmp_path: Path) -> None:
+def test_coverage_equals_that_of_a_vocabulary_with_the_same_min_count(summary: Summary, tmp_path: Path) -> None:
     train, test = (["".join(article.text for article in read_articles(tmp_path / f"{split}.csv"))] for split in SPLITS)
     for each in summary.coverage():
         vocabulary = Vocabulary.build(train, min_count=each.min_count) if each.min_count < 10 else None

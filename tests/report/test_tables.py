@@ -19,7 +19,7 @@ def written(folder: Path, reported: Reported) -> dict[str, list[list[str]]]:
     return tables
 
 
-def test_the_tables_have_the_model_and_the_baselines(tmp_path: Path, reported: Reported) -> None:
+def test_the_tables_compare_the_model_with_the_baselines(tmp_path: Path, reported: Reported) -> None:
     tables, (evaluation, context) = written(tmp_path, reported), reported
     assert set(tables) == {"baselines", "by_class", "by_position", "by_kind", "classifiers", "accuracy", "confusion"}
     assert tables["baselines"][:2] == [
