@@ -1,15 +1,18 @@
-"""What tracking costs a training: characters per second with tracking enabled, and with tracking off.
+"""How much tracking slows a training: characters per second with tracking enabled, and with tracking off.
 
-A tracked and an untracked training take turns, step by step, in one process. Other load on the machine and MLflow's
-threads therefore slow both equally, and their ratio is the cost in the training's own thread.
+A tracked and an untracked training take turns, step by step, in one process. Other programs and MLflow's threads slow
+both trainings equally. The ratio of their speeds is therefore the cost of tracking in the training's own thread.
 
-The processor time of MLflow's threads is a second column. It is given as a share of the tracked training's half of the
-time, as if one core had done all of it. The threads stop a training for at most that share of its time.
+The column `threads` adds the cost of the threads that talk to MLflow. It is the processor time of these threads,
+divided by the time of the tracked training, which is half of the measured time. If the threads and the training share
+one core, the training stands still for this share of its time. With more cores it stands still for less.
 
-A training also pays once: it imports MLflow and opens the run during its first steps, and it waits for MLflow at its
-end. That is stated separately, in seconds.
+The column `lost at most` has both costs together.
 
-(An earlier version compared pairs of whole runs of 8 s. Their ratios were between 0.76 and 1.15.)
+A training also pays once: MLflow is imported and the run is opened during the first steps, and the training waits for
+MLflow at its end. The script prints this time separately, in seconds.
+
+(An earlier version of this benchmark compared whole trainings of 8 s, in pairs. The ratios varied from 0.76 to 1.15.)
 """
 
 from __future__ import annotations
@@ -31,7 +34,8 @@ from charloom.training.checkpoint import Checkpoints
 from common import Text, encoded_text, machine
 from training import make_training, step_by_step
 
-PAIRS = {64: 99, 512: 13}  # pairs of steps by hidden size; each takes about a minute, with 12 calls to MLflow
+# Pairs of measurements by hidden size. Each hidden size takes about a minute, in which MLflow is called 12 times.
+PAIRS = {64: 99, 512: 13}
 TRACKING = TrackingParams(enabled=True, experiment="benchmark", timeout=10.0)
 numbers = count()
 
@@ -50,7 +54,7 @@ def main() -> None:
 
 
 def once() -> float:
-    """The seconds that a training without any step waits for MLflow."""
+    """The seconds that a training without steps takes. It only waits for MLflow."""
     began = time.perf_counter()
     with track_training(TRACKING, next_card(), []):
         pass
@@ -58,6 +62,7 @@ def once() -> float:
 
 
 def row(text: Text, hidden: int, checkpoints: Checkpoints, pairs: int) -> str:
+    """A row of the table: the speeds with and without tracking, their ratio, and the two shares."""
     training, other = make_training(text, hidden), make_training(text, hidden)
 
     def untracked() -> int:
@@ -66,16 +71,16 @@ def row(text: Text, hidden: int, checkpoints: Checkpoints, pairs: int) -> str:
             other.record(validate=False)
         return other.batches.batch_size * other.batches.length
 
-    with track_training(TRACKING, next_card(), []) as tracker:
-        had, began = threads_seconds(), time.perf_counter()
-        rates = step_by_step(training, checkpoints, untracked, [tracker], pairs)
-        share = (threads_seconds() - had) / ((time.perf_counter() - began) / 2)
+    with track_training(TRACKING, next_card(), []) as listener:
+        before, began = threads_seconds(), time.perf_counter()
+        rates = step_by_step(training, checkpoints, untracked, [listener], pairs)
+        share = (threads_seconds() - before) / ((time.perf_counter() - began) / 2)
     most = 1 - rates.ratio * (1 - share)
     return f"{rates.row(str(hidden), 'characters/s')} {share:.2%} | **{most:.2%}** |"
 
 
 def threads_seconds() -> float:
-    """The processor time of all Python threads except the main one. These are the threads that talk to MLflow."""
+    """The processor seconds of all Python threads except the main one. These threads talk to MLflow."""
     others = {thread.native_id for thread in threading.enumerate() if thread is not threading.main_thread()}
     return sum(each.user_time + each.system_time for each in psutil.Process().threads() if each.id in others)
 

@@ -18,7 +18,7 @@ from tests.tracking.tracked import FILES, HISTORY, NUMBERS, SAMPLES, Tracked
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A main checkout whose path has a space and an accent. The process runs in another folder."""
+    """An empty main checkout whose path has a space and an accent. It is not the current folder."""
     folder = tmp_path / "main checkout é"
     folder.mkdir()
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_HTTP_REQUEST_TIMEOUT", "MLFLOW_HTTP_REQUEST_MAX_RETRIES"):
@@ -29,7 +29,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def tracked(root: Path, tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tracked:
-    """A workspace in which all stages have run, outside its main checkout."""
+    """A workspace in which all stages have run. It is the current folder, and is outside the main checkout `root`."""
     shutil.copyfile(tables, root / "mlflow.db")
     workspace = tmp_path / "elsewhere"
     for name, text in FILES.items():
@@ -45,7 +45,7 @@ def tracked(root: Path, tables: Path, tmp_path: Path, monkeypatch: pytest.Monkey
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory, tables: Path) -> Iterator[Server]:
-    """One server for all tests of this folder. It is not started yet."""
+    """One server for all tests of this folder. A test starts it with `come_back`."""
     server = Server(tmp_path_factory.mktemp("server"))
     (server.folder / "mlflow.db").write_bytes(tables.read_bytes())
     yield server

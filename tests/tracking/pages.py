@@ -13,7 +13,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 Curve = tuple[list[int], list[float]]  # steps and values
 
 WAIT_S = 60
-# Reads what Plotly has drawn: the name and the values of each line with more than one point
+# A script for the browser that returns what Plotly has drawn: name, steps and values of each line with several points
 CURVES = """
 return [...document.querySelectorAll(".js-plotly-plot")].flatMap(plot => plot.data ?? [])
   .filter(trace => trace.y?.length > 1 && trace.name).map(trace => [trace.name, [...trace.x], [...trace.y]]);
@@ -21,7 +21,7 @@ return [...document.querySelectorAll(".js-plotly-plot")].flatMap(plot => plot.da
 
 
 def waiting(driver: Chrome) -> WebDriverWait[Chrome]:
-    """A wait for a page that is still being drawn."""
+    """Wait for a page that is still being drawn. Errors of the browser are ignored while waiting."""
     return WebDriverWait(driver, WAIT_S, ignored_exceptions=[WebDriverException])
 
 
@@ -36,7 +36,7 @@ def compare_parameters(driver: Chrome, uri: str, experiment_id: str, run_ids: li
 def compare_curves(driver: Chrome, uri: str, experiment_id: str, metric: str) -> dict[str, Curve]:
     """Open the charts of an experiment, and search for one metric. Returns the steps and values of each run.
 
-    Plotly draws each curve twice: unchanged and smoothed. Without smoothing both are equal.
+    Plotly draws each curve twice, unchanged and smoothed. Smoothing is off, so both have the same values.
     """
     driver.get(f"{uri}/#/experiments/{experiment_id}/runs?compareRunsMode=CHART")
     close = (By.CSS_SELECTOR, "[data-component-id='mlflow.assistant.chat_panel.close']")

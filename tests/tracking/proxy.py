@@ -1,4 +1,4 @@
-"""A proxy between a client and a server that closes a connection at the worst moment."""
+"""A proxy between a client and a server. The proxy closes a connection so that a request or its answer is lost."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Lost = Literal["request", "answer"]
 
 @contextmanager
 def losing(upstream: int, fatal: bytes, lost: Lost) -> Iterator[tuple[str, Event]]:
-    """Pass everything to the server on the port `upstream`, except one request or its answer, which is lost.
+    """Pass everything to the server on the port `upstream`, and back, except one request or its answer.
 
-    It is the first request that contains `fatal`. Gives the base URL of the proxy, and an event that is set when the
-    request or its answer has been lost.
+    The lost request is the first request that contains `fatal`. If `lost` is "answer", the server gets the request, and
+    only the answer is lost. Gives the base URL of the proxy, and an event that is set at the loss.
     """
     has_lost = Event()
 

@@ -17,7 +17,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 
 class Server:
-    """An `mlflow server` on a free port. It can be stopped, killed, broken and restored."""
+    """An `mlflow server` on a free port, and methods that stop, kill, break and restore it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -37,10 +37,8 @@ class Server:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env={
-                    **os.environ,
-                    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-                },  # it would start seven more processes
+                # Job execution would start seven more processes.
+                env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
                 cwd=self.folder,
             )
         until = time.monotonic() + 60
@@ -54,7 +52,7 @@ class Server:
             os.killpg(self._process.pid, number)
 
     def kill(self) -> None:
-        """End the server without warning, as a crash does. Also ends the substitute of `break_down`."""
+        """End the server without warning, as a crash does. Also end the broken server that `break_down` starts."""
         if self._broken:
             self._broken.shutdown()
             self._broken.server_close()
@@ -69,7 +67,7 @@ class Server:
             time.sleep(0.05)
 
     def break_down(self) -> None:
-        """Answer 500 to every request, as a proxy does if its server has crashed."""
+        """Replace the server by one that answers 500 to every request, as a proxy does if its server has crashed."""
         self.kill()
 
         @Request.application
@@ -80,7 +78,7 @@ class Server:
         Thread(target=self._broken.serve_forever, daemon=True).start()
 
     def come_back(self) -> None:
-        """Work again, whatever happened before."""
+        """Make the server work, whether it was stopped, killed, broken or never started."""
         self.signal(signal.SIGCONT)
         if not self._process:
             self.kill()

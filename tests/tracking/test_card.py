@@ -1,4 +1,4 @@
-"""What a run states about itself: parameters, machine, commit, datasets."""
+"""The card of a run: its name, parameters, machine, commit and datasets."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_datasets_are_the_downloaded_splits(tmp_path: Path) -> None:
 
 
 def test_a_workspace_without_raw_files_has_a_card_without_datasets() -> None:
-    """The inputs of a training may come from a DVC remote, without the corpus files."""
+    """DVC can fetch the inputs of a training from a remote without fetching the corpus."""
     assert card_here().datasets == []
 
 
@@ -117,7 +117,7 @@ def test_a_card_made_after_the_training_states_where_the_training_was(
     monkeypatch.delenv("DVC_EXP_NAME")
     later = make_card(PARAMS, Path("data/raw"), {"train_key": "k"})
     assert (as_trained(later).name, as_trained(later).tags) == ("tidy-vole", trained.tags)
-    monkeypatch.setenv("DVC_EXP_NAME", "new-crow")  # an experiment of DVC's that evaluates the same model again
+    monkeypatch.setenv("DVC_EXP_NAME", "new-crow")  # another DVC experiment evaluates the same model
     later = make_card(PARAMS, Path("data/raw"), {"train_key": "k"})
     assert as_trained(later).name == as_trained(later).tags["dvc_experiment"] == "new-crow"
 

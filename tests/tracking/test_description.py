@@ -1,4 +1,4 @@
-"""A run in words."""
+"""The description of a run: its scores and its best sample."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def test_the_words_of_a_split_are_in_lower_case_and_end_with_their_article(tmp_p
     assert words_of(EncodedSplit.load(tmp_path, len(vocabulary)), vocabulary) == {"oil", "rose", "it", "s", "ölpreise"}
 
 
-def test_the_best_sample_has_the_largest_share_of_distinct_words_of_the_test_split() -> None:
+def test_the_best_sample_has_the_largest_share_of_different_words_of_the_test_split() -> None:
     samples = [GREEDY, SampleGroup(0.8, None, ["Qil prixes the", "Oil prices <b>rise</b>"])]
     text = describe(MODEL, TEST, samples, WORDS)
     assert text.startswith("**GRU, 2 layers of 64 units**: 2.5000 bits per character")
-    assert "The best of 3 samples (temperature 0.8) has 5 words, and 3 distinct words of the test split" in text
+    assert "The best of 3 samples (temperature 0.8) has 5 words, and 3 different words of this sample" in text
     assert text.endswith("\n\n    Oil prices <b>rise</b>")  # indented, so that Markdown shows it unchanged
 
 

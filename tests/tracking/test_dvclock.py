@@ -1,4 +1,4 @@
-"""What dvc.lock records, and whether the files of a workspace are still the recorded ones."""
+"""Reading dvc.lock, and checking that a workspace still has the files that dvc.lock records."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ PARAMS = load_params(CHECKOUT / "params.yaml")
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
-    """A workspace whose stages train and evaluate are in dvc.lock: one with a section of parameters, one with a single
-    parameter."""
+    """A workspace whose dvc.lock records the stages train and evaluate.
+
+    The record of train has a whole section of parameters. The record of evaluate has a single parameter.
+    """
     for name in ("model", "scores"):
         write_text(tmp_path / name, name)
     model = {"path": "model", "md5": file_digest(tmp_path / "model", "md5")}
@@ -40,7 +42,7 @@ def check(workspace: Path, params: Params = PARAMS) -> None:
     check_recorded(DvcLock.read(workspace / "dvc.lock"), params, workspace)
 
 
-def test_a_lock_gives_digests_and_flat_parameters(workspace: Path) -> None:
+def test_a_dvc_lock_gives_digests_and_flat_parameters(workspace: Path) -> None:
     lock = DvcLock.read(workspace / "dvc.lock")
     assert set(lock.outs()) == {"model", "scores"}
     assert set(lock.outs("train")) == set(lock.deps("evaluate")) == {"model"}
@@ -73,11 +75,11 @@ def test_a_missing_or_changed_file_is_named(workspace: Path, content: str | None
         check(workspace)
 
 
-def test_a_model_made_after_its_evaluation_is_named(workspace: Path) -> None:
+def test_a_model_made_again_after_its_evaluation_is_named(workspace: Path) -> None:
     lock = yaml.safe_load((workspace / "dvc.lock").read_text())
     lock["stages"]["evaluate"]["deps"][0]["md5"] = "0" * 32
     write_text(workspace / "dvc.lock", yaml.safe_dump(lock))
-    with pytest.raises(InputError, match="model: was made again after the evaluation; run `dvc repro` first"):
+    with pytest.raises(InputError, match="model: this file was made again after the evaluation; run `dvc repro` first"):
         check(workspace)
 
 
@@ -88,12 +90,12 @@ def test_a_file_that_is_not_a_dvc_lock_is_refused(tmp_path: Path, text: str) -> 
         DvcLock.read(tmp_path / "dvc.lock")
 
 
-def test_a_missing_lock_error_names_the_command_that_writes_one(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_dvc_lock_names_the_command_that_writes_it(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"dvc\.lock: no such file; `dvc repro` writes it"):
         DvcLock.read(tmp_path / "dvc.lock")
 
 
-def test_a_lock_without_an_evaluation_is_refused(workspace: Path) -> None:
+def test_a_dvc_lock_without_an_evaluation_is_refused(workspace: Path) -> None:
     lock = DvcLock.read(workspace / "dvc.lock").without("evaluate")
-    with pytest.raises(InputError, match=r"dvc\.lock: records no stage evaluate yet; run `dvc repro` first"):
+    with pytest.raises(InputError, match=r"dvc\.lock: the stage evaluate is not recorded yet; run `dvc repro` first"):
         check_recorded(lock, PARAMS, workspace)

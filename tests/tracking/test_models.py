@@ -1,4 +1,4 @@
-"""The model that a complete run has in MLflow: its files, the copy of the code, and MLflow's own server."""
+"""The model of a run in MLflow: its files, the copy of charloom's code, and requests to `mlflow models serve`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 START_S = 120.0  # the most seconds that a server may take to start on a busy machine
 
-# Loads a logged model without the installed charloom. Prints a text and the files of the modules of charloom.
+# Loads a logged model where the installed charloom cannot be imported. Prints a text that the model writes, and the
+# files from which charloom's modules were imported.
 SERVE = """
 import json, sys
 sys.meta_path = [finder for finder in sys.meta_path if "editable" not in repr(finder)]
@@ -52,7 +53,7 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def logged(tmp_path_factory: pytest.TempPathFactory, tables: Path, model_folder: Path) -> Iterator[tuple[Store, str]]:
-    """A store with a run that has a model, and the id of the run."""
+    """A store with a run whose model is logged, and the id of the run."""
     root = tmp_path_factory.mktemp("root")
     shutil.copyfile(tables, root / "mlflow.db")
     with pytest.MonkeyPatch.context() as patch:
@@ -199,7 +200,7 @@ def test_a_model_is_logged_once(logged: tuple[Store, str], model_folder: Path) -
 
 
 def test_a_logged_model_has_only_the_code_that_serving_needs(files: Path) -> None:
-    """No download, training, evaluation, report, tracking or cli. What the copied files import is copied too."""
+    """The code for download, training, evaluation, report, tracking and cli is missing. No import is missing."""
     copied = {path.relative_to(files / "code") for path in (files / "code").rglob("*") if path.is_file()}
     rooms = {path.parts[1] for path in copied if len(path.parts) > 2}
     assert rooms == {"corpus", "text", "model"}
@@ -209,7 +210,7 @@ def test_a_logged_model_has_only_the_code_that_serving_needs(files: Path) -> Non
 
 
 def test_a_moved_model_runs_its_own_code_in_a_fresh_process(files: Path, model_folder: Path, tmp_path: Path) -> None:
-    """The process does not find the installed charloom, and the copy imports only the packages that it requires."""
+    """The process cannot import the installed charloom. The copied code imports only the packages in REQUIREMENTS."""
     moved = shutil.copytree(files, tmp_path / "moved")
     done = subprocess.run(
         [sys.executable, "-c", SERVE, str(moved)], capture_output=True, text=True, cwd=tmp_path, check=True

@@ -1,4 +1,4 @@
-"""`charloom runs`, and the search for a run, on a real store."""
+"""The list of runs as `charloom runs` prints it, and the search for one run, in a real store."""
 
 from __future__ import annotations
 
@@ -71,7 +71,8 @@ def test_on_a_narrow_terminal_all_parameters_share_one_column() -> None:
     assert max(map(len, text.splitlines())) <= 80
     assert all(f"parameter_{number}\N{NO-BREAK SPACE}{number}" in text for number in range(1, 12))
     assert "…" not in text
-    assert "differs in" not in drawn(400, rows, list(params))
+    assert "parameters that differ" in text
+    assert "parameters that differ" not in drawn(400, rows, list(params))
 
 
 def test_a_runs_name_sends_no_control_characters_to_the_terminal() -> None:
@@ -89,13 +90,25 @@ def test_a_run_is_found_by_the_beginning_of_its_id_or_by_its_name(tracked: Track
     with pytest.raises(InputError, match=r"nothing: no such run in sqlite.*`charloom runs` lists the runs"):
         find_run(PARAMS, "nothing")
     tracked.train()
-    with pytest.raises(InputError, match="2 runs have that name or that beginning of an id; give more characters"):
+    with pytest.raises(InputError, match="2 runs have this name or an id that begins like this; give more"):
         find_run(PARAMS, name)
 
 
-@pytest.mark.parametrize("command", ["runs", "publish", "verify"])
-def test_a_server_that_does_not_answer_is_an_error_of_one_line(
-    tracked: Tracked, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], command: str
+@pytest.mark.parametrize(
+    ("command", "code", "message"),
+    [
+        ("runs", 1, "MLflow at http://127.0.0.1:9: "),
+        ("verify", 1, "MLflow at http://127.0.0.1:9: "),
+        ("publish", 2, "dvc.lock"),  # publish reads dvc.lock, which is missing, before it connects
+    ],
+)
+def test_an_absent_server_or_dvc_lock_is_an_error_of_one_line(
+    tracked: Tracked,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    command: str,
+    code: int,
+    message: str,
 ) -> None:
     from charloom.cli import main
 
@@ -104,9 +117,9 @@ def test_a_server_that_does_not_answer_is_an_error_of_one_line(
     monkeypatch.setattr("sys.argv", ["charloom", command, *["run"] * (command == "verify")])
     with pytest.raises(SystemExit) as end:
         main()
-    assert end.value.code == (2 if command == "publish" else 1)  # publish reads dvc.lock before it connects
+    assert end.value.code == code
     error = capfd.readouterr().err
-    assert error.startswith("error: dvc.lock" if command == "publish" else "error: MLflow at http://127.0.0.1:9: ")
+    assert error.startswith(f"error: {message}")
     assert error.count("\n") == 1
 
 

@@ -1,4 +1,4 @@
-"""Which runs MLflow has after which stages, in a real SQLite store: one run for each (train_key, evaluate_key)."""
+"""Which runs a real SQLite store has after trainings and evaluations: one for each train_key and evaluate_key."""
 
 from __future__ import annotations
 
@@ -14,11 +14,9 @@ from tests.tracking.tracked import ARTEFACTS, CLASSES, HISTORY, HOST, KEYS, STEP
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Metric
-NAMED = {
-    "Sports": "Sports",
-    "Sci_Tech": "Sci/Tech",
-    "____b_é": "../<b>é",
-}  # the class names with the characters that MLflow allows
+
+# The name of a class in the name of a metric, with only the characters that MLflow allows → the name of the class
+NAMED = {"Sports": "Sports", "Sci_Tech": "Sci/Tech", "____b_é": "../<b>é"}
 
 
 def test_train_then_evaluate_is_one_complete_run(tracked: Tracked) -> None:
@@ -44,8 +42,8 @@ def test_train_then_evaluate_is_one_complete_run(tracked: Tracked) -> None:
     assert inputs == {("sample/train.csv", "train" * 4, "train"), ("sample/test.csv", "test" * 4, "test")}
 
 
-def test_a_workspace_made_before_details_is_published_from_its_metrics(tracked: Tracked) -> None:
-    """Stages wrote all their numbers to metrics/, and samples only as text."""
+def test_a_workspace_made_before_details_existed_is_published_from_its_metrics(tracked: Tracked) -> None:
+    """The stages of an older charloom wrote all their numbers to metrics/, and the samples only as text."""
     shutil.rmtree(tracked.workspace / "metrics")
     (tracked.workspace / "details").rename(tracked.workspace / "metrics")
     (tracked.workspace / "reports/samples.json").unlink()
@@ -125,7 +123,7 @@ def test_the_next_evaluation_completes_one_that_was_interrupted(
     with monkeypatch.context() as patch:
         patch.setattr(f"mlflow.MlflowClient.{failing}", fail)
         tracked.evaluate()
-    assert capfd.readouterr().out.count("warning: MLflow: interrupted; no result is lost, and `charloom publish`") == 1
+    assert capfd.readouterr().out.count("warning: MLflow: interrupted; no result is lost; to send the results") == 1
     tracked.evaluate()
     run = tracked.runs()[-1]
     assert run.info.status == "FINISHED"
@@ -137,7 +135,7 @@ def test_the_next_evaluation_completes_one_that_was_interrupted(
 
 @pytest.mark.parametrize("checkpoint", [0, 2, 4], ids=["none", "older", "latest"])
 def test_a_resumed_training_is_one_run_without_missing_or_double_records(tracked: Tracked, checkpoint: int) -> None:
-    """The training was killed after four records. Its checkpoint has none, two or all of them."""
+    """The training was killed after four records. The last checkpoint has none, two or all four of the records."""
     tracked.train(HISTORY[:4], ends=False)
     (run,) = tracked.runs()
     assert run.info.status == "FAILED"
@@ -166,7 +164,7 @@ def test_a_finished_training_that_dvc_did_not_record_makes_no_second_run(tracked
     assert [run.to_dictionary() for run in tracked.runs()] == before
 
 
-def test_a_forced_rerun_has_its_own_run_with_an_evaluation(tracked: Tracked) -> None:
+def test_a_training_that_is_forced_to_run_again_has_a_second_complete_run(tracked: Tracked) -> None:
     for _ in range(2):
         tracked.train()
         tracked.evaluate()
@@ -185,7 +183,7 @@ def test_a_history_larger_than_one_call_to_mlflow_is_sent_completely(tracked: Tr
     assert [step for step, _ in tracked.curve(run)] == list(range(1, BATCH))
 
 
-def test_a_tracker_that_fails_leaves_no_step_with_only_some_of_its_metrics(
+def test_if_the_tracker_fails_every_logged_step_has_all_of_its_metrics(
     tracked: Tracked, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     from mlflow import MlflowClient

@@ -15,7 +15,7 @@ from tests.tracking.server import Server
 from tests.tracking.tracked import HISTORY, STEPS, Tracked, with_params
 
 TIMEOUT_S = 10.0  # on a busy machine, opening a run took more than five seconds
-SLACK_S = 4.0  # for a busy machine. Without our settings, MLflow retries for minutes.
+SLACK_S = 4.0  # more time for a busy machine; without charloom's settings, MLflow would retry for minutes
 HALF = len(HISTORY) // 2
 # A training that pauses in the middle until a line comes on stdin. It prints the seconds that the second half took.
 TRAINING = f"""
@@ -24,16 +24,16 @@ sys.path.insert(0, sys.argv[1])
 from charloom.tracking.stream import track_training
 from tests.tracking.tracked import HISTORY, HOST, KEYS, PARAMS, card
 params = PARAMS.model_copy(update={{"experiment": sys.argv[2], "timeout": float(sys.argv[3])}})
-with track_training(params, card({{"train_key": KEYS["train_key"]}}, HOST), []) as tracker:
+with track_training(params, card({{"train_key": KEYS["train_key"]}}, HOST), []) as listener:
     import mlflow
     for record in HISTORY[:{HALF}]:
-        tracker(record)
+        listener(record)
     print("half")
     sys.stdin.readline()
     began = time.monotonic()
     for record in HISTORY[{HALF}:]:
-        tracker(record)
-    tracker.finish(KEYS["model_digest"])
+        listener(record)
+    listener.finish(KEYS["model_digest"])
 print(time.monotonic() - began)
 """
 
@@ -46,7 +46,7 @@ FAULTS: dict[str, Callable[[Server], None]] = {
 
 
 def sent(tracked: Tracked) -> list[int]:
-    """The steps of the only run that have reached the server."""
+    """The steps that the server has of the only run of the experiment."""
     if not tracked.client.get_experiment_by_name(tracked.params.experiment):
         return []
     return [step for run in tracked.runs() for step, _ in tracked.curve(run)]
@@ -70,7 +70,10 @@ def test_a_failing_server_costs_the_timeout_and_one_warning_but_no_result(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """The server fails during a training, and is still down for the evaluation. The next evaluation can reach it."""
+    """The server fails during a training, and is still down during the evaluation. It works in the next evaluation.
+
+    Then the run must be equal to the run of a training and evaluation during which the server never failed.
+    """
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
     tracked = with_params(tracked, experiment=f"server {fault}")
     if fault == "absent":
@@ -101,7 +104,7 @@ def test_a_failing_server_costs_the_timeout_and_one_warning_but_no_result(
     assert run.info.status == "FINISHED"
     assert [step for step, _ in tracked.curve(run)] == STEPS
 
-    streamed = with_params(tracked, experiment="streamed")
+    streamed = with_params(tracked, experiment="streamed")  # made by the first case, and used by the others
     if not streamed.client.get_experiment_by_name("streamed"):
         streamed.train()
         streamed.evaluate()
@@ -113,7 +116,7 @@ def test_a_failing_server_costs_the_timeout_and_one_warning_but_no_result(
 def test_a_connection_that_closes_during_a_request_loses_no_record(
     server: Server, tracked: Tracked, lost: Lost, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A server closes an idle connection just when the next metrics are sent."""
+    """A server may close an idle connection at the moment at which the next metrics are sent."""
     server.come_back()
     with losing(server.port, b"train/loss_nats", lost) as (uri, has_lost):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)

@@ -1,4 +1,4 @@
-"""The place of the store, several processes on one store, and servers that do not answer."""
+"""Where the store is, several processes that use one store, and servers that do not answer."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.tracking.tracked import HISTORY, HOST, KEYS, PARAMS, STEPS, Tracked, 
 
 EVALUATED = Evaluated(card(KEYS, "here"), HISTORY, set, Path())
 TIMEOUT_S = 2.0
-SLACK_S = 10.0  # for a busy machine. Without our settings, MLflow retries for minutes.
-# A process that trains when a line comes on stdin. It prints the seconds that this took.
+SLACK_S = 10.0  # more time for a busy machine; without charloom's settings, MLflow would retry for minutes
+# A process that waits for a line on stdin, and then tracks a training. It prints the seconds that the training took.
 TRAINING = """
 import sys, time
 import mlflow
@@ -31,20 +31,21 @@ print("ready")
 sys.stdin.readline()
 began = time.monotonic()
 card = Card("run", "a model", {"train.seed": 1}, {}, {"train_key": key}, [])
-with track_training(TrackingParams(enabled=True, experiment="charloom", timeout=timeout), card, []) as tracker:
+with track_training(TrackingParams(enabled=True, experiment="charloom", timeout=timeout), card, []) as listener:
     for step in range(1, 11):
-        tracker(Record(step, 0.1, step, 0.1, 1.0, 2.0, 3.0))
-    tracker.finish(key)
+        listener(Record(step, 0.1, step, 0.1, 1.0, 2.0, 3.0))
+    listener.finish(key)
 print(time.monotonic() - began)
 """
+# A process that tracks half of a training, and then waits to be killed
 KILLED = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
 from charloom.tracking.stream import track_training
 from tests.tracking.tracked import HISTORY, HOST, KEYS, PARAMS, card
-with track_training(PARAMS, card({"train_key": KEYS["train_key"]}, HOST), []) as tracker:
+with track_training(PARAMS, card({"train_key": KEYS["train_key"]}, HOST), []) as listener:
     for record in HISTORY[:5]:
-        tracker(record)
+        listener(record)
     print("half")
     sys.stdin.readline()
 """
@@ -104,7 +105,7 @@ def test_three_processes_can_make_the_same_store_at_once(
 
 
 def test_a_training_that_is_killed_and_resumed_is_one_run(tracked: Tracked, start_python: Start) -> None:
-    """It was killed by SIGKILL after some records were sent. No record is missing or double."""
+    """SIGKILL ends the training after some records were sent. No record is missing or logged twice."""
     process = start_python(KILLED, CHECKOUT, tracked.root)
     assert line_of(process.stdout) == "half\n"
     until = time.monotonic() + 60
@@ -126,8 +127,8 @@ def test_a_training_that_is_killed_and_resumed_is_one_run(tracked: Tracked, star
 def test_a_training_does_not_continue_the_run_of_another_machine(tracked: Tracked) -> None:
     """Two machines may train the same model and share a server."""
     for host in ("another", HOST):
-        with track_training(PARAMS, card({"train_key": "same"}, host), []) as tracker:
-            tracker(HISTORY[0])
+        with track_training(PARAMS, card({"train_key": "same"}, host), []) as listener:
+            listener(HISTORY[0])
     assert [run.data.tags["host"] for run in tracked.runs()] == ["another", HOST]
 
 
@@ -154,8 +155,8 @@ def test_a_silent_server_costs_an_evaluation_the_timeout_and_one_warning(
 
 def test_disabled_tracking_makes_no_store(root: Path) -> None:
     off = PARAMS.model_copy(update={"enabled": False})
-    with track_training(off, card(KEYS, "here"), []) as tracker:
-        tracker(HISTORY[0])
-        tracker.finish(KEYS["model_digest"])
+    with track_training(off, card(KEYS, "here"), []) as listener:
+        listener(HISTORY[0])
+        listener.finish(KEYS["model_digest"])
     track_evaluation(off, EVALUATED)
-    assert [path.name for path in root.iterdir()] == [".charloom"]  # the note that says where the model was trained
+    assert [path.name for path in root.iterdir()] == [".charloom"]  # has the note of where the model was trained

@@ -1,4 +1,4 @@
-"""`verify_run`: a run is compared with its own files and with dvc.lock."""
+"""`verify_run` compares a run with its own files and with dvc.lock."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def publish(tracked: Tracked) -> str:
 
 
 def problems(run_id: str) -> dict[str, str]:
-    """What does not agree, by what was compared."""
+    """The problems that `verify_run` finds, by what was compared."""
     _, checks = verify_run(PARAMS, run_id)
     assert len(checks) == 7
     return {check.what: check.problem for check in checks if check.problem}
@@ -65,7 +65,7 @@ def test_a_published_run_agrees_with_its_files_and_with_dvc_lock(verifiable: Tra
 
 
 def test_a_run_made_before_details_existed_agrees_too(verifiable: Tracked) -> None:
-    """Its numbers are in metrics/ only, and it has no samples.json."""
+    """Such a run has numbers only in metrics/, and no samples.json."""
     workspace = verifiable.workspace
     shutil.rmtree(workspace / "metrics")
     (workspace / "details").rename(workspace / "metrics")
@@ -81,7 +81,17 @@ def test_a_changed_number_or_tag_is_found(verifiable: Tracked) -> None:
     found = problems(run_id)
     (numbers,) = (problem for what, problem in found.items() if what.endswith("numbers of the stages"))
     assert numbers == "test/bpc is 1.0 in the run, 2.25 in the run's file"
+    assert found["model_digest"].startswith("the value from model.safetensors is ")
     assert found["model_digest"].endswith(f"the run's tag is {'0' * 12}")
+
+
+def test_a_deleted_tag_is_found(verifiable: Tracked) -> None:
+    run_id = publish(verifiable)
+    for tag in ("model_digest", "train_key"):
+        verifiable.client.delete_tag(run_id, tag)
+    found = problems(run_id)
+    assert set(found) == {"model_digest", "train_key"}
+    assert all(problem.endswith("the run's tag is missing") for problem in found.values())
 
 
 def test_a_dvc_lock_of_another_evaluation_is_found(verifiable: Tracked) -> None:
@@ -91,11 +101,15 @@ def test_a_dvc_lock_of_another_evaluation_is_found(verifiable: Tracked) -> None:
     assert problems(run_id)["dvc.lock here, files"].startswith("metrics/evaluate.json is ")
 
 
-def test_a_run_outside_git_without_dvc_lock_cannot_be_compared(verifiable: Tracked) -> None:
+def test_a_run_whose_dvc_lock_is_not_found_cannot_be_compared(verifiable: Tracked) -> None:
     run_id = publish(verifiable)
     (verifiable.workspace / "dvc.lock").unlink()
     _, checks = verify_run(PARAMS, run_id)
-    assert checks[-1].problem == "not found; the run was made outside git"
+    expected = "not found in this folder, and not in the run's commit cccccccc, which may be in another checkout"
+    assert checks[-1] == ("dvc.lock", expected)
+    verifiable.client.delete_tag(run_id, "mlflow.source.git.commit")
+    _, checks = verify_run(PARAMS, run_id)
+    assert checks[-1].problem == "not found in this folder, and the run has no tag with its git commit"
 
 
 def test_a_run_without_an_evaluation_is_refused(tracked: Tracked) -> None:

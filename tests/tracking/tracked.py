@@ -1,4 +1,4 @@
-"""A workspace whose stages are tracked, and what MLflow has of it."""
+"""A workspace whose training and evaluation are sent to MLflow, and functions that read its runs from MLflow."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ ARTEFACTS = {
     "reports/samples.json",
 }
 WORDS = {"word", "several", "words", "sample"}
-MEASURED_LIVE = "system/", "throughput/"  # metrics that are not in any file
+MEASURED_LIVE = "system/", "throughput/"  # prefixes of metrics that are not in any file and differ in each training
 
 
 def record(step: int) -> Record:
@@ -61,7 +61,7 @@ HOST = platform.node()
 
 @dataclass
 class Tracked:
-    """A workspace, and the calls with which its stages train and evaluate reach MLflow. The store is in `root`."""
+    """A workspace whose MLflow store is in `root`. `train` and `evaluate` send results as the stages do."""
 
     root: Path
     workspace: Path
@@ -90,11 +90,11 @@ class Tracked:
         return files.union(*(self.artefacts(run, item.path) for item in found if item.is_dir))
 
     def measured(self, run: Run) -> dict[str, float]:
-        """The metrics of a run without those that differ each time."""
+        """The metrics of a run, except MEASURED_LIVE."""
         return {name: value for name, value in run.data.metrics.items() if not name.startswith(MEASURED_LIVE)}
 
     def content(self, run: Run) -> dict[str, object]:
-        """Everything that a run states, without its id, its times and the metrics that differ each time."""
+        """The content of a run, except its id, its times and MEASURED_LIVE."""
         measured = self.measured(run)
         with TemporaryDirectory() as folder:
             path = Path(self.client.download_artifacts(run.info.run_id, "", folder))
@@ -113,14 +113,14 @@ class Tracked:
     def train(self, new: Sequence[Record] = HISTORY, before: Sequence[Record] = (), *, ends: bool = True) -> None:
         """Track a training that resumes after the records `before` and makes the records `new`.
 
-        If `ends` is false, the training stops before it has made a model.
+        If `ends` is false, the training is interrupted before it has made a model.
         """
         keys = {"train_key": KEYS["train_key"]}
-        with track_training(self.params, card(keys, HOST), list(before)) as tracker:
+        with track_training(self.params, card(keys, HOST), list(before)) as listener:
             for each in new:
-                tracker(each)
+                listener(each)
             if ends:
-                tracker.finish(KEYS["model_digest"])
+                listener.finish(KEYS["model_digest"])
 
     def evaluate(self, evaluate_key: str = KEYS["evaluate_key"], seed: int = 1, **keys: str) -> None:
         """Track an evaluation of the model that `train` made."""

@@ -15,11 +15,11 @@ from charloom.tracking.dvclock import DvcLock, check_recorded
 def publish() -> None:
     """Send the results in this folder to MLflow.
 
-    `dvc repro` does this too, but not always: if DVC takes a result from its cache (after `dvc pull`, or because
-    parameters were changed back), or if MLflow could not be reached, MLflow lacks the result. This command then makes
-    or completes the run.
+    `dvc repro` sends the results that it computes. Use this command if MLflow could not be reached then, or if DVC took
+    the results from its cache, for example after `dvc pull`.
 
-    A run is found by its content. If MLflow has the complete run already, nothing is added.
+    A run is MLflow's record of a training and its evaluation. This command completes the run of the results in this
+    folder, or makes one. If MLflow has the complete run already, nothing is added.
     """
     params = load_params()
     if not params.tracking.enabled:
@@ -27,14 +27,14 @@ def publish() -> None:
         return
     check_recorded(DvcLock.read(Path("dvc.lock")), params, Path())
 
-    # loads torch and MLflow, which takes seconds that an error need not wait for
+    # These imports load torch and MLflow, which takes seconds. An error above appears without this delay.
     from charloom.model.saved import load_model
     from charloom.tracking import publication
-    from charloom.tracking.store import asking, tracking_uri
+    from charloom.tracking.store import tracker_needed, tracking_uri
 
     saved = load_model(Path("models/charloom"))
     evaluated = publication.Evaluated.of_workspace(params, saved, Path())
-    with asking():
+    with tracker_needed():
         run_id, added = publication.publish(params.tracking, evaluated)
     done = "published" if added else "nothing to add"
     say(f"{done}: run {run_id[:8]} in {tracking_uri()} has the results of this folder")

@@ -16,22 +16,25 @@ from charloom.params_file import load_params
 if TYPE_CHECKING:
     from charloom.tracking.overview import RunRow
 
-UNLIMITED = 100_000  # the width of a pipe, in characters
+UNLIMITED = 100_000  # the width of the table in characters if the output is not a terminal: no line is broken
 
 
 @click.command()
 def runs() -> None:
     """List the runs in MLflow, the best first.
 
-    Each row has the beginning of the run's id, its name, its bits per character on the test split, and the parameters
-    that are not the same in all runs. params.yaml (tracking.experiment) names the experiment whose runs are listed.
+    A run is MLflow's record of a training and its evaluation. The best run has the fewest bits per character on the
+    test split.
+
+    Each row shows the first characters of the run's id, the name, the bits per character, and the parameters that are
+    not the same in all runs. Only runs of the MLflow experiment tracking.experiment (in params.yaml) are listed.
     """
     params = load_params().tracking
 
-    from charloom.tracking.overview import differing, list_runs  # loads MLflow: --help must not wait for it
-    from charloom.tracking.store import asking, tracking_uri
+    from charloom.tracking.overview import differing, list_runs  # loads MLflow; --help must not wait for it
+    from charloom.tracking.store import tracker_needed, tracking_uri
 
-    with asking():
+    with tracker_needed():
         rows = list_runs(params)
     if not rows:
         say(f"experiment {params.experiment} in {tracking_uri()} has no runs yet; `dvc repro` makes one")
@@ -63,7 +66,7 @@ def wide(rows: list[RunRow], names: list[str]) -> Table:
 
 
 def narrow(rows: list[RunRow], names: list[str]) -> Table:
-    """A table with one column for all parameters, broken into lines."""
+    """A table with one column for all parameters. The text in this column is broken into lines."""
     table = table_of_runs()
     table.add_column("parameters that differ", overflow="fold")
     for row in rows:
@@ -73,7 +76,7 @@ def narrow(rows: list[RunRow], names: list[str]) -> Table:
 
 
 def table_of_runs() -> Table:
-    """A table with the columns that come first in both tables."""
+    """A table with the first three columns of the wide and of the narrow table: run, name, test bpc."""
     table = begin_table()
     table.add_column("run", no_wrap=True)
     table.add_column("name", overflow="fold")
@@ -82,6 +85,6 @@ def table_of_runs() -> Table:
 
 
 def first_cells(row: RunRow) -> tuple[Text, Text, Text]:
-    """The cells of those columns. A run without an evaluation has its status in place of a score."""
+    """The cells of the columns run, name and test bpc. A run without an evaluation shows its status instead of bpc."""
     score = row.status.lower() if row.bpc is None else f"{row.bpc:.4f}"
     return shown(row.run_id[:8]), shown(row.name), shown(score)

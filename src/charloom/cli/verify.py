@@ -1,4 +1,4 @@
-"""`charloom verify`: whether a run in MLflow agrees with what git and DVC keep."""
+"""`charloom verify`: whether a run in MLflow agrees with its files and with dvc.lock."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ def verify(run: str) -> None:
 
     RUN is the name of the run or the beginning of its id, as `charloom runs` shows them.
 
-    The command compares the run's model, numbers, parameters and data with the run's own files, and with the dvc.lock
-    of the commit that the run names. Use it before you rely on a number in MLflow, which anyone with access can change.
-    Nothing is trained again.
+    Anyone with access to MLflow can change the numbers of a run. Use this command before you rely on a number.
+
+    The command compares the run's tags and metrics with the files that the run contains. It compares the run's
+    parameters, files and data with dvc.lock. It looks for dvc.lock in the commit that the run names, in later commits,
+    and in this folder. It also checks the files in DVC's cache. Nothing is trained again.
     """
     params = load_params().tracking
 
-    from charloom.tracking.store import asking  # loads MLflow: --help must not wait for it
+    from charloom.tracking.store import tracker_needed  # loads MLflow; --help must not wait for it
     from charloom.tracking.verification import verify_run
 
-    with asking():
+    with tracker_needed():
         run_id, checks = verify_run(params, run)
     say(f"run {run_id}")
     for check in checks:

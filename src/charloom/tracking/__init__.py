@@ -1,8 +1,10 @@
 """MLflow as a view of the files that DVC keeps. Only this package imports MLflow.
 
-The import takes three seconds, so it is done inside the functions that need it.
+The import of MLflow takes three seconds, so only the functions that need MLflow import it.
 
-A run is found by its content, which is in three of its tags: train_key, model_digest and evaluate_key. No output of a
-stage depends on MLflow. If the tracker (the MLflow store or server) fails, the user gets one warning and loses no
-result.
+A run is found by three of its tags: train_key (a digest of what decides the training), model_digest (the SHA-256 of the
+weights) and evaluate_key (a digest of what decides the evaluation).
+
+No output of a stage depends on MLflow. If the tracker (the MLflow store or server) fails, the user gets one warning and
+loses no result.
 """

@@ -1,4 +1,4 @@
-"""What a run states about itself: its parameters, where it ran, and the digests of its data."""
+"""The card of a run: its name, its parameters, where its model was trained, and the digests of its data."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from charloom.stage import STATE
 from charloom.training.keys import evaluate_key
 
 FORMAT, VERSION = "charloom-card", 1
-# Tags of a run
+# Names of tags
 DVC_EXPERIMENT = "dvc_experiment"
 COMMIT = "mlflow.source.git.commit"
 
@@ -33,7 +33,7 @@ class Dataset:
     """A corpus file that a run read."""
 
     name: str
-    digest: str
+    digest: str  # MD5 of the file
     source: str  # where the file came from
     context: str  # MLflow's word for what a dataset was used for: `train` or `test`
 
@@ -43,10 +43,10 @@ class Card:
     """Everything that a run states except its metrics and files."""
 
     name: str
-    model: str  # in words
+    model: str  # the model in words, such as `LSTM, 1 layer of 256 units`
     params: Mapping[str, Any]
     place: Mapping[str, str]  # tags that say where the model was trained: the commit, the machine, DVC's experiment
-    keys: Mapping[str, str]  # tags by which the run is found: train_key, model_digest, evaluate_key
+    keys: Mapping[str, str]  # tags by which the run is found: train_key, then also model_digest and evaluate_key
     datasets: Sequence[Dataset]
 
     @property
@@ -55,25 +55,25 @@ class Card:
         return {**self.place, **self.keys}
 
     def trained_on(self, device: torch.device) -> Card:
-        """The card of a training on this machine."""
+        """The same card with the tags of this machine. `device` is the device that trains."""
         return replace(self, place={**self.place, **_machine(device)})
 
 
 def make_card(params: Params, raw: Path, keys: Mapping[str, str]) -> Card:
-    """The card of a run with these parameters. `raw` is the folder of the corpus, `keys` are train_key and the like."""
+    """The card of a run with these parameters. `raw` is the folder of the corpus. `keys` are as in Card."""
     place = {**_dvc_experiment(), **_git_state()}
     return Card(_name(params), params.model.in_words, params.flat(), place, keys, _datasets(raw))
 
 
 def evaluation_card(params: Params, saved: SavedModel, data: Path) -> Card:
-    """The card of the evaluation of a model on the test split in the folder `data`."""
+    """The card of an evaluation of the model `saved`. `data` is the folder with the corpus and the encoded splits."""
     key = evaluate_key(params, data / "windows", saved.digest)
     keys = {"train_key": saved.train_key, "model_digest": saved.digest, "evaluate_key": key}
     return make_card(params, data / "raw", keys)
 
 
 def note_training(card: Card) -> None:
-    """Write to the main checkout where a training takes place. `as_trained` reads the note."""
+    """Write a note of the training's name and place into a file of the main checkout. `as_trained` reads the note."""
     noted = {"format": FORMAT, "version": VERSION, "name": card.name, "place": dict(card.place)}
     write_json(_note(card), noted)
 
@@ -81,9 +81,11 @@ def note_training(card: Card) -> None:
 def as_trained(card: Card) -> Card:
     """The card of an evaluation, with the name and place of the training that made the model.
 
-    Used if the run is made after its training. If the current process belongs to an experiment of DVC's, the run gets
-    the name of that experiment. Without a note, the model was trained in another checkout. The card then has the tag
-    `trained: elsewhere`, and no tags of a machine.
+    A run that is made after its training gets this card. The name and place come from the note of the training. If the
+    current process belongs to an experiment of DVC's, the name of that experiment replaces the name in the note.
+
+    If there is no note, the model was trained in another checkout. The card then has the tag `trained: elsewhere` and
+    no tags of a machine.
     """
     if not _note(card).exists():
         return replace(card, place={**card.place, "trained": "elsewhere"})
@@ -97,7 +99,7 @@ def _note(card: Card) -> Path:
 
 
 def _datasets(raw: Path) -> list[Dataset]:
-    """The files of the corpus. Empty if they are absent, since the stages after vocab and windows do not need them."""
+    """The files of the corpus, as source.json states them. Empty without source.json, which train does not need."""
     try:
         source = read_source(raw)
     except InputError:
@@ -109,7 +111,7 @@ def _datasets(raw: Path) -> list[Dataset]:
 
 
 def _name(params: Params) -> str:
-    """The name of DVC's experiment; outside an experiment, the model and the corpus."""
+    """The name of DVC's experiment. Outside an experiment, the name consists of the model and the corpus."""
     return _dvc_experiment().get(DVC_EXPERIMENT) or f"{params.model.short_name} {params.data.source}"
 
 
@@ -142,7 +144,10 @@ def _installed_version() -> str | None:
 
 
 def _git_state() -> dict[str, str]:
-    """Tags with the commit of the checkout, and whether files differ from it. Empty outside git."""
+    """Tags with the commit of the checkout, and whether files differ from the commit.
+
+    Empty outside git and before the first commit.
+    """
     changes, head = git("status", "--porcelain"), git("rev-parse", "HEAD")
     if changes is None or head is None:
         return {}

@@ -10,7 +10,7 @@ from charloom.terminal import harmless
 from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Vocabulary
 
-SHOWN = 1000  # characters of a sample; MLflow accepts 8,000 characters in a tag
+SHOWN = 1000  # a longer sample is cut to this number of characters; MLflow accepts 8,000 characters in a tag
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -23,8 +23,7 @@ def words_of(split: EncodedSplit, vocabulary: Vocabulary) -> set[str]:
 def describe(model: str, test: Mapping[str, float], samples: Iterable[SampleGroup], words: Set[str]) -> str:
     """The model, its test scores, and the best of its samples. `words` are the words of the test split.
 
-    The best sample is the one with the highest quality: the distinct words that also occur in the test split, divided
-    by all words of the sample.
+    The best sample is the one with the highest quality (see `_quality`).
     """
     scores = f"{test['bpc']:.4f} bits per character on the test split, perplexity {test['perplexity']:.3f}"
     lines = [f"**{model}**: {scores}."]
@@ -33,7 +32,7 @@ def describe(model: str, test: Mapping[str, float], samples: Iterable[SampleGrou
         known = len(words & set(_words(text)))
         lines.append(
             f"The best of {len(texts)} samples ({harmless(heading)}) has {len(_words(text))} words, and {known}"
-            " distinct words of the test split are among them."
+            " different words of this sample occur in the test split."
         )
         lines.append(_as_block(harmless(text[:SHOWN].strip("\n"))))
     return "\n\n".join(lines)
@@ -45,6 +44,7 @@ def _as_block(text: str) -> str:
 
 
 def _quality(text: str, words: Set[str]) -> float:
+    """The number of different words of a text that are in `words`, divided by the number of all words of the text."""
     return len(words & set(_words(text))) / max(1, len(_words(text)))
 
 

@@ -1,4 +1,4 @@
-"""dvc.lock: what DVC recorded about the stages, their parameters and their files."""
+"""dvc.lock: the file in which DVC records the stages, their parameters and the digests of their files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ class DvcLock:
 
     @classmethod
     def parse(cls, text: str, where: str) -> DvcLock:
-        """Parse the text of a dvc.lock. Raises InputError if it is not one; the message begins with `where`."""
+        """Parse the text of a dvc.lock. Raises InputError if the text is not a dvc.lock.
+
+        The error begins with `where`, which says where the text comes from.
+        """
         try:
             stages = yaml.safe_load(text)["stages"]
         except (yaml.YAMLError, TypeError, KeyError):
@@ -40,15 +43,15 @@ class DvcLock:
         return cls(stages)
 
     def outs(self, *stages: str) -> dict[str, str]:
-        """The MD5 of every output of these stages, by its path. Without names: of all stages."""
+        """The MD5 of every output of these stages, by path. If no stage is given, the outputs of all stages."""
         return {out["path"]: out["md5"] for stage in self._named(stages) for out in stage.get("outs", ())}
 
     def deps(self, stage: str) -> dict[str, str]:
-        """The MD5 of every file that a stage read, by its path."""
+        """The MD5 of every file and folder that a stage depends on, by path."""
         return {dep["path"]: dep["md5"] for dep in self.stages.get(stage, {}).get("deps", ())}
 
     def params(self, *stages: str) -> dict[str, Any]:
-        """The parameters of these stages as `section.name` → value. Without names: of all stages."""
+        """The parameters of these stages as `section.name` → value. If no stage is given, those of all stages."""
         found: dict[str, Any] = {}
         for stage in self._named(stages):
             found |= flatten(stage.get("params", {}).get("params.yaml", {}))
@@ -70,7 +73,7 @@ def check_recorded(lock: DvcLock, params: Params, workspace: Path) -> None:
     """Raise InputError unless the model and its evaluation in a workspace are those that DVC recorded."""
     for stage in ("train", "evaluate"):
         if stage not in lock.stages:
-            raise InputError(f"dvc.lock: records no stage {stage} yet; run `dvc repro` first")
+            raise InputError(f"dvc.lock: the stage {stage} is not recorded yet; run `dvc repro` first")
     now = params.flat()
     for name, recorded in lock.params("train", "evaluate").items():
         if name in now and now[name] != recorded:
@@ -81,9 +84,9 @@ def check_recorded(lock: DvcLock, params: Params, workspace: Path) -> None:
     outs = lock.outs()
     for path, digest in lock.deps("evaluate").items():
         if outs.get(path, digest) != digest:
-            raise InputError(f"{path}: was made again after the evaluation; run `dvc repro` first")
+            raise InputError(f"{path}: this file was made again after the evaluation; run `dvc repro` first")
     for path, digest in lock.outs("train", "evaluate").items():
         if not (workspace / path).exists():
-            raise InputError(f"{path}: no such file; `dvc pull` or `dvc repro` brings it")
+            raise InputError(f"{path}: no such file; run `dvc pull` or `dvc repro`")
         if file_digest(workspace / path, "md5") != digest:
-            raise InputError(f"{path}: not the file that dvc.lock records; run `dvc repro` first")
+            raise InputError(f"{path}: this is not the file that dvc.lock records; run `dvc repro` first")

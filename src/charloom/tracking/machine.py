@@ -1,7 +1,7 @@
 """The load of the machine, measured by MLflow's own monitors.
 
-The thread that streams a training's numbers takes these samples. MLflow's own sampler is not used, because it would
-start another thread and a queue, and both keep warning if the tracker is down.
+The thread that sends the numbers of a training also measures the load. MLflow's own sampler is not used, because it
+would start another thread and a queue, and both keep warning if the tracker is down.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ class Machine:
         from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
 
         self._monitors: list[Any] = [CPUMonitor(), DiskMonitor(), NetworkMonitor(), *_gpu_monitors()]
-        self.sample()  # CPU utilization is measured since the last sample, so the first sample is meaningless
+        self.measure()  # a monitor gives the CPU load since its last measurement, so the first one is meaningless
 
-    def sample(self) -> dict[str, float]:
-        """The load since the last sample, under the names that MLflow's pages expect."""
+    def measure(self) -> dict[str, float]:
+        """The load since the last measurement, under the names that MLflow's pages expect."""
         found: dict[str, float] = {}
         for monitor in self._monitors:
             monitor.collect_metrics()

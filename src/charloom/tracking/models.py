@@ -1,4 +1,7 @@
-"""The model in MLflow's format: with a signature and an example input, so that MLflow can load and serve it."""
+"""The model in MLflow's format, so that MLflow can load and serve the model.
+
+MLflow's format contains the weights, a copy of charloom's code, a signature and an example of a request.
+"""
 
 from __future__ import annotations
 
@@ -18,16 +21,17 @@ if TYPE_CHECKING:
 
 NAME = "charloom"
 PACKAGE = Path(__file__).parents[1]
-# The code that is copied into each logged model: the floor, the text and model rooms, and what they import.
+# The code that is copied into each logged model: charloom's own modules (errors.py and the like), the packages text and
+# model, and the modules of the package corpus that text and model import
 SERVED = ("*.py", "corpus/__init__.py", "corpus/articles.py", "text/*.py", "model/*.py")
 REQUIREMENTS = ("torch", "numpy", "safetensors", "pydantic", "portalocker")  # the packages that a served model imports
-MLFLOW_TYPES = {"int": "long", "float": "double", "bool": "boolean"}  # MLflow's names of Python's types
+MLFLOW_TYPES = {"int": "long", "float": "double", "bool": "boolean"}  # Python's types → MLflow's names for them
 
 
 def log_model(store: Store, run_id: str, folder: Path) -> None:
-    """Log the model in a folder as the model of a run, unless the run has one already.
+    """Log the model in a folder as the model of a run. If the run has a model already, do nothing.
 
-    `mlflow models serve -m runs:/RUN_ID/charloom` serves it.
+    `mlflow models serve -m runs:/RUN_ID/charloom` serves the logged model.
     """
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus
     from mlflow.models import Model
@@ -44,16 +48,19 @@ def log_model(store: Store, run_id: str, folder: Path) -> None:
         save(Path(temporary) / "model", folder, about)
         client.log_model_artifacts(logged.model_id, str(Path(temporary) / "model"))
     client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
-    # This comes last, so that a run which names its model has the complete model.
+    # The run gets the model last, so that a run never has an incomplete model.
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
 
 
 def save(target: Path, folder: Path, about: Model) -> None:
-    """Write the model in `folder` to the folder `target` as MLflow's files, with a copy of the code that it needs."""
+    """Write the model in `folder` to the folder `target` in MLflow's format.
+
+    `about` is MLflow's description of the model. It says which run the model belongs to.
+    """
     import pandas
     from mlflow import pyfunc
 
-    logging.getLogger("mlflow").setLevel(logging.WARNING)  # MLflow's default is a line for each step
+    logging.getLogger("mlflow").setLevel(logging.WARNING)  # by default MLflow prints a line for each step of saving
     with tempfile.TemporaryDirectory() as temporary:
         code = copy_served_code(Path(temporary) / "charloom")
         pyfunc.save_model(
@@ -79,9 +86,10 @@ def copy_served_code(target: Path) -> Path:
 
 
 def signature() -> ModelSignature:
-    """What a request must look like: a column of prompts and, optionally, a column of class names. Texts come back.
+    """The form of a request and of its answer.
 
-    The parameters of a request are the fields of Sampling.
+    A request has a column of prompts, and may have a column of class names. The parameters of a request are the fields
+    of Sampling. The answer has a column of texts.
     """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema

@@ -1,4 +1,4 @@
-"""The runs of an experiment: a list of all of them, and the search for one."""
+"""The runs of an experiment in MLflow: the list of all runs, and the search for one run."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ class RunRow:
     run_id: str
     name: str
     status: str
-    bpc: float | None  # bits per character of the test split; None before an evaluation
+    bpc: float | None  # bits per character of the test split; None if the run has no evaluation
     params: Mapping[str, str]
 
 
 def list_runs(params: TrackingParams) -> list[RunRow]:
-    """The runs of the experiment: the fewest bits per character of the test split first, unevaluated runs last."""
+    """The runs of the experiment, sorted by bits per character of the test split. Runs without evaluation come last."""
     store = Store.read(params)
     rows = [_row(run) for run in store.find()] if store else []
     return sorted(rows, key=lambda row: math.inf if row.bpc is None else row.bpc)
 
 
 def differing(rows: Sequence[RunRow]) -> list[str]:
-    """The names of the parameters that have different values in these runs."""
+    """The names of the parameters that have different values in these runs, without the section `tracking`."""
     names = list(dict.fromkeys(name for row in rows for name in row.params))
     values = {name: {row.params[name] for row in rows if name in row.params} for name in names}
     return [name for name in names if len(values[name]) > 1 and not name.startswith("tracking.")]
 
 
 def find_run(params: TrackingParams, wanted: str) -> tuple[Store, Run]:
-    """The run whose id begins with `wanted`; else the run with that name.
+    """The run whose id begins with `wanted`. If no id begins with `wanted`, the run with the name `wanted`.
 
     Raises InputError if no run or more than one run matches.
     """
@@ -54,8 +54,8 @@ def find_run(params: TrackingParams, wanted: str) -> tuple[Store, Run]:
         raise InputError(f"{wanted}: no such run in {tracking_uri()}; `charloom runs` lists the runs")
     if len(found) > 1:
         raise InputError(
-            f"{wanted}: {len(found)} runs have that name or that beginning of an id; give more characters of the id"
-            " that `charloom runs` shows"
+            f"{wanted}: {len(found)} runs have this name or an id that begins like this; give more characters of the"
+            " id, which `charloom runs` shows"
         )
     return store, found[0]
 

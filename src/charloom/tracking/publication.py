@@ -1,4 +1,4 @@
-"""Bringing a training and its evaluation from the files of a workspace to a run in MLflow."""
+"""Copying a training and its evaluation from the files of a workspace to a run in MLflow."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ DESCRIPTION = "mlflow.note.content"  # the tag that MLflow's pages show above th
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A training and its evaluation, as a workspace has them."""
+    """A training and its evaluation, as the files of a workspace state them."""
 
     card: Card
     history: Sequence[Record]
-    words: Callable[[], Set[str]]  # the words of the test split; called only if a run lacks its description
+    words: Callable[[], Set[str]]  # reads the words of the test split; not called if the run is complete
     workspace: Path
 
     @classmethod
@@ -58,7 +58,7 @@ class Evaluated:
 
 
 class Published(NamedTuple):
-    """The run that states an evaluation."""
+    """The run of an evaluation."""
 
     run_id: str
     added: bool  # False if the run was complete before
@@ -72,9 +72,9 @@ def track_evaluation(params: TrackingParams, evaluated: Evaluated) -> None:
 
 
 def publish(params: TrackingParams, evaluated: Evaluated) -> Published:
-    """Complete the newest run of the card's training and model, or make a run and fill it from the files.
+    """Complete the newest run of this training and model that has no other evaluation. If there is none, make a run.
 
-    If a run states this evaluation already, nothing is added. Raises whatever MLflow raises.
+    If the run is complete already, nothing is added. Raises whatever MLflow raises.
     """
     card, workspace = evaluated.card, evaluated.workspace
     store = Store.open(params)
@@ -93,7 +93,7 @@ def publish(params: TrackingParams, evaluated: Evaluated) -> Published:
     store.client.set_terminated(run_id, "FINISHED")
     description = _description(evaluated, measured)
     evaluation = {name: value for name, value in card.params.items() if name.startswith(EVALUATION)}
-    # The keys come last, so that a run with an evaluate_key is complete.
+    # The keys are written last, so that a run with an evaluate_key is always complete.
     store.state(run_id, evaluation, {DESCRIPTION: description, **card.keys})
     return Published(run_id, added=True)
 
@@ -106,22 +106,22 @@ def _find(store: Store, card: Card) -> tuple[str, bool]:
             evaluation = run.data.tags.get("evaluate_key")
             if evaluation in (None, card.keys["evaluate_key"]):
                 return str(run.info.run_id), evaluation is not None
-    # A run without a model_digest: the tracker failed before the end of the training.
+    # If the tracker failed before the end of the training, the run has no model_digest.
     unfinished = (run for run in runs if "model_digest" not in run.data.tags and store.is_ours(run))
     return next((str(run.info.run_id) for run in unfinished), ""), False
 
 
 def _log_files(store: Store, run_id: str, workspace: Path) -> None:
-    """Log the files that the stages wrote, and what DVC recorded about them."""
+    """Log the files that the stages wrote, and the part of dvc.lock that is up to date."""
     store.log_files(run_id, workspace, (path for name in ARTEFACTS for path in sorted(workspace.glob(name))))
-    if lock := _lock_so_far(workspace):
-        store.client.log_text(run_id, lock, "dvc.lock")
+    if text := _dvc_lock_before_evaluate(workspace):
+        store.client.log_text(run_id, text, "dvc.lock")
 
 
-def _lock_so_far(workspace: Path) -> str | None:
-    """The text of dvc.lock without the stage evaluate. None if dvc.lock records another model.
+def _dvc_lock_before_evaluate(workspace: Path) -> str | None:
+    """The text of dvc.lock without the stage evaluate. None if dvc.lock is missing or records another model.
 
-    DVC records evaluate only after the stage has ended, so its record may be that of an earlier evaluation.
+    DVC records a stage after the stage has ended. While evaluate is running, dvc.lock may record an earlier evaluation.
     """
     path, model = workspace / "dvc.lock", workspace / MODEL
     if not path.exists() or not model.exists():
@@ -131,7 +131,7 @@ def _lock_so_far(workspace: Path) -> str | None:
 
 
 def _description(evaluated: Evaluated, measured: dict[str, float]) -> str:
-    """The run in words. Evaluations made before reports/samples.json existed are described without a sample."""
+    """The run in words. An older workspace has no reports/samples.json. Its description has no sample."""
     path = evaluated.workspace / "reports/samples.json"
     samples = read_samples(path) if path.exists() else []
     test = {name.removeprefix("test/"): value for name, value in measured.items()}
@@ -145,8 +145,8 @@ def _test_words(workspace: Path, vocabulary: Vocabulary) -> set[str]:
 def stage_metrics(folder: Path) -> dict[str, float]:
     """All numbers that the stages measured, as `stage/name`. Numbers of the stage evaluate are called `test/name`.
 
-    Each stage writes its numbers to details/STAGE.json. Stages wrote all numbers to metrics/STAGE.json before details/
-    existed, so metrics/ is read if the folder has no details/.
+    Each stage writes its numbers to details/STAGE.json. An older workspace has no folder details/. Its stages wrote all
+    numbers to metrics/STAGE.json, so these files are read instead.
     """
     details = folder / "details"
     return {
@@ -159,8 +159,9 @@ def stage_metrics(folder: Path) -> dict[str, float]:
 def _named_numbers(path: Path) -> dict[str, float]:
     """The numbers in a JSON file. A number in a nested object is called `name/key`."""
     values = json.loads(path.read_text(encoding="utf-8"))
-    split = ((key.split("\0"), number) for key, number in flatten(values, "\0").items())  # a key may contain a slash
-    return {"/".join([name, *map(_allowed, keys)]): number for (name, *keys), number in split}
+    # The separator is \0, because a key may be the name of a class, which may contain dots and slashes.
+    nested = ((key.split("\0"), number) for key, number in flatten(values, "\0").items())
+    return {"/".join([name, *map(_allowed, keys)]): number for (name, *keys), number in nested}
 
 
 def _allowed(key: str) -> str:

@@ -1,7 +1,7 @@
-"""The model as MLflow serves it. MLflow copies this file into each logged model and runs it ("models from code").
+"""The code that MLflow runs to serve a model. MLflow copies this file into each logged model ("models from code").
 
-It reads model.safetensors and model.json. Nothing is pickled. In a logged model, `charloom` is the copy of the code in
-the same folder.
+The model is read from model.safetensors and model.json. Nothing is pickled. In a logged model, `import charloom` finds
+the copy of charloom's code that the logged model contains.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Writer(PythonModel):
         return pandas.DataFrame({"text": texts})
 
     def _class_ids(self, class_names: pandas.Series) -> list[int]:
-        """The ids of these classes; for a null, the id that means no class."""
+        """The class ids of these names. A null becomes `no_class`."""
         no_class = self.saved.model.no_class
         return [no_class if pandas.isna(name) else self.saved.class_named(name) for name in class_names]
 

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 SQLITE = "sqlite:///"
 BATCH = 1000  # the most metrics that MLflow accepts in one call
-EVALUATION = ("evaluate.", "baselines.")  # prefixes of the parameters that only an evaluation states
-MLFLOW_EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # selects MLflow's pages for models
+EVALUATION = ("evaluate.", "baselines.")  # prefixes of the parameters that a run has only after its evaluation
+# MLflow shows its pages about model training, not its pages about generative AI.
+MLFLOW_EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 
 
 class Store:
@@ -40,7 +41,7 @@ class Store:
         uri = tracking_uri()
         database = database_of(uri)
         lock = database and database.with_name(f"{database.name}.lock")
-        # The lock is needed: when three processes made the tables of a new SQLite file at once, two of them crashed.
+        # Without the lock, two of three processes crashed that made the tables of a new SQLite file at the same time.
         with exclusive(lock, f"the MLflow store {database}") if lock else nullcontext():
             client = _client(uri, params.timeout)
             artifacts = database.with_name("mlartifacts").as_uri() if database else None
@@ -48,7 +49,7 @@ class Store:
 
     @classmethod
     def read(cls, params: TrackingParams) -> Store | None:
-        """Connect to the experiment to read it. None if the store or the experiment does not exist."""
+        """Connect to the experiment and make nothing. None if the store or the experiment does not exist."""
         uri = tracking_uri()
         database = database_of(uri)
         if database and not database.exists():
@@ -72,13 +73,17 @@ class Store:
         return found
 
     def is_ours(self, run: Run) -> bool:
-        """Whether a run was begun on this machine. A training on another machine may still be running."""
+        """Whether a run was begun on this machine.
+
+        The run of another machine is not continued, because the training may still be running there.
+        """
         return bool(run.data.tags.get("host") == platform.node())
 
     def begin(self, card: Card) -> str:
-        """Make a run that states a card without the card's evaluation. Returns the id of the run.
+        """Make a run from a card. Returns the id of the run.
 
-        The tags by which a run is found are written last, together with the parameters.
+        The parameters and the key of the evaluation are left out. The tags by which a run is found are written last, so
+        that a run that is found has its datasets and parameters.
         """
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
@@ -97,7 +102,10 @@ class Store:
         return run_id
 
     def state(self, run_id: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> None:
-        """Add parameters and tags to a run in one call, so that either all or none of them are added."""
+        """Add parameters and tags to a run in one call.
+
+        MLflow writes the parameters before the tags. If the call fails in between, the run has no new tags.
+        """
         from mlflow.entities import Param, RunTag
 
         self.client.log_batch(
@@ -106,14 +114,14 @@ class Store:
             tags=[RunTag(name, value) for name, value in tags.items()],
         )
 
-    def last_step(self, run_id: str, metric: str = "train/loss_nats") -> int:
-        """The last step of a metric of a run. 0 if the run has no value of the metric."""
-        return max((point.step for point in self.client.get_metric_history(run_id, metric)), default=0)
+    def last_step(self, run_id: str, name: str = "train/loss_nats") -> int:
+        """The last step of the metric `name` of a run. 0 if the run has no such metric."""
+        return max((point.step for point in self.client.get_metric_history(run_id, name)), default=0)
 
     def log_curve(self, run_id: str, steps: Iterable[Sequence[Metric]]) -> None:
-        """Log steps, each a list of metrics.
+        """Log the metrics of several steps. Each item of `steps` has the metrics of one step.
 
-        All metrics of a step go in the same call, so the last logged step is never partial.
+        All metrics of a step are sent in the same call. If a call fails, the last step in MLflow is complete.
         """
         batch: list[Metric] = []
         for metrics in steps:
@@ -125,10 +133,10 @@ class Store:
             self._log_metrics(run_id, batch)
 
     def _log_metrics(self, run_id: str, batch: list[Metric]) -> None:
-        """Log metrics. If the call fails, try once more: the store keeps a metric once, even if it gets it twice.
+        """Log metrics. If the call fails, try once more. If the store receives a metric twice, it keeps one copy.
 
-        A server closes an idle connection (MLflow's own server after five seconds). A request that is sent at that
-        moment is lost. Of requests five seconds apart, one in 22 was lost.
+        A server closes a connection that is idle (MLflow's own server after five seconds). A request that is sent at
+        that moment is lost. In a test with five seconds between requests, one request in 22 was lost.
         """
         from mlflow.exceptions import MlflowException
 
@@ -138,14 +146,17 @@ class Store:
             self.client.log_batch(run_id, metrics=batch)
 
     def log_files(self, run_id: str, workspace: Path, paths: Iterable[Path]) -> None:
-        """Log files as artefacts. Each file keeps its folder within the workspace."""
+        """Log files as artefacts. The path of an artefact is the path of the file in the workspace."""
         for path in paths:
             folder = path.parent.relative_to(workspace).as_posix()
             self.client.log_artifact(run_id, str(path), None if folder == "." else folder)
 
 
 def tracking_uri() -> str:
-    """The value of MLFLOW_TRACKING_URI, or else mlflow.db. A relative SQLite path starts in the main checkout."""
+    """The value of MLFLOW_TRACKING_URI. If the variable is not set, the SQLite file mlflow.db.
+
+    A relative SQLite path starts in the main checkout.
+    """
     uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}mlflow.db"
     return f"{SQLITE}{main_checkout() / uri.removeprefix(SQLITE)}" if uri.startswith(SQLITE) else uri
 
@@ -168,16 +179,16 @@ def _client(uri: str, timeout_s: float) -> MlflowClient:
 
 @contextmanager
 def on_failure(then: Callable[[str], None]) -> Iterator[None]:
-    """If the tracker raises an error, call `then` with the reason in one line, and continue."""
+    """If the block raises an error, call `then` with the reason in one line. The error does not leave the block."""
     try:
         yield
-    except Exception as error:  # MLflow has many back ends, and lets the errors of SQLAlchemy and requests through
+    except Exception as error:  # not only MlflowException: errors of SQLAlchemy and requests occur too
         then(_reason(error))
 
 
 @contextmanager
-def asking() -> Iterator[None]:
-    """Turn an error of the tracker into a RunError, for a command that has no result without the tracker."""
+def tracker_needed() -> Iterator[None]:
+    """Turn an error of the tracker into a RunError, for a command that cannot work without the tracker."""
     try:
         yield
     except CharloomError:
@@ -191,12 +202,12 @@ def _reason(error: Exception) -> str:
 
 
 def warn(reason: str) -> None:
-    """Tell the user why something is missing in MLflow."""
-    say(f"warning: MLflow: {reason}; no result is lost, and `charloom publish` sends the results to MLflow later")
+    """Print why MLflow lacks something, and how to send it later."""
+    say(f"warning: MLflow: {reason}; no result is lost; to send the results to MLflow later, run `charloom publish`")
 
 
 def record_metrics(record: Record, timestamp: int | None = None) -> list[Metric]:
-    """A record of the history as MLflow's metrics `train/…` and `valid/…`. `timestamp` is as in metric()."""
+    """A record of the history as MLflow's metrics `train/…` and `valid/…`. `timestamp` is explained in `metric`."""
     values = asdict(record)
     step = values.pop("step")
     named = {_metric_name(name): value for name, value in values.items() if value is not None}
@@ -204,7 +215,7 @@ def record_metrics(record: Record, timestamp: int | None = None) -> list[Metric]
 
 
 def metric(name: str, value: float, step: int = 0, timestamp: int | None = None) -> Metric:
-    """One number. `timestamp` is in milliseconds since 1970; without it, the time is now."""
+    """A metric of MLflow. `timestamp` is in milliseconds since 1970. The default is the current time."""
     from mlflow.entities import Metric
 
     return Metric(name, float(value), now_ms() if timestamp is None else timestamp, step)
@@ -216,6 +227,7 @@ def now_ms() -> int:
 
 
 def _metric_name(column: str) -> str:
+    """The name in MLflow of a column of the history: `bpc` becomes `train/bpc`, `valid_bpc` becomes `valid/bpc`."""
     return column.replace("valid_", "valid/", 1) if column.startswith("valid_") else f"train/{column}"
 
 
@@ -228,7 +240,7 @@ def _experiment_id(client: MlflowClient, name: str, artifacts: str | None) -> st
         try:
             return str(client.create_experiment(name, artifacts, MLFLOW_EXPERIMENT_TAGS))
         except MlflowException:
-            found = client.get_experiment_by_name(name)  # another process may have made it just now
+            found = client.get_experiment_by_name(name)  # another process may have made the experiment just now
             if found is None:
                 raise
     return str(found.experiment_id)

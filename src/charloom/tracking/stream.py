@@ -19,10 +19,10 @@ from charloom.training.history import Record
 if TYPE_CHECKING:
     from mlflow.entities import Metric
 
-# Seconds between two calls to the tracker. With 2 seconds the thread took 1 % of a core: small models became slower.
+# Seconds between two calls to the tracker. With 2 seconds the thread took 1 % of a core and slowed small models.
 FLUSH_EVERY_S = 5.0
-MACHINE_EVERY_S = 10.0  # the interval of MLflow's own sampler
-MACHINE_CURVE = "system/cpu_utilization_percentage"
+MACHINE_EVERY_S = 10.0  # seconds between two measurements of the load; MLflow's own sampler has the same interval
+MACHINE_CURVE = "system/cpu_utilization_percentage"  # the last step of this metric is the number of measurements so far
 
 
 class TimedRecord(NamedTuple):
@@ -30,7 +30,7 @@ class TimedRecord(NamedTuple):
 
     record: Record
     timestamp: int  # milliseconds since 1970
-    chars_per_s: float | None  # the speed of the training since the previous record, if there was one
+    chars_per_s: float | None  # the speed of the training since the previous record; None for the first record
 
     def metrics(self) -> list[Metric]:
         """The record and the speed as MLflow's metrics."""
@@ -43,7 +43,7 @@ class TimedRecord(NamedTuple):
 class TrainingStream:
     """A listener of a training that sends records to a run. A separate thread sends them, so no step waits for MLflow.
 
-    `history` are the records of an earlier process, if this process resumes its training.
+    If this process resumes the training of an earlier process, `history` are the records of the earlier process.
     """
 
     def __init__(self, params: TrackingParams, card: Card, history: Sequence[Record]) -> None:
@@ -54,25 +54,28 @@ class TrainingStream:
         self._model_digest: str | None = None
         # Start time of the request in progress. Infinity while no request is in progress, so that nothing can time out.
         self._request_began = math.inf
-        self._previous: tuple[float, int] | None = None  # the time of the last record, and the characters read then
-        self._warned = threading.Lock()  # the first warning acquires it for good, so that no second warning follows
+        self._previous: tuple[float, int] | None = None  # the last record: its time, and the characters read until then
+        self._warned = (
+            threading.Lock()
+        )  # the first warning acquires the lock and keeps it, so no second warning follows
         for record in history:
             self._queue.put(TimedRecord(record, now_ms(), None))
         self._thread = threading.Thread(target=self._run, daemon=True, name="tracking")
         self._thread.start()
 
     def __call__(self, record: Record) -> None:
+        """Queue a record of the training for the thread that sends it."""
         now, previous = time.monotonic(), self._previous
         speed = (record.characters - previous[1]) / (now - previous[0]) if previous and now > previous[0] else None
         self._previous = now, record.characters
         self._queue.put(TimedRecord(record, now_ms(), speed))
 
     def finish(self, model_digest: str) -> None:
-        """State the model that the training made. Without this call the run ends as FAILED."""
+        """Note that the training has made a model. Without this call the run gets the status FAILED."""
         self._model_digest = model_digest
 
     def close(self) -> None:
-        """Send the remaining records. Wait for the tracker as long as each request stays within the timeout."""
+        """Wait until the remaining records are sent. Give up if a request takes longer than the timeout."""
         self._queue.put(None)
         while self._thread.is_alive():
             if time.monotonic() - self._request_began > self._params.timeout:
@@ -86,10 +89,11 @@ class TrainingStream:
 
     def _run(self) -> None:
         with on_failure(self._give_up):
-            import mlflow  # noqa: F401 - the import takes seconds, which must not count as time of the tracker
+            import mlflow  # noqa: F401 - import MLflow here, so that the seconds of the import do not count as waiting
 
             machine = Machine()
-            if not tracking_uri().startswith(SQLITE):  # no limit for a SQLite file: making its tables takes long
+            # Opening a SQLite file has no time limit, because making the tables of a new file takes long.
+            if not tracking_uri().startswith(SQLITE):
                 self._request_began = time.monotonic()
             store = Store.open(self._params)
             run_id = self._open_run(store)
@@ -101,26 +105,28 @@ class TrainingStream:
                 store.state(run_id, {}, {"model_digest": self._model_digest})
 
     def _feed(self, store: Store, run_id: str, machine: Machine) -> None:
-        """Send records, and samples of the machine's load, until the training ends."""
-        sent, samples = store.last_step(run_id), store.last_step(run_id, MACHINE_CURVE)
-        sampled_at = -math.inf
+        """Send records, and measurements of the machine's load, until the training ends."""
+        sent, measurements = store.last_step(run_id), store.last_step(run_id, MACHINE_CURVE)
+        measured_at = -math.inf
         ended = False
         while not ended:
             self._request_began = math.inf
             records, ended = self._next_records()
             self._request_began = time.monotonic()
             metrics = [each.metrics() for each in records if each.record.step > sent]
-            if ended or time.monotonic() - sampled_at >= MACHINE_EVERY_S:
-                sampled_at = time.monotonic()
-                samples += 1
-                metrics.append([metric(name, value, samples) for name, value in machine.sample().items()])
+            if ended or time.monotonic() - measured_at >= MACHINE_EVERY_S:
+                measured_at = time.monotonic()
+                measurements += 1
+                metrics.append([metric(name, value, measurements) for name, value in machine.measure().items()])
             store.log_curve(run_id, metrics)
 
     def _open_run(self, store: Store) -> str | None:
-        """The id of the run for this training: that of an earlier process which did not finish it, or a new run.
+        """The id of the run for this training. None if nothing is left to send.
 
-        None if this process resumes a training that a run states as finished. That happens if dvc was killed just
-        after the training ended. Nothing is left to send then.
+        If an earlier process left a run without a model, this process continues that run. Otherwise it makes a new run.
+
+        Nothing is left to send if this process resumes a training whose run is finished. This happens if dvc was killed
+        just after the training ended.
         """
         earlier = store.find(train_key=self._card.keys["train_key"])
         for run in earlier:
@@ -136,7 +142,7 @@ class TrainingStream:
         return run_id
 
     def _next_records(self) -> tuple[list[TimedRecord], bool]:
-        """The records that come within FLUSH_EVERY_S, and whether the training has ended."""
+        """Wait FLUSH_EVERY_S, or until the training ends. Returns the new records, and whether it has ended."""
         records: list[TimedRecord] = []
         until = time.monotonic() + FLUSH_EVERY_S
         while (left := until - time.monotonic()) > 0:
@@ -162,9 +168,10 @@ class Untracked:
 def track_training(
     params: TrackingParams, card: Card, history: Sequence[Record]
 ) -> Iterator[TrainingStream | Untracked]:
-    """Give a listener that sends the records of a training to its run, if tracking is enabled.
+    """Give a listener that sends the records of a training to its run. If tracking is off, the listener does nothing.
 
-    `history` are the records of an earlier process of the same training. If that process had a run, it is continued.
+    `history` are the records of an earlier process of the same training. If that process had a run, this process
+    continues the run.
     """
     note_training(card)
     if not params.enabled:

@@ -1,6 +1,6 @@
-"""Whether a run in MLflow agrees with its own files, with git and with DVC.
+"""Checking that the tags, parameters and metrics of a run agree with the run's own files and with dvc.lock.
 
-Digests, parameters and numbers are compared. Nothing is trained again.
+Nothing is trained again.
 """
 
 from __future__ import annotations
@@ -27,32 +27,32 @@ STAGES = "train", "evaluate"
 
 
 class Check(NamedTuple):
-    """One comparison."""
+    """The result of one comparison."""
 
-    what: str
-    problem: str  # empty if both sides agree
+    what: str  # what was compared
+    problem: str  # the first difference; empty if there is none
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a run states."""
+    """The content of a run."""
 
     params: Mapping[str, str]
     tags: Mapping[str, str]
     metrics: Mapping[str, float]
     datasets: Mapping[str, str]  # the digest of each split's CSV file
-    folder: Path  # a copy of the artefacts that MLflow keeps
+    folder: Path  # a copy of the run's artefacts (called "the run's own files")
 
     def files(self) -> dict[str, str]:
-        """The MD5 of each artefact, by its path."""
+        """The MD5 of each artefact, by path."""
         paths = (path for path in sorted(self.folder.rglob("*")) if path.is_file())
         return {path.relative_to(self.folder).as_posix(): file_digest(path, "md5") for path in paths}
 
 
 def verify_run(params: TrackingParams, wanted: str) -> tuple[str, list[Check]]:
-    """The id of the run that `wanted` names, and everything that was compared.
+    """Check the run whose name or beginning of an id is `wanted`. Returns the id of the run, and the checks.
 
-    Raises InputError if there is no such run, or if the run is not complete.
+    Raises InputError if there is no such run, or if the run has no evaluation.
     """
     store, run = find_run(params, wanted)
     run_id = run.info.run_id
@@ -71,7 +71,9 @@ def _check(facts: Facts) -> Iterator[Check]:
     commit = facts.tags.get(COMMIT, "")
     name, lock = _recorded(facts, commit)
     if lock is None:
-        yield Check(f"dvc.lock at {commit[:8] or 'its commit'}", "not found; the run was made outside git")
+        elsewhere = f"not in the run's commit {commit[:8]}, which may be in another checkout"
+        reason = elsewhere if commit else "the run has no tag with its git commit"
+        yield Check("dvc.lock", f"not found in this folder, and {reason}")
         return
     yield Check(f"{name}, parameters", _first(_differing_params(facts, lock)))
     yield Check(f"{name}, files", _first(_differing_files(facts, lock)))
@@ -82,30 +84,35 @@ def _check(facts: Facts) -> Iterator[Check]:
 def _check_itself(facts: Facts) -> Iterator[Check]:
     """Compare tags and metrics of the run with the run's own files."""
     model = facts.folder / MODEL
-    digest = file_digest(model) if model.exists() else "missing"
-    stated = facts.tags["model_digest"]
-    yield Check(
-        "model_digest",
-        "" if digest == stated else f"model.safetensors has {digest[:12]}, the run's tag is {stated[:12]}",
-    )
-    key = _read_object(model.with_name("model.json")).get("train_key", "missing")
-    stated = facts.tags["train_key"]
-    yield Check("train_key", "" if key == stated else f"model.json has {key[:12]}, the run's tag is {stated[:12]}")
+    yield _check_tag(facts, "model_digest", model.name, file_digest(model) if model.exists() else None)
+    about = model.with_name("model.json")
+    yield _check_tag(facts, "train_key", about.name, _read_object(about).get("train_key"))
     measured = stage_metrics(facts.folder)
     wrong = (name for name, value in measured.items() if facts.metrics.get(name) != value)
     problem = _first(
-        f"{name} is {facts.metrics.get(name)} in the run, {measured[name]} in the run's file" for name in wrong
+        f"{name} is {facts.metrics.get(name, 'missing')} in the run, {measured[name]} in the run's file"
+        for name in wrong
     )
-    yield Check(f"{len(measured)} numbers of the stages", problem if measured else "the run has no files of numbers")
+    no_numbers = "the run has no JSON file in details/ or metrics/"
+    yield Check(f"{len(measured)} numbers of the stages", problem if measured else no_numbers)
+
+
+def _check_tag(facts: Facts, tag: str, file: str, value: object) -> Check:
+    """Compare a tag of the run with the value that the run's own file gives. None: the file gives no value."""
+    stated = facts.tags.get(tag)
+    if value is not None and value == stated:
+        return Check(tag, "")
+    found, tagged = (str(each or "missing")[:12] for each in (value, stated))
+    return Check(tag, f"the value from {file} is {found}, the run's tag is {tagged}")
 
 
 def _recorded(facts: Facts, commit: str) -> tuple[str, DvcLock | None]:
-    """The dvc.lock that records the run, and its name.
+    """The dvc.lock that records the run, and in words where it is. None if no dvc.lock is found.
 
-    A result is often committed after the run, so later commits are searched too, and then the current folder. If no
-    dvc.lock agrees with the run, the first one found is returned, so that the differences can be listed.
+    A result is often committed after the run was made. Therefore later commits are searched too, and then the current
+    folder. If no dvc.lock agrees with the run, the first dvc.lock found is returned, to list the differences.
     """
-    locks = [(f"dvc.lock at {each[:8]}", lock) for each in _commits(commit) if (lock := _lock_at(each))]
+    locks = [(f"dvc.lock at {each[:8]}", lock) for each in _commits(commit) if (lock := _dvc_lock_at(each))]
     here = Path("dvc.lock")
     if here.exists():
         locks.append(("dvc.lock here", DvcLock.read(here)))
@@ -116,7 +123,7 @@ def _recorded(facts: Facts, commit: str) -> tuple[str, DvcLock | None]:
 
 
 def _commits(commit: str) -> Iterator[str]:
-    """A commit, then its descendants that change dvc.lock, the oldest first. DVC's experiments are among them."""
+    """A commit, then its descendants that change dvc.lock, the oldest first. Commits of DVC's experiments count too."""
     if not commit:
         return
     yield commit
@@ -124,7 +131,8 @@ def _commits(commit: str) -> Iterator[str]:
     yield from (git("rev-list", *options) or "").split()
 
 
-def _lock_at(commit: str) -> DvcLock | None:
+def _dvc_lock_at(commit: str) -> DvcLock | None:
+    """The dvc.lock in a commit. None if the commit has no dvc.lock or is not in this checkout."""
     text = git("show", f"{commit}:./dvc.lock")
     return None if text is None else DvcLock.parse(text, f"dvc.lock at {commit[:8]}")
 
@@ -153,9 +161,13 @@ def _differing_data(facts: Facts, lock: DvcLock) -> Iterator[str]:
 
 
 def _check_files(lock: DvcLock) -> Iterator[Check]:
-    """Compare the content of the recorded files with their digests, in DVC's cache or else in this checkout."""
+    """Compare the files in DVC's cache with the digests in dvc.lock.
+
+    If a file is not in the cache, the checkout may have it. A file with another digest in the checkout is no problem,
+    because the checkout may have other results. It only counts as not found.
+    """
     found, wrong = 0, []
-    outs = {path: digest for path, digest in lock.outs().items() if not digest.endswith(".dir")}
+    outs = {path: digest for path, digest in lock.outs().items() if not digest.endswith(".dir")}  # without folders
     for path, digest in outs.items():
         cached = main_checkout() / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
         if cached.exists():
@@ -169,19 +181,19 @@ def _check_files(lock: DvcLock) -> Iterator[Check]:
 
 
 def _first(problems: Iterator[str]) -> str:
-    """The first problem, and how many more there are. Empty if there are no problems."""
+    """The first problem, and the number of further problems. Empty if there are no problems."""
     first, *others = [*problems] or [""]
     return first + (f" (and {len(others)} more)" if others else "")
 
 
 def _datasets(run: Run) -> dict[str, str]:
-    """The digest of each dataset of a run, by the name of its split."""
+    """The digest of each dataset of a run, by the name of the split."""
     inputs = run.inputs.dataset_inputs if run.inputs else []
     return {each.dataset.name.rpartition("/")[2].removesuffix(".csv"): each.dataset.digest for each in inputs}
 
 
 def _read_object(path: Path) -> dict[str, Any]:
-    """A JSON object in a file. Empty if the file is missing or is not a JSON object."""
+    """The JSON object in a file. Empty if the file is missing or is not a JSON object."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
