@@ -17,6 +17,8 @@ from tests.learning import save_conditioned_model, save_small_model, small_model
 
 
 class Ended(NamedTuple):
+    """A call that has ended: its exit code, stdout and stderr."""
+
     code: object
     out: str
     err: str
@@ -27,7 +29,7 @@ Charloom = Callable[..., Ended]
 
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An untrained model with the embedded sample's vocabulary."""
+    """An untrained model with the vocabulary of the corpus `sample`."""
     return save_small_model(tmp_path_factory.mktemp("model"), tmp_path_factory.mktemp("windows"))
 
 
@@ -39,7 +41,7 @@ def conditioned_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def composed_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model conditioned on two classes. Its corpus was normalized to NFC: the vocabulary has é but no accent."""
+    """A model with two classes whose corpus was normalized to NFC. The vocabulary has é but no combining accent."""
     folder, vocabulary = tmp_path_factory.mktemp("model"), Vocabulary.build(["caf\u00e9 "], normalize="NFC")
     class_counts = [ClassCount(name=name, articles=1) for name in ("a", "b")]
     save_model(folder, small_model(len(vocabulary), classes=2), vocabulary, "t" * 64, class_counts)

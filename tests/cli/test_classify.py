@@ -54,11 +54,11 @@ def test_the_rows_of_a_csv_file_are_articles(charloom: Charloom, conditioned_fol
 
 
 def test_a_text_is_normalized_as_the_models_corpus_was(charloom: Charloom, composed_folder: Path) -> None:
-    ended, apart = (
+    composed, decomposed = (
         charloom("classify", "-", stdin=text.encode(), model=composed_folder) for text in ("caf\u00e9", "cafe\u0301")
     )
-    assert ended == apart
-    assert ended.err == ""
+    assert composed == decomposed
+    assert composed.err == ""
 
 
 def test_unknown_characters_are_named(charloom: Charloom, conditioned_folder: Path) -> None:

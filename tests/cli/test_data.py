@@ -39,7 +39,7 @@ def test_a_corpus_is_shown_as_tables_and_as_a_picture(charloom: Charloom, write_
     assert ["also", "in", "test", "1"] in rows
     assert ["sea", "0", "30", "1"] in rows
     assert any(row[-3:] == ["U+1F600", "GRINNING", "FACE"] for row in rows)
-    assert any(row[:2] == ["10", "15"] for row in rows)  # min_count
+    assert any(row[:2] == ["10", "15"] for row in rows)  # vocab.min_count, and the characters that remain
     with Image.open("reports/data.png") as image:
         assert (image.format, image.size) == ("PNG", (1440, 1080))
 
@@ -49,7 +49,7 @@ def test_the_same_corpus_gives_the_same_picture_in_the_named_file(charloom: Char
     for name in ("one.png", "two.png"):
         ended = charloom("data", "--picture", name, model=None)
         assert (ended.code, ended.err) == (0, "")
-        assert f"drawn in {name}" in ended.out
+        assert f"picture written to {name}" in ended.out
         assert "10 more" in ended.out
     assert Path("one.png").read_bytes() == Path("two.png").read_bytes()
 
@@ -63,7 +63,7 @@ def test_control_characters_are_shown_as_escapes(charloom: Charloom, write_rows:
     assert not [char for char in ended.out if unicodedata.category(char) in ("Cc", "Cf") and char != "\n"]
 
 
-def test_without_a_corpus_the_error_names_the_command_that_brings_one(charloom: Charloom) -> None:
+def test_without_a_corpus_the_error_names_the_command_that_fetches_one(charloom: Charloom) -> None:
     ended = charloom("data", model=None)
     assert (ended.code, ended.out) == (2, "")
     assert ended.err.startswith("error: data/raw: no corpus here; `dvc repro download` fetches")

@@ -1,4 +1,4 @@
-"""The help texts of `charloom` and its subcommands, which are for people who do not know the code."""
+"""The help texts of `charloom` and its subcommands are complete, short enough and in plain English."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from charloom.cli import charloom
 charloom.main(sys.argv[1:], standalone_mode=False)
 print(sorted({"torch", "mlflow", "matplotlib"} & set(sys.modules)))
 """
-# Words and phrases that our plain English does without
+# Words and phrases that a help text must not contain, because they are old-fashioned or ambiguous
 BANNED = (
     "told",
     "mend",
@@ -35,7 +35,7 @@ BANNED = (
     "under this class",
     "bit by bit",
 )
-WIDTH = 80  # of a terminal, in characters
+WIDTH = 80  # the characters in a line of the terminal
 
 
 def help_of(*arguments: str) -> str:
@@ -73,7 +73,7 @@ def test_the_help_explains_every_argument(name: str) -> None:
             assert argument.make_metavar(click.Context(command(name))).strip("[]").removesuffix("|-") in body
 
 
-def test_the_list_of_commands_shows_each_first_sentence_whole() -> None:
+def test_the_list_of_commands_does_not_cut_the_first_sentence_of_a_help_text() -> None:
     listed = help_of()
     for name in COMMANDS:
         first_sentence = (command(name).help or "").partition("\n")[0]

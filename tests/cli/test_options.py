@@ -1,4 +1,4 @@
-"""What sample and score answer if the model or the device does not exist, or if a call is wrong."""
+"""Errors of `charloom sample` and `charloom score`: no such model, no such device, wrong arguments."""
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ def test_an_unknown_device_is_refused(charloom: Charloom) -> None:
     ("arguments", "complaint"),
     [(("score",), "Missing argument"), (("score", "absent.txt"), "does not exist"), (("sample", "-n", "0"), "x>=1")],
 )
-def test_a_wrong_call_is_an_error_of_click(charloom: Charloom, arguments: tuple[str, ...], complaint: str) -> None:
+def test_a_wrong_argument_is_an_error_with_exit_code_2(
+    charloom: Charloom, arguments: tuple[str, ...], complaint: str
+) -> None:
     ended = charloom(*arguments)
     assert ended.code == 2
     assert complaint in ended.err

@@ -51,13 +51,13 @@ def test_a_warning_names_the_unknown_characters_of_a_prompt(charloom: Charloom) 
 
 
 def test_a_prompt_is_normalized_as_the_models_corpus_was(charloom: Charloom, composed_folder: Path) -> None:
-    ended, apart = (
+    composed, decomposed = (
         charloom("sample", "--length", 5, "--prompt", prompt, model=composed_folder)
         for prompt in ("caf\u00e9", "cafe\u0301")
     )
-    assert ended == apart
-    assert ended.err == ""
-    assert ended.out.startswith("caf\u00e9")
+    assert composed == decomposed
+    assert composed.err == ""
+    assert composed.out.startswith("caf\u00e9")
 
 
 def test_control_characters_are_written_as_escapes(charloom: Charloom) -> None:
@@ -98,7 +98,7 @@ def test_a_value_out_of_range_is_an_error_of_one_line(
 
 
 def start_on_terminal(model_folder: Path, *arguments: str) -> tuple[subprocess.Popen[str], int]:
-    """Start `charloom sample` on a new terminal. Returns the process, and a descriptor for what it shows."""
+    """Start `charloom sample` on a new terminal. Returns the process, and a descriptor that reads the terminal."""
     shown, terminal = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-c", COMMAND, "sample", "--model", str(model_folder), *arguments],
@@ -114,12 +114,12 @@ def start_on_terminal(model_folder: Path, *arguments: str) -> tuple[subprocess.P
 def test_a_terminal_shows_characters_at_once_and_ctrl_c_exits_with_130(model_folder: Path) -> None:
     process, shown = start_on_terminal(model_folder, "--length", "100000000")
     with process:
-        assert os.read(shown, 1)  # long before the text is complete
+        assert os.read(shown, 1)  # the text is far from complete
         process.send_signal(signal.SIGINT)
-        while process.poll() is None:  # a process that writes to a full terminal could not end
+        while process.poll() is None:  # if nobody read the terminal, it would fill up and block the process
             try:
                 os.read(shown, 1 << 16)
-            except OSError:  # closed by the process
+            except OSError:  # the process has closed the terminal
                 break
         _, err = process.communicate(timeout=30)
     os.close(shown)
@@ -142,7 +142,7 @@ def test_a_pipe_that_closes_early_causes_no_traceback(model_folder: Path) -> Non
     assert process.returncode == 1
 
 
-def test_texts_of_a_class_are_written(charloom: Charloom, conditioned_folder: Path) -> None:
+def test_each_class_has_its_own_texts_which_a_seed_repeats(charloom: Charloom, conditioned_folder: Path) -> None:
     def texts(*arguments: object) -> list[str]:
         lines = charloom("sample", "--json", "--length", 40, *arguments, model=conditioned_folder).out.splitlines()
         return [json.loads(line)["text"] for line in lines]

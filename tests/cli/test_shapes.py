@@ -1,4 +1,4 @@
-"""The four shapes of recurrent network, each by the command that the README names for it."""
+"""The README names a command for each of four shapes of recurrent network. The commands have these shapes."""
 
 from __future__ import annotations
 

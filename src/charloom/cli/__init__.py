@@ -16,7 +16,7 @@ COMMANDS = ("data", "sample", "score", "classify", "publish", "runs", "verify")
 
 
 class _LazyGroup(click.Group):
-    """A group that imports a subcommand when it is needed, as click's documentation describes."""
+    """A group of subcommands that imports the module of a subcommand on first use (see click's documentation)."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -31,18 +31,20 @@ class _LazyGroup(click.Group):
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="charloom")
 def charloom() -> None:
-    """Use the models that the pipeline trains, and the results that it keeps.
+    """Use a character-level language model, and the results of its training.
 
-    `dvc repro` trains a character-level language model on a corpus of texts. These commands show the corpus, write and
-    score text with the model, and list the results in MLflow. `charloom COMMAND -h` explains one of them.
+    `dvc repro` trains the model on a corpus of texts. The command data shows the corpus. The commands sample, score and
+    classify use the model. The commands publish, runs and verify send results to MLflow, list them and check them.
+
+    Run the commands in the folder that contains params.yaml. `charloom COMMAND -h` explains a command.
     """
 
 
 def main() -> NoReturn:
-    """The entry point. The process exits with 0 (done), 1 (failed), 2 (bad input) or 130 (interrupted)."""
+    """The entry point. Exit codes of the process: 0 done, 1 failed, 2 wrong input, 130 interrupted."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # if the terminal cannot show a character, show its escape
+            stream.reconfigure(errors="backslashreplace")  # print the escape of a character that the encoding lacks
     exit_with(_run)
 
 
@@ -52,6 +54,6 @@ def _run() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except click.Abort:  # click turns Ctrl-C into this
+    except click.Abort:  # click turns KeyboardInterrupt into Abort
         raise KeyboardInterrupt from None
     sys.exit(code)

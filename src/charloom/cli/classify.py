@@ -1,4 +1,4 @@
-"""`charloom classify`: the class of each text."""
+"""`charloom classify`: the probability of each class for each text."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from charloom.errors import InputError
 from charloom.terminal import harmless
 from charloom.text.texts import unknown
 
-NARROWEST = 8  # the least width of a column, in characters
+MIN_WIDTH = 8  # of a column, in characters
 
 
 @click.command()
 @model_options
 @text_file
 @format_option("lines", "csv")
-@click.option("--json", "as_json", is_flag=True, help="Print each row as a JSON object on one line.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each text, one on a line.")
 def classify(folder: Path, device: str, file: str, wanted_format: str | None, as_json: bool) -> None:
     """Compute the probability of each class for each text.
 
-    FILE is a text file in UTF-8; - is the standard input.
+    FILE is a text file in UTF-8. If FILE is -, the standard input is read.
 
-    This needs a model that was trained with model.conditioning: class. The model scores each text once for every
-    class. Bayes' rule turns the scores into probabilities. A class that had more training articles is taken to be more
-    likely.
+    The command needs a model that was trained with model.conditioning: class. The model scores each text once for
+    every class. Bayes' rule turns the scores into probabilities. The prior probability of a class is its share of the
+    labelled training articles.
     """
-    # loads torch, which takes two seconds: --help must not wait for it
+    # This import loads torch, which takes two seconds. --help must not wait for torch.
     from charloom.evaluation.classification import log_posteriors, log_priors, nats_by_class
 
     saved = open_model(folder, device)
@@ -42,7 +42,7 @@ def classify(folder: Path, device: str, file: str, wanted_format: str | None, as
     number = 0
     for number, (text, nats) in enumerate(costs, start=1):
         if number == 1 and not as_json:
-            print(*(f"{harmless(name):>{NARROWEST}}" for name in class_names), " text")
+            print(*(f"{harmless(name):>{MIN_WIDTH}}" for name in class_names), " text")
         probabilities = np.exp(log_posteriors(nats.sum(1), priors)).round(6).tolist()
         print_row(number, text, dict(zip(class_names, probabilities, strict=True)), as_json=as_json)
         unknown_characters += unknown(saved.vocabulary, text)
@@ -52,12 +52,12 @@ def classify(folder: Path, device: str, file: str, wanted_format: str | None, as
 
 
 def print_row(number: int, text: str, probabilities: dict[str, float], *, as_json: bool) -> None:
-    """Print the probabilities of a text by class name. A JSON object also states the likeliest class."""
+    """Print the probabilities of a text by class name, and its beginning. JSON also states the likeliest class."""
     beginning = text[:BEGINNING]
     if as_json:
         likeliest = max(probabilities, key=probabilities.__getitem__)
         row = {"text": number, "class": likeliest, "probabilities": probabilities, "beginning": beginning}
         print(json.dumps(row, ensure_ascii=False))
         return
-    columns = (f"{share:{max(NARROWEST, len(harmless(name)))}.4f}" for name, share in probabilities.items())
+    columns = (f"{share:{max(MIN_WIDTH, len(harmless(name)))}.4f}" for name, share in probabilities.items())
     print(*columns, f" {harmless(' '.join(beginning.split()))}")

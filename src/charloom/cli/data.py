@@ -1,4 +1,4 @@
-"""`charloom data`: what a corpus contains, on the terminal and as a picture."""
+"""`charloom data`: what a corpus contains, as tables on the terminal and as a picture."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from rich.table import Table
 from charloom.cli.tables import begin_table, shown
 from charloom.report.summary import Summary, summarize
 
-ENDS = 10  # the number of commonest characters that are listed, and of rarest ones
-CLASSES = 20  # the number of classes that are listed, the largest first
+ENDS = 10  # list this many of the most frequent characters, and this many of the rarest
+CLASSES = 20  # list this many classes, the largest first
 
 Row = tuple[str, ...]
 
@@ -26,16 +26,16 @@ Row = tuple[str, ...]
     type=click.Path(path_type=Path),
     default="reports/data.png",
     show_default=True,
-    help="The file that the picture (PNG) is written to.",
+    help="Write the picture (PNG) to this file.",
 )
 def data(folder: Path, picture: Path) -> None:
     """Show what a corpus contains, as tables and a picture.
 
-    The tables show the number and lengths of the articles, the classes, the characters, and how many articles occur
-    more than once.
+    The tables show the number and lengths of the articles, how many articles occur more than once, the classes, the
+    characters, and how much of the text a vocabulary covers.
 
-    FOLDER contains the corpus in the form in which the pipeline reads it. The default is data/raw. `dvc repro download`
-    fills it with the corpus that params.yaml names.
+    FOLDER contains the corpus as train.csv, test.csv and source.json. The default is data/raw. `dvc repro download`
+    writes the corpus that params.yaml names to data/raw.
     """
     summary = summarize(folder)
     console = Console(highlight=False)
@@ -43,19 +43,19 @@ def data(folder: Path, picture: Path) -> None:
     for header, rows in (
         (("", "train", "test"), splits(summary)),
         (("class", "train", "test"), classes(summary)),
-        (("character", "times", "of train", "code point"), characters(summary)),
-        (("vocab.min_count", "characters", "of train", "of test"), coverage(summary)),
+        (("character", "times", "share of train", "code point"), characters(summary)),
+        (("vocab.min_count", "characters", "share of train", "share of test"), coverage(summary)),
     ):
         console.print(table(header, rows))
 
-    from charloom.report.corpus_picture import draw_corpus  # loads matplotlib, which takes a second
+    from charloom.report.corpus_picture import draw_corpus  # loads matplotlib, which takes a second; tables come first
 
     draw_corpus(picture, summary)
-    console.print(shown(f"drawn in {picture}"))
+    console.print(shown(f"picture written to {picture}"))
 
 
 def table(header: Row, rows: Iterable[Row]) -> Table:
-    """A table with names on the left side of their columns and numbers on the right side."""
+    """A table whose names are aligned left and whose numbers are aligned right."""
     made = begin_table()
     for place, name in enumerate(header):
         made.add_column(name, justify="left" if place == 0 or name == "code point" else "right", overflow="fold")
@@ -65,7 +65,7 @@ def table(header: Row, rows: Iterable[Row]) -> Table:
 
 
 def splits(summary: Summary) -> Iterator[Row]:
-    """Counts and lengths of both splits."""
+    """Rows with the number, lengths and repetitions of the articles in both splits."""
     both = summary.train, summary.test
     yield "articles", *(f"{split.articles:,}" for split in both)
     yield "characters", *(f"{split.characters:,}" for split in both)
@@ -83,7 +83,7 @@ def splits(summary: Summary) -> Iterator[Row]:
 
 
 def classes(summary: Summary) -> Iterator[Row]:
-    """The number of articles in each of the largest classes."""
+    """Rows with the number of articles in each of the largest classes."""
     counted = summary.train.classes, summary.test.classes
     largest = (counted[0] + counted[1]).most_common(CLASSES)
     for label, _ in largest:
@@ -94,7 +94,7 @@ def classes(summary: Summary) -> Iterator[Row]:
 
 
 def characters(summary: Summary) -> Iterator[Row]:
-    """The commonest and the rarest characters of train."""
+    """Rows with the most frequent and the rarest characters of train."""
     left = len(summary.characters) - 2 * ENDS
     for place, (char, count) in enumerate(summary.characters):
         if left <= 0 or not ENDS <= place < ENDS + left:
@@ -105,6 +105,6 @@ def characters(summary: Summary) -> Iterator[Row]:
 
 
 def coverage(summary: Summary) -> Iterator[Row]:
-    """For some values of vocab.min_count: the size of the vocabulary, and the share of each split that it covers."""
+    """Rows for some values of vocab.min_count: the vocabulary's size, and the share of each split that it covers."""
     for each in summary.coverage():
         yield str(each.min_count), f"{each.characters:,}", f"{each.train:.4%}", f"{each.test:.4%}"

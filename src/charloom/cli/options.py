@@ -1,4 +1,4 @@
-"""What the subcommands share that use a model: the options --model and --device, and loading the model."""
+"""For the subcommands that use a model: the options --model and --device, loading the model, and warnings."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def model_options(command: Command) -> Command:
         "--device",
         default="auto",
         show_default=True,
-        help="The device that computes: cpu, cuda (an NVIDIA GPU) or mps (an Apple GPU). auto takes a GPU if there is"
-        " one.",
+        help="Where to compute: cpu, cuda (an NVIDIA GPU), mps (an Apple GPU), or auto (a GPU if there is one, else the"
+        " CPU).",
     )(command)
     return click.option(
         "--model",
@@ -34,18 +34,20 @@ def model_options(command: Command) -> Command:
         type=click.Path(path_type=Path),
         default=Path("models/charloom"),
         show_default=True,
-        help="The folder of the model: it contains model.safetensors and model.json.",
+        help="The folder that contains the model: the files model.safetensors and model.json.",
     )(command)
 
 
 def open_model(folder: Path, device: str) -> SavedModel:
     """Load the model in a folder onto a device. Raises InputError if the model or the device does not exist."""
+    # These imports load torch, which takes two seconds. --help must not wait for torch.
     from charloom.model.device import choose_device, set_threads
-    from charloom.model.saved import load_model  # loads torch, which takes two seconds: --help must not wait for it
+    from charloom.model.saved import load_model
 
     if not (folder / "model.json").exists():
         raise InputError(
-            f"{folder}: no model here (no model.json); train one with `dvc repro`, or name its folder with --model"
+            f"{folder}: no model here (no model.json); train one with `dvc repro`, or give the folder of a model with"
+            " --model"
         )
     chosen = choose_device(device, "--device")
     set_threads("auto")
@@ -58,6 +60,9 @@ def warn(message: str) -> None:
 
 
 def warn_of_unknown(characters: Counter[str], where: str) -> None:
-    """Print a warning that names the characters which are not in the vocabulary, if there are any."""
+    """If there are characters that are not in the vocabulary, print a warning that names them.
+
+    `where` says in what they occur: the name of a file or of an option.
+    """
     if characters:
         warn(f"{where}: some characters are not in the vocabulary and are read as <unk>: {name_unknown(characters)}")

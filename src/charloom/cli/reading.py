@@ -1,4 +1,4 @@
-"""What the subcommands share that read texts: the argument FILE, the format of the file, and the cost of its texts."""
+"""For the subcommands that read texts: the argument FILE, the option --format, and measuring the texts of a file."""
 
 from __future__ import annotations
 
@@ -20,26 +20,27 @@ if TYPE_CHECKING:
     from charloom.model.network import CharModel
     from charloom.model.saved import SavedModel
 
-BEGINNING = 44  # characters of a text that its row in a table shows
+BEGINNING = 44  # the row of a text in a table shows this many characters of the text
 FORMAT_HELP = {
     "lines": "each line is a text, and blank lines are skipped.",
-    "csv": "each row is an article of the form class, title, description (as in AG_NEWS) or class, text.",
-    "whole": "the whole file is one text. A newline in it means <eos>, unless the model's vocabulary contains the"
-    " newline.",
+    "csv": "each row is a text, with the columns class, title, description (as in AG_NEWS) or class, text. The class is"
+    " not used.",
+    "whole": "the whole file is one text. A newline inside the text is scored as the end of an article (<eos>), unless"
+    " the model's vocabulary contains the newline.",
 }
 Command = TypeVar("Command", bound=Callable[..., Any])
-Found = TypeVar("Found")
+Measured = TypeVar("Measured")
 
 
 def text_file(command: Command) -> Command:
-    """Add the argument FILE, in which - means the standard input."""
+    """Add the argument FILE. If FILE is -, the standard input is read."""
     return click.argument("file", metavar="FILE|-", type=click.Path(exists=True, dir_okay=False, allow_dash=True))(
         command
     )
 
 
 def format_option(*formats: str) -> Callable[[Command], Command]:
-    """The option --format with these formats."""
+    """An option --format that allows these formats."""
     explained = " ".join(f"{name}: {FORMAT_HELP[name]}" for name in formats)
     return click.option(
         "--format",
@@ -50,7 +51,7 @@ def format_option(*formats: str) -> Callable[[Command], Command]:
 
 
 def file_format(file: str, wanted: str | None) -> str:
-    """The format in which a file is read: the wanted one, or else the one that the name of the file implies."""
+    """The format of a file: the `wanted` format, or if it is None, the format that the name of the file implies."""
     return wanted or ("csv" if file.endswith(".csv") else "lines")
 
 
@@ -68,9 +69,12 @@ def read_texts(file: str, file_format: str) -> Iterator[str]:
 def with_costs(
     saved: SavedModel,
     texts: Iterator[str],
-    measure: Callable[[CharModel, Iterable[Codes], torch.device], Iterator[Found]],
-) -> Iterator[tuple[str, Found]]:
-    """Each text, normalized as the model's corpus was, and its cost as `measure` computes it."""
+    measure: Callable[[CharModel, Iterable[Codes], torch.device], Iterator[Measured]],
+) -> Iterator[tuple[str, Measured]]:
+    """Each text with the costs of its symbols, which `measure` computes.
+
+    The text is first normalized in the same way as the corpus of the model.
+    """
     texts, to_measure = tee(map(saved.vocabulary.normalized, texts))
     encoded = (framed(saved.vocabulary, text) for text in to_measure)
     return zip(texts, measure(saved.model, encoded, saved.model.head.weight.device), strict=True)

@@ -18,50 +18,53 @@ from charloom.text.texts import unknown
 
 LENGTH, ARTICLE_LENGTH = 400, 10_000
 
-Events = Iterator[tuple[int, str]]  # (index of a text, next character), then (index, "") when the text has ended
+# The characters of texts one by one: (index of a text, its next character), and (index, "") when the text has ended
+Events = Iterator[tuple[int, str]]
 
 
 @click.command()
 @model_options
-@click.option("--prompt", default="", help="The text that the model continues. A newline in it ends an article.")
-@click.option("-n", "--samples", type=click.IntRange(1), default=1, show_default=True, help="The number of texts.")
+@click.option("--prompt", default="", help="The text that the model continues. A newline ends an article.")
+@click.option("-n", "--samples", type=click.IntRange(1), default=1, show_default=True, help="How many texts to write.")
 @click.option(
     "--length",
     type=int,
-    help="The most characters to write for each text, without the prompt."
+    help="Write at most this many characters for each text, not counting the prompt."
     f"  [default: {LENGTH}; {ARTICLE_LENGTH} with --until-eos]",
 )
 @click.option(
     "--temperature",
     default=1.0,
     show_default=True,
-    help="From 0 to 100. Below 1, likely characters become likelier; 0 always takes the likeliest one (greedy).",
+    help="From 0 to 100. Above 1 the text is more random, and below 1 less. At 0 the likeliest character is always"
+    " chosen (greedy).",
 )
 @click.option("--top-k", type=int, help="Choose only among this many of the likeliest characters.")
 @click.option(
     "--top-p",
     type=float,
-    help="Choose only among the likeliest characters that together have this probability, from 0 to 1.",
+    help="Choose only among the likeliest characters whose probabilities together reach this value, above 0 to 1.",
 )
-@click.option("--until-eos", is_flag=True, help="End each text at the end of its article.")
-@click.option("--seed", default=1, show_default=True, help="The same seed gives the same texts.")
+@click.option("--until-eos", is_flag=True, help="End each text where its article ends, at the symbol <eos>.")
+@click.option("--seed", default=1, show_default=True, help="The same seed gives the same random choices.")
 @click.option(
     "--first",
     type=click.IntRange(0),
     default=0,
     show_default=True,
-    help="The number of the first text to write. A seed gives endlessly many texts, numbered from 0.",
+    help="The number of the first text to write. The texts of a seed are numbered from 0.",
 )
 @click.option(
     "--class",
     "class_name",
-    help="Write articles of this class. This needs a model that was trained with model.conditioning: class.",
+    help="Write articles of this class. The model must have been trained with model.conditioning: class.",
 )
 @click.option(
     "--json",
     "as_json",
     is_flag=True,
-    help="Print each text as a JSON object on one line, with control characters as they are.",
+    help="Print a JSON object for each text, one on a line. A JSON parser reads control characters as the model wrote"
+    " them.",
 )
 def sample(
     folder: Path,
@@ -80,12 +83,13 @@ def sample(
 ) -> None:
     """Write text with a model, character by character.
 
-    Each text begins at the beginning of an article. A newline means that an article ends and the next one begins.
+    Each text starts at the beginning of an article. A newline means that an article ends and the next one begins.
     Control characters are printed as escapes such as \\x1b.
 
-    Text number i of a seed is always the same text, whichever other texts are written with it.
+    The texts of a seed are numbered from 0. On the same machine, the same options and the same seed give the same text
+    number i, whether it is written alone or with other texts.
     """
-    from charloom.model.sampling import Sampling, stream  # loads torch: --help must not wait for it
+    from charloom.model.sampling import Sampling, stream  # loads torch; --help must not wait for it
 
     if length is None:
         length = ARTICLE_LENGTH if until_eos else LENGTH
@@ -107,10 +111,10 @@ def sample(
 
 
 def in_order(steps: Iterable[Iterable[tuple[int, str]]]) -> Events:
-    """Order the characters of texts that are drawn together, so that one text follows another.
+    """Order the characters of texts that are drawn at the same time, so that each text comes after the previous one.
 
-    The characters of the first text are passed on at once. Those of the others wait until the texts before them have
-    ended.
+    The characters of the first text are passed on at once. The characters of a later text wait until all texts before
+    it have ended.
     """
     waiting: defaultdict[int, list[str]] = defaultdict(list)
     current = 0
@@ -122,7 +126,7 @@ def in_order(steps: Iterable[Iterable[tuple[int, str]]]) -> Events:
 
 
 def write_text(events: Events, prompt: str, between: str) -> None:
-    """Print each text after its prompt, and end it with a newline. `between` separates the texts.
+    """Print the prompt and each text. Each text ends with a newline, and `between` separates two texts.
 
     On a terminal each character appears at once.
     """
@@ -138,7 +142,7 @@ def write_text(events: Events, prompt: str, between: str) -> None:
 
 
 def write_json(events: Events, prompt: str, common: Mapping[str, object], first: int) -> None:
-    """Print each text as a JSON object on one line. `common` are the fields that all objects share."""
+    """Print each text as a JSON object on one line. `common` are the fields that are equal in all objects."""
     text: list[str] = []
     for index, character in events:
         text.append(character)

@@ -1,4 +1,4 @@
-"""`charloom score`: how well a model predicts text."""
+"""`charloom score`: how well a model predicts the texts of a file."""
 
 from __future__ import annotations
 
@@ -30,16 +30,21 @@ if TYPE_CHECKING:
 @click.option(
     "--surprisal",
     is_flag=True,
-    help="Print a row for each character: its surprisal, that is −log2 of its probability, in bits. The totals then go"
-    " to the standard error.",
+    help="Print a row for each character with its surprisal: −log2 of its probability, in bits. The totals are then"
+    " printed to the standard error.",
 )
 @click.option(
     "--class",
     "class_name",
-    help="Score the texts as articles of this class. This needs a model that was trained with model.conditioning:"
-    " class.",
+    help="Score the texts as articles of this class. The model must have been trained with model.conditioning: class.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print each row as a JSON object on one line.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print JSON objects instead of tables, one on a line. With --surprisal, an object contains a whole text, or a"
+    " piece of the text with --format whole.",
+)
 def score(
     folder: Path,
     device: str,
@@ -52,15 +57,16 @@ def score(
 ) -> None:
     """Measure how well a model predicts text.
 
-    The result is bits per character and perplexity. Lower is better for both. FILE is a text file in UTF-8; - is the
-    standard input.
+    The result is bits per character and perplexity. Lower is better for both. FILE is a text file in UTF-8. If FILE is
+    -, the standard input is read.
 
-    A text is scored from its beginning to its end. The model must also predict where the text ends. The bits of that
-    symbol (<eos>) count, but <eos> does not count as a character. Characters that are not in the vocabulary are scored
-    as <unk>, and a warning names them. If the model's corpus was normalized (data.normalize), the text is normalized in
-    the same way before it is scored.
+    A text is scored from its beginning to its end. The model must also predict the symbol <eos>, which ends the text.
+    The bits of <eos> count, but <eos> does not count as a character. Characters that are not in the vocabulary are
+    scored as <unk>, and a warning names them. If the model's corpus was normalized (data.normalize), the text is
+    normalized in the same way before it is scored.
 
-    A file of any size is read piece by piece. At most a million characters, or the longest line, are in memory at once.
+    A file of any size is read piece by piece. At most about a million characters, or the longest line if it is longer,
+    are in memory at once.
     """
     if each and surprisal:
         raise click.UsageError("--each and --surprisal print different tables; give only one of them.")
@@ -84,7 +90,7 @@ def score(
 
 
 def score_file(saved: SavedModel, file: str, file_format: str, class_id: int) -> Iterator[ScoredText]:
-    """The scored texts of a file. In the format `whole`, the scored pieces of its one text."""
+    """Score the texts of a file. In the format `whole` the file is one text, which is scored in pieces."""
     if file_format != "whole":
         yield from score_texts(saved, read_texts(file, file_format), class_id)
         return
@@ -109,7 +115,7 @@ def score_pieces(saved: SavedModel, pieces: Iterator[str], class_id: int) -> Ite
     encoded = (encode(saved.vocabulary, piece) for piece in to_score)
     text, device = chain([eos], encoded, [eos]), saved.model.head.weight.device
     scored = surprisals_of_pieces(saved.model, text, device, class_id=class_id)
-    next(scored)  # the opening <eos>, which costs nothing
+    next(scored)  # of the <eos> before the text, which the model does not predict
     for piece in pieces:
         yield ScoredText(piece, encode(saved.vocabulary, piece), next(scored), ends=False)
     yield ScoredText("", eos, next(scored), ends=True)

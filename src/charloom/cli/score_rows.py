@@ -20,25 +20,25 @@ SURPRISAL_HEADER = "text\tposition\tsymbol\tbits"
 
 
 class ScoredText(NamedTuple):
-    """A text, or a piece of a text, and what it cost."""
+    """A text, or a piece of a text, and the surprisal of each symbol."""
 
     text: str
     symbols: Codes  # the characters of the text, and `<eos>` if the text ends here
     surprisal: Surprisal
-    ends: bool
+    ends: bool  # whether the text ends here; False for a piece that is not the last
 
 
 class Sums:
     """The cost of the current text so far, and of all texts before it."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        from charloom.model.scoring import Cost  # loads torch: --help must not wait for it
+        from charloom.model.scoring import Cost  # loads torch; --help must not wait for it
 
         self.vocabulary = vocabulary
-        self._cost = Cost
+        self._cost = Cost  # the class, for the methods below
         self.text = self.total = Cost()
         self.texts = 0  # the number of texts that have ended
-        self.beginning = ""  # of the current text
+        self.beginning = ""  # the first characters of the current text
         self.unknown: Counter[str] = Counter()
 
     def add(self, piece: ScoredText) -> None:
@@ -57,13 +57,13 @@ class Sums:
 
 
 def print_header(*, each: bool, surprisal: bool) -> None:
-    """Print the heading of the table, if there is a table."""
+    """Print the heading of the table. Without --each and --surprisal there is no table."""
     if each or surprisal:
         print(EACH_HEADER if each else SURPRISAL_HEADER)
 
 
 def print_symbols(piece: ScoredText, sums: Sums, *, as_json: bool) -> None:
-    """Print a row for each symbol of a piece, or one JSON object for the whole piece."""
+    """Print a row for each symbol of a text or piece. With `as_json`, print one object with all symbols."""
     number, begin = sums.texts + 1, sums.text.symbols + 1
     names = [*piece.text, *[EOS] * piece.ends]
     bits = piece.surprisal.bits.round(6).tolist()
@@ -98,7 +98,7 @@ def print_total(sums: Sums, *, as_json: bool, to: TextIO) -> None:
 
 
 def numbers(cost: Cost) -> dict[str, float]:
-    """The fields of a JSON object that state a cost."""
+    """A cost as fields of a JSON object."""
     return {
         "bpc": round(cost.bits_per_character, 6),
         "perplexity": round(cost.perplexity, 6),

@@ -10,10 +10,13 @@ from charloom.terminal import harmless
 
 
 def begin_table() -> Table:
-    """A table without columns, in the style of all tables here."""
+    """A table without columns, in the style that all tables of charloom have."""
     return Table(box=box.SIMPLE_HEAD, pad_edge=False)
 
 
 def shown(text: str) -> Text:
-    """A text on one line, with control characters, newlines and tabs as escapes. rich reads no markup in it."""
+    """A text as one line for a table, with control characters, newlines and tabs as escapes.
+
+    rich does not interpret markup such as `[red]` in it.
+    """
     return Text(harmless(text).replace("\n", r"\n").replace("\t", r"\t"))
