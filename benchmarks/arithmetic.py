@@ -1,4 +1,4 @@
-"""How much arithmetic a model needs per character, and how much the machine does per second."""
+"""How much arithmetic a model needs per symbol, how much the machine does per second, and a bare training loop."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ SIZES = (512, 1024, 2048)  # of square matrices
 
 
 def flops_per_character(symbols: int, params: ModelParams) -> int:
-    """Floating point operations of a training step for each symbol. A multiply-add counts as two.
+    """Floating point operations of a training step for each symbol. A multiply-add counts as two operations.
 
-    Only matrix products are counted. A matrix costs one product in the forward pass and two in the backward pass: for
-    its own gradient and for its input's. The one-hot input needs no gradient, so its matrix costs two instead of three.
+    Only matrix products are counted. A matrix takes part in one product in the forward pass and in two products in the
+    backward pass: one for the gradient of the matrix, one for the gradient of its input. The one-hot input needs no
+    gradient, so its matrix takes part in two products instead of three.
     """
     hidden, gates = params.hidden_size, len(CELLS[params.cell].gates)
     recurrent = 3 * params.layers * gates * hidden * hidden
@@ -30,12 +31,12 @@ def flops_per_character(symbols: int, params: ModelParams) -> int:
 
 
 def sgemm_rate(seconds: float = 0.3) -> float:
-    """FLOP/s of the fastest fp32 matrix product on this machine, by torch's BLAS or oneDNN, at the best of SIZES."""
+    """FLOP/s of fp32 matrix products on this machine: the highest over SIZES, with torch's BLAS and with oneDNN."""
     return max(product_rate(size, onednn, seconds) for size in SIZES for onednn in (False, True))
 
 
 def product_rate(size: int, onednn: bool, seconds: float) -> float:
-    """FLOP/s of one product of square matrices."""
+    """FLOP/s of products of two square matrices, measured for `seconds`."""
     left, right = torch.rand(size, size), torch.rand(size, size)
     if onednn:
         left, right = left.to_mkldnn(), right.to_mkldnn()
@@ -57,7 +58,7 @@ class BareLoop:
         self.optimizer = adam(model, 1e-3)
 
     def step(self) -> int:
-        """Take one step. Returns the number of characters that it read."""
+        """Take one step. Returns the number of symbols that it read."""
         logits, _ = self.model(self.symbols[:-1])
         loss = F.cross_entropy(logits.flatten(0, 1), self.symbols[1:].flatten())
         self.optimizer.zero_grad()
@@ -67,5 +68,5 @@ class BareLoop:
 
 
 def bare_loop(params: ModelParams, symbols: int, batch_size: int, length: int) -> BareLoop:
-    """A bare loop with charloom's model, over a batch of random symbols (length + 1, batch_size)."""
+    """A bare loop that trains charloom's model on a batch of random symbols (length + 1, batch_size)."""
     return BareLoop(CharModel(symbols, params), torch.randint(symbols, (length + 1, batch_size)))

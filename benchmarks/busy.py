@@ -1,6 +1,6 @@
-"""How much slower training is if another process keeps a core busy, for three ways in which OpenMP's threads wait.
+"""How much slower training is while another process keeps a core busy, for three ways in which OpenMP's threads wait.
 
-Each rate is measured in a new process, because GOMP_SPINCOUNT is read when torch is loaded.
+Each rate is measured in a new process, because OpenMP reads GOMP_SPINCOUNT when torch is loaded.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 ROUNDS = 5
 SECONDS = 3.0
+# The name of each way to wait, and the environment variables that choose it.
 WAYS = {
     "GNU's default (300,000 spins)": {"GOMP_SPINCOUNT": "300000"},
     "no spinning (OMP_WAIT_POLICY=passive)": {"OMP_WAIT_POLICY": "passive"},
@@ -39,12 +40,12 @@ def main() -> None:
     print("| threads wait by | alone | with a busy process | times slower |\n|---|---|---|---|")
     for way in WAYS:
         alone, disturbed = (statistics.median(each[way][index] for each in rounds) for index in (0, 1))
-        loss = statistics.median(each[way][0] / each[way][1] for each in rounds)
-        print(f"| {way} | {alone:,.0f} characters/s | {disturbed:,.0f} characters/s | **{loss:.2f}** |")
+        slowdown = statistics.median(each[way][0] / each[way][1] for each in rounds)
+        print(f"| {way} | {alone:,.0f} characters/s | {disturbed:,.0f} characters/s | **{slowdown:.2f}** |")
 
 
 def rate(environment: dict[str, str], *, busy: bool) -> float:
-    """Characters per second of a bare loop, in a new process with this environment."""
+    """Characters per second of a bare loop in a new process with these environment variables."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
     with busy_process(busy):
         done = subprocess.run(
@@ -59,7 +60,7 @@ def rate(environment: dict[str, str], *, busy: bool) -> float:
 
 @contextmanager
 def busy_process(wanted: bool) -> Iterator[None]:
-    """If `wanted`, run another process that computes all the time."""
+    """If `wanted`, run a process that computes all the time during the block."""
     if not wanted:
         yield
         return

@@ -1,8 +1,8 @@
 """Articles classified per second, compared with plain scoring, at hidden size 256.
 
-A reading is an article read once. Classifying an article takes one reading for each class, scoring takes one. Scoring
-is measured with the same model without a given class, and with an unconditioned model. params.yaml decides the size of
-the class embedding.
+A reading is an article read once. To classify an article takes a reading for each class. To score it takes one reading.
+Scoring is measured twice: with the same model without a given class, and with an unconditioned model. params.yaml
+decides the size of the class embedding.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ def main() -> None:
             return (text.test.article(index) for index in range(min(ARTICLES, text.test.articles)))
 
         def classify() -> int:
-            return CLASSES * sum(1 for _ in nats_by_class(conditioned, articles(), CPU))
+            return CLASSES * sum(1 for _ in nats_by_class(conditioned, articles()))
 
         def score(model: CharModel) -> int:
-            return sum(1 for _ in surprisals(model, articles(), CPU))
+            return sum(1 for _ in surprisals(model, articles()))
 
         print(f"{machine()}; {text.name}, {PAIRS} pairs; {with_classes.in_words}, {CLASSES} classes\n")
         print("| plain scoring by | classification | plain scoring | ratio |\n|---|---|---|---|")

@@ -1,4 +1,4 @@
-"""What the benchmarks share: the text, timings of two things in turn, and the machine in words."""
+"""What the benchmarks share: the text, rates of two programs measured in turn, and a description of the machine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from charloom.text.vocab import Vocabulary
 
 CHECKOUT = Path(__file__).parent.parent
 AG_NEWS_26K = CHECKOUT.parent / "shared" / "ag_news_26k"
-PAIRS = 5
+PAIRS = 5  # how many times `compare` measures both rates
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Text:
 
 @contextmanager
 def encoded_text(**windows: object) -> Iterator[Text]:
-    """Encode AG_NEWS-26k, or the embedded sample if it is missing. `windows` are changes to params.windows."""
+    """Encode AG_NEWS-26k or, if it is missing, the embedded sample. `windows` are changes to the section `windows`."""
     raw = AG_NEWS_26K if AG_NEWS_26K.is_dir() else SAMPLE
     params = load_params(CHECKOUT / "params.yaml")
     params = params.model_copy(update={"windows": params.windows.model_copy(update=windows)})
@@ -65,11 +65,11 @@ def one_layer(hidden_size: int, cell: str = "LSTM") -> ModelParams:
     return ModelParams.model_validate(UNSTATED | stated)
 
 
-Rate = Callable[[], float]  # does some work and returns its rate
+Rate = Callable[[], float]  # does some work and returns its rate in units per second
 
 
 def rate_of(work: Callable[[], int], seconds: float) -> float:
-    """Units per second of `work`. Each call returns the units that it did. Calls stop after `seconds`."""
+    """Units per second of `work`. A call of `work` returns how many units it did. It is called for about `seconds`."""
     began, done = time.perf_counter(), 0
     while (elapsed := time.perf_counter() - began) < seconds or not done:
         done += work()
@@ -78,14 +78,14 @@ def rate_of(work: Callable[[], int], seconds: float) -> float:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The rates of ours and of theirs, measured in turn."""
+    """The rates of charloom (ours) and of the other program (theirs), measured in turn."""
 
     ours: list[float]
     theirs: list[float]
 
     @property
     def ratios(self) -> list[float]:
-        """Ours divided by theirs for each pair, in rising order."""
+        """Our rate divided by their rate, for each pair, in rising order."""
         return sorted(a / b for a, b in zip(self.ours, self.theirs, strict=True))
 
     @property
@@ -94,20 +94,20 @@ class Comparison:
         return statistics.median(self.ratios)
 
     def row(self, name: str, unit: str) -> str:
-        """A row of a Markdown table."""
+        """A row of a Markdown table: the median rates, the median ratio, and the lowest and highest ratio."""
         ours, theirs = statistics.median(self.ours), statistics.median(self.theirs)
         spread = f"{self.ratios[0]:.3g} to {self.ratios[-1]:.3g}"
         return f"| {name} | {ours:,.0f} {unit} | {theirs:,.0f} {unit} | **{self.ratio:.3g}** ({spread}) |"
 
 
 def compare(ours: Rate, theirs: Rate, pairs: int = PAIRS) -> Comparison:
-    """Measure both in turn, so that other load on the machine slows both alike."""
+    """Measure both rates in turn, so that other load on the machine slows both alike."""
     rates = [(ours(), theirs()) for _ in range(pairs)]
     return Comparison([a for a, _ in rates], [b for _, b in rates])
 
 
 def machine() -> str:
-    """The machine and the versions, for BENCHMARKS.md."""
+    """The processor and the versions of Python and the packages, for BENCHMARKS.md."""
     from charloom.model.device import usable_cores
 
     cpu = next(

@@ -1,7 +1,7 @@
-"""Peak memory and rate of the first stages over a generated gigabyte. Memory must not grow with the corpus.
+"""Peak memory and rate of four stages on a generated gigabyte of text: `memory.py [MEGABYTES]`.
 
-`memory.py [MEGABYTES]`. Peak memory is the anonymous memory of the process (RssAnon): pages of mapped files do not
-count.
+The memory of a stage must not grow with the corpus. Peak memory is the highest anonymous memory of the process
+(RssAnon). Pages of mapped files are not anonymous, so they do not count.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from common import CHECKOUT, machine
 
 MEGABYTE = 1_000_000
-STAGES = ("download", "build_vocab", "make_windows", "train")
+STAGES = ("download", "build_vocab", "make_windows", "train")  # the names of the scripts
 ARTICLE_WORDS = 40
 
 
@@ -31,15 +31,16 @@ def main() -> None:
         write_corpus(corpus / "test.csv", MEGABYTE)
         size = (corpus / "train.csv").stat().st_size / MEGABYTE
         settings = (f"data.source={corpus}", "data.valid_fraction=0.0001", "tracking.enabled=false")
-        training = ("model.hidden_size=64", f"train.epochs={0.3 / size}")  # some 200 steps show its memory
-        make_workspace: list[str | Path] = [
+        # A few hundred steps of training are enough to show its memory.
+        training = ("model.hidden_size=64", f"train.epochs={0.3 / size}")
+        command: list[str | Path] = [
             sys.executable,
             CHECKOUT / "scripts/workspace.py",
             workspace,
             *settings,
             *training,
         ]
-        subprocess.run(make_workspace, check=True)
+        subprocess.run(command, check=True)
         print(f"{machine()}; train.csv of {size:,.0f} MB\n")
         print("| stage | seconds | MB/s | peak memory |\n|---|---|---|---|")
         for stage in STAGES:
@@ -49,7 +50,7 @@ def main() -> None:
 
 
 def write_corpus(path: Path, size: int) -> None:
-    """Write rows of random words with the columns of AG_NEWS."""
+    """Write at least `size` bytes of rows of random words, with the columns of AG_NEWS."""
     draw = random.Random(1)
     words = ["".join(draw.choices("etaoinshrdlucmfwypvbgkjqxz", k=draw.randint(1, 9))) for _ in range(5000)]
     with path.open("w", encoding="utf-8") as file:
@@ -81,7 +82,7 @@ def run_stage(workspace: Path, stage: str) -> tuple[float, float]:
 
 
 def watch(process: subprocess.Popen[bytes], peaks: list[float]) -> None:
-    """Keep the peak of a process's anonymous memory in peaks[0], looking twenty times per second."""
+    """Store the highest anonymous memory of a process (MB) in peaks[0]. The memory is read twenty times per second."""
     status = Path(f"/proc/{process.pid}/status")
     while process.poll() is None:
         try:

@@ -1,9 +1,10 @@
-"""Test bits per character after a given time: `quality.py MINUTES [section.name=value …]` prints a row of a table.
+"""Test bits per character after a given training time: `quality.py MINUTES [section.name=value …]`.
 
-The time is that of a quiet machine. A few short trials measure the rate, and the best of them gives the number of
-characters that the training reads. If another process slows the training down, it lasts longer but reads the same text.
-`--rate N` takes the characters per second from an earlier trial. `--threads N` trains with fewer threads than the
-trial.
+MINUTES is the time on a quiet machine. A few short trials measure characters per second, and the fastest trial gives
+the number of characters that the training reads in MINUTES. If another process slows the training down, the training
+takes longer but reads the same text. `--rate N` replaces the trials. `--threads N` sets the threads of the training,
+not those of the trials. windows.length is 100 unless a setting changes it, and windows.stride is always the same
+number.
 """
 
 from __future__ import annotations
@@ -28,10 +29,14 @@ VALIDATIONS = 10  # the weights of the best validation are kept
 @click.command()
 @click.argument("minutes", type=click.FloatRange(0, min_open=True))
 @click.argument("settings", nargs=-1)
-@click.option("--rate", type=float, help="Characters per second. Measured if not given.")
+@click.option("--rate", type=float, help="Characters per second of a quiet machine. Measured if not given.")
 @click.option("--threads", type=int, help="Number of CPU threads to train with.")
 def main(minutes: float, settings: tuple[str, ...], rate: float | None, threads: int | None) -> None:
-    """Train for MINUTES and print the parameters, the rate, the characters read, and the validation and test score."""
+    """Train on as much text as a quiet machine reads in MINUTES.
+
+    Prints a row of a Markdown table: the parameters, the rate, the characters read, and the bits per character of the
+    validation and test splits.
+    """
     changes = {key: yaml.safe_load(value) for key, _, value in (setting.partition("=") for setting in settings)}
     length = changes.pop("windows.length", 100)
     with encoded_text(length=length, stride=length) as text:
@@ -40,7 +45,7 @@ def main(minutes: float, settings: tuple[str, ...], rate: float | None, threads:
         rate = rate or quiet_rate(params, len(text.vocabulary), length)
         set_threads(threads or "auto")
         training = train(text, params, rate * minutes * 60)
-        test = score_articles(training.model, text.test, training.device).total.bits_per_character
+        test = score_articles(training.model, text.test).total.bits_per_character
         best = training.best_bpc
     model, train_ = params.model, params.train
     read = training.history[-1].characters / 1e6
@@ -52,7 +57,7 @@ def main(minutes: float, settings: tuple[str, ...], rate: float | None, threads:
 
 
 def changed(params: Params, changes: dict[str, object]) -> Params:
-    """The parameters with some changed, given as `section.name` → value. They are validated like params.yaml."""
+    """The parameters after `changes`, given as `section.name` → value. They are validated like params.yaml."""
     values = params.model_dump()
     for key, value in changes.items():
         section, _, name = key.partition(".")
@@ -61,7 +66,7 @@ def changed(params: Params, changes: dict[str, object]) -> Params:
 
 
 def quiet_rate(params: Params, symbols: int, length: int) -> float:
-    """Characters per second of a bare loop. The best of a few trials is least disturbed by other processes."""
+    """Characters per second of a bare loop. Of a few trials, the fastest is least disturbed by other processes."""
     bare = bare_loop(params.model, symbols, params.train.batch_size, length)
     bare.step()
     return max(rate_of(bare.step, TRIAL_S) for _ in range(TRIALS))

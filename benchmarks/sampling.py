@@ -1,6 +1,6 @@
 """Characters drawn per second: 64 samples in one batch, compared with the tutorial's `generate`, at hidden size 256.
 
-The tutorial's loop tracks gradients. One more row compares with the same loop without gradients.
+The tutorial's loop tracks gradients. The last row compares with the tutorial's loop without gradients.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ def main() -> None:
     models = {cell: CharModel(len(vocabulary), one_layer(HIDDEN, cell)) for cell in CELLS}
     for cell, model in models.items():
         row(f"{cell}, {SAMPLES} at once", model, vocabulary, tutorial, SAMPLES)
-    cell = "LSTM"  # the tutorial's
+    cell = "LSTM"  # the cell of the tutorial
     row(f"{cell}, 1 at once", models[cell], vocabulary, tutorial, 1)
     with torch.inference_mode():
         row(f"{cell}, {SAMPLES} at once; tutorial without gradients", models[cell], vocabulary, tutorial, SAMPLES)
 
 
 def row(name: str, model: CharModel, vocabulary: Vocabulary, tutorial: Tutorial, many: int) -> None:
-    """Measure and print one row: `many` of our samples at once, compared with one text of the tutorial."""
+    """Measure and print one row: `many` samples of charloom at once, compared with one text of the tutorial."""
 
     def ours() -> int:
         return sum(map(len, sample(model, vocabulary, [START] * many, Sampling(length=LENGTH))))
 
-    def tutorials() -> int:
+    def theirs() -> int:
         return len(generate(tutorial, vocabulary.characters, LENGTH, START)) - len(START)
 
-    rates = compare(lambda: rate_of(ours, SECONDS), lambda: rate_of(tutorials, SECONDS))
+    rates = compare(lambda: rate_of(ours, SECONDS), lambda: rate_of(theirs, SECONDS))
     print(rates.row(name, "characters/s"), flush=True)
 
 

@@ -25,14 +25,14 @@ def main() -> None:
         model = CharModel(len(text.vocabulary), one_layer(HIDDEN))
         seconds: list[float] = []
 
-        def whole() -> float:
+        def score_split() -> float:
             began = time.perf_counter()
-            score_articles(model, text.test, CPU)
+            score_articles(model, text.test)
             seconds.append(time.perf_counter() - began)
             return symbols / seconds[-1]
 
         articles = cycle(text.test.article(index) for index in range(text.test.articles))
-        rates = compare(whole, lambda: rate_of(lambda: one(model, next(articles)), 2.0))
+        rates = compare(score_split, lambda: rate_of(lambda: score_one(model, next(articles)), 2.0))
         print(f"{machine()}; {text.name}, {PAIRS} pairs\n")
         print("| | charloom | one article at a time | ratio |\n|---|---|---|---|")
         print(rates.row(f"{model.params.in_words}: scored", "symbols/s"))
@@ -40,14 +40,14 @@ def main() -> None:
         print(f"padding {100 * padding(text.test):.2f} % of what is read")
 
 
-def one(model: CharModel, article: np.ndarray) -> int:
+def score_one(model: CharModel, article: np.ndarray) -> int:
     """Score one article. Returns the number of its symbols."""
-    (found,) = surprisals(model, [article], CPU)
+    (found,) = surprisals(model, [article])
     return len(found.nats)
 
 
 def padding(split: EncodedSplit) -> float:
-    """The share of padding in all symbols that are read."""
+    """The number of padding symbols, divided by the number of all symbols that are read."""
     lengths = split.lengths
     read = sum(len(batch) * int(lengths[batch].max()) for batch in batches_by_length(lengths.tolist()))
     return 1 - int(lengths.sum()) / read

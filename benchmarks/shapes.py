@@ -1,6 +1,6 @@
-"""The rate of a bare training loop by hidden size and batch size, and then with one thing changed.
+"""The rate of a bare training loop, in two tables: by hidden size and batch size, and with one change at a time.
 
-The first table decided the default batch size in params.yaml, the second one how model/network.py computes.
+The first table decided the default batch size in params.yaml. The second table decided how model/network.py computes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from common import machine, one_layer, rate_of
 
 SYMBOLS, LENGTH, SECONDS = 84, 100, 1.5
 SIZES, BATCHES = (64, 256, 512), (8, 16, 32, 64, 128, 512)
-CHANGED, BATCH = (256, 512), 16
+CHANGED_SIZES, BATCH = (256, 512), 16  # of the second table: hidden sizes, batch size
 
 
 def main() -> None:
@@ -26,18 +26,19 @@ def main() -> None:
     print(f"{machine()}; windows of {LENGTH}, SGEMM {peak / 1e9:,.0f} GFLOPS\n")
     print("| hidden size \\ batch | " + " | ".join(map(str, BATCHES)) + " |\n|" + "---|" * (len(BATCHES) + 1))
     for hidden in SIZES:
-        print(f"| {hidden} | " + " | ".join(cell(hidden, batch, peak) for batch in BATCHES) + " |", flush=True)
-    print(f"\n| batch {BATCH} | " + " | ".join(f"hidden size {hidden}" for hidden in CHANGED) + " |")
-    print("|" + "---|" * (len(CHANGED) + 1))
-    for name, (loop, within) in WAYS.items():
+        print(f"| {hidden} | " + " | ".join(table_cell(hidden, batch, peak) for batch in BATCHES) + " |", flush=True)
+    print(f"\n| batch {BATCH} | " + " | ".join(f"hidden size {hidden}" for hidden in CHANGED_SIZES) + " |")
+    print("|" + "---|" * (len(CHANGED_SIZES) + 1))
+    for name, (loop, context) in WAYS.items():
         rates = []
-        for hidden in CHANGED:
-            with within():
+        for hidden in CHANGED_SIZES:
+            with context():
                 rates.append(rate(loop(hidden)))
         print(f"| {name} | " + " | ".join(f"{each:,.0f}/s" for each in rates) + " |", flush=True)
 
 
-def cell(hidden: int, batch: int, peak: float) -> str:
+def table_cell(hidden: int, batch: int, peak: float) -> str:
+    """Characters per second, and the share of the machine's matrix product rate `peak` that they take."""
     found = rate(bare_loop(one_layer(hidden), SYMBOLS, batch, LENGTH))
     return f"{found:,.0f}/s, {found * flops_per_character(SYMBOLS, one_layer(hidden)) / peak:.2f}"
 
@@ -53,7 +54,7 @@ def unchanged(hidden: int) -> BareLoop:
 
 def compiled(hidden: int) -> BareLoop:
     loop = unchanged(hidden)
-    return BareLoop(torch.compile(loop.model), loop.symbols)  # type: ignore[arg-type] # it is still a module
+    return BareLoop(torch.compile(loop.model), loop.symbols)  # type: ignore[arg-type] # the result is a module
 
 
 def batch_first(hidden: int) -> BareLoop:
@@ -65,7 +66,7 @@ def looked_up(hidden: int) -> BareLoop:
 
 
 class BatchFirst(nn.Module):
-    """The model of the tutorial: its tensors are (batch, time, symbols) inside."""
+    """The tutorial's model, in which tensors are (batch, time, symbols)."""
 
     def __init__(self, hidden: int) -> None:
         super().__init__()
@@ -79,7 +80,7 @@ class BatchFirst(nn.Module):
 
 
 class LookedUp(nn.Module):
-    """An LSTM written as a loop, in which a table replaces the product with the one-hot input."""
+    """An LSTM written as a loop over time. A lookup in a table replaces the product of weights and one-hot input."""
 
     def __init__(self, hidden: int) -> None:
         super().__init__()
@@ -113,6 +114,7 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+# How to make the loop for a hidden size, and the context in which the loop runs.
 Way = tuple[Callable[[int], BareLoop], Callable[[], AbstractContextManager[object]]]
 WAYS: dict[str, Way] = {
     "unchanged: nn.LSTM, time first, oneDNN": (unchanged, nullcontext),

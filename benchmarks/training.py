@@ -1,8 +1,9 @@
-"""Characters trained per second: charloom's training compared with a bare loop, and with the tutorial's.
+"""Characters per second of training: charloom compared with a bare loop, and with the tutorial.
 
-The bare loop is forward, backward and Adam over one fixed batch of the same shape. Ours is `run_training` as the train
-stage calls it: batches, clipping, schedule, records, checkpoints. Validation is measured separately. The two take turns
-after each step, so that other load on the machine slows both alike. A pair is the steps of one record.
+The bare loop is forward, backward and Adam over one fixed batch of the same shape. charloom's training is
+`run_training` as the train stage calls it, with batches, clipping, schedule, records and checkpoints. Validation is
+measured separately. charloom and the other program take one step each in turn, so that other load on the machine slows
+both alike. The steps of one record (train.log_every) give one pair of rates.
 """
 
 from __future__ import annotations
@@ -27,8 +28,10 @@ from common import Comparison, Text, encoded_text, machine
 from tutorial import HIDDEN, Tutorial, long_enough
 
 PAIRS = 9
-BATCH_AT = {64: 64, 256: 16, 512: 16}  # hidden size → the smallest batch size at which it is about as fast as it can be
-BATCHES = (16, 64)  # in the comparison with the tutorial: that of params.yaml, and the fastest at the tutorial's size
+# Hidden size → the smallest batch size at which the rate is about as high as it can be.
+BATCH_AT = {64: 64, 256: 16, 512: 16}
+# In the comparison with the tutorial: the batch size of params.yaml, and the fastest one at the tutorial's hidden size.
+BATCHES = (16, 64)
 
 
 def main() -> None:
@@ -50,6 +53,7 @@ def main() -> None:
 
 
 def against_bare_loop(text: Text, hidden: int, batch_size: int, checkpoints: Checkpoints, peak: float) -> str:
+    """A row of the first table. `peak` is the machine's rate of matrix products in FLOP/s."""
     training = make_training(text, hidden, batch_size=batch_size)
     model = training.model.params
     bare = bare_loop(model, len(text.vocabulary), batch_size, text.params.windows.length)
@@ -59,10 +63,11 @@ def against_bare_loop(text: Text, hidden: int, batch_size: int, checkpoints: Che
 
 
 def against_tutorial(text: Text, batch_size: int, checkpoints: Checkpoints) -> str:
+    """A row of the second table. A step of the tutorial reads one article."""
     tutorial = Tutorial(text.vocabulary.characters)
     articles = cycle(a.text for a in read_articles(text.raw / "train.csv") if long_enough(a.text))
     training = make_training(text, HIDDEN, batch_size=batch_size)
-    return step_by_step(training, checkpoints, lambda: tutorials_step(tutorial, articles)).row(
+    return step_by_step(training, checkpoints, lambda: step_of_tutorial(tutorial, articles)).row(
         f"new text read, hidden size {HIDDEN}, batch {batch_size}", "characters/s"
     )
 
@@ -74,14 +79,14 @@ def step_by_step(
     listeners: Sequence[Listener] = (),
     pairs: int = PAIRS,
 ) -> Comparison:
-    """Characters per second of a training and of `other`. A call of `other` returns the characters that it read."""
+    """Compare the characters per second of a training and of `other`, which returns how many characters it read."""
     turns: list[tuple[float, float, int]] = []  # seconds of our step, seconds of their step, characters of their step
     steps = training.params.log_every
     other()
     began = 0.0
 
     def take_turns() -> bool:
-        """Take a step of theirs. It is called after each step of ours, and returns whether to stop."""
+        """Call `other` after each step of the training, which calls this function to ask whether to stop."""
         nonlocal began
         ended = time.perf_counter()
         characters = other()
@@ -91,6 +96,7 @@ def step_by_step(
 
     with suppress(Interrupted):
         run_training(training, checkpoints, listeners, take_turns)
+    # The first `steps` turns are a warm-up.
     each = [zip(*turns[begin : begin + steps], strict=True) for begin in range(steps, len(turns), steps)]
     read = steps * training.batches.batch_size * training.batches.length
     sums = [(sum(ours), sum(theirs), sum(characters)) for ours, theirs, characters in each]
@@ -105,18 +111,19 @@ def validation_share(text: Text, hidden: int, batch_size: int) -> str:
         training.train_step()
     steps_s = (time.perf_counter() - began) / 20 * text.params.train.validate_every
     began = time.perf_counter()
-    score_articles(training.model, text.valid, training.device)
+    score_articles(training.model, text.valid)
     return f"validation at hidden size {hidden}: {(time.perf_counter() - began) / steps_s:.1%} of the steps' time"
 
 
 def make_training(text: Text, hidden: int, **changes: object) -> Training:
-    """A training with the parameters of params.yaml, except for the hidden size and `changes` to params.train."""
+    """A training as in params.yaml, but with another hidden size and `changes` to the section `train`."""
     model = text.params.model.model_copy(update={"hidden_size": hidden})
     params = text.params.train.model_copy(update={"epochs": 1000.0, "device": "cpu", **changes})
     return Training(CharModel(len(text.vocabulary), model), text.train, text.valid, params, Group())
 
 
-def tutorials_step(tutorial: Tutorial, articles: Iterator[str]) -> int:
+def step_of_tutorial(tutorial: Tutorial, articles: Iterator[str]) -> int:
+    """Train the tutorial on the next article. Returns the number of its characters."""
     article = next(articles)
     tutorial.train_step(article)
     return len(article)

@@ -1,7 +1,7 @@
-"""The tutorial's training as a baseline: an LSTM that reads one article per step, with windows cut in Python.
+"""The tutorial's training, for comparison: an LSTM that reads one article per step, with windows cut in Python.
 
-It follows "Generative networks" of Microsoft's "AI for Beginners" (lessons/5-NLP/17-GenerativeNetworks): AG_NEWS,
-hidden size 64, Adam 0.01, windows of 100 characters. The tutorial's torchtext vocabulary is a dictionary here.
+The code follows "Generative networks" of Microsoft's "AI for Beginners" (lessons/5-NLP/17-GenerativeNetworks): AG_NEWS,
+hidden size 64, Adam 0.01, windows of 100 characters. A dictionary replaces the tutorial's torchtext vocabulary.
 """
 
 from __future__ import annotations

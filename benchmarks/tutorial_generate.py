@@ -1,7 +1,7 @@
-"""The tutorial's way of drawing text as a baseline: one character at a time, with the state carried over.
+"""The tutorial's way of drawing text, for comparison: one character at a time, with the state carried over.
 
-It follows `generate` with a temperature in "Generative networks" of Microsoft's "AI for Beginners"
-(lessons/5-NLP/17-GenerativeNetworks). As in the tutorial, torch tracks gradients although nobody needs them.
+The code follows `generate` with a temperature in "Generative networks" of Microsoft's "AI for Beginners"
+(lessons/5-NLP/17-GenerativeNetworks). As in the tutorial, torch tracks gradients although they are not used.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from tutorial import Tutorial
 
 
 def generate(tutorial: Tutorial, characters: tuple[str, ...], size: int, start: str, temperature: float = 1.0) -> str:
-    """Returns `start` and `size` characters drawn after it."""
+    """Return `start` and the `size` characters that are drawn after `start`."""
     chars = list(start)
     out, state = tutorial.net(tutorial.enc(start).view(1, -1))
     for _ in range(size):

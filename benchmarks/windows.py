@@ -1,8 +1,8 @@
-"""Windows a second that training gets, against the tutorial's get_batch.
+"""Windows per second that a training gets, compared with the tutorial's get_batch.
 
-Ours are read as the training loop reads them: batches of charloom.training.batches, on the CPU. Stage windows encodes
-and writes the text once, before training; this is measured separately. The tutorial encodes an article and cuts it into
-windows whenever it reads the article. Both have windows of 100 characters.
+charloom's windows are read as the training loop reads them: as batches of charloom.training.batches, on the CPU. Stage
+windows encodes and writes the text once, before training. This is measured separately. The tutorial encodes an article
+and cuts it into windows whenever it reads the article. Both use windows of 100 characters.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from charloom.training.batches import BATCHING, Batches
 from common import Text, compare, encoded_text, machine, rate_of
 from tutorial import NCHARS, Tutorial, long_enough
 
-PAIRS = 15  # of a second each: on a shared machine, one pair in three is disturbed
+PAIRS = 15  # each measurement takes a second; on a shared machine, one pair in three is disturbed
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
     ):
         articles = [article for article in read_articles(same.raw / "train.csv") if long_enough(article.text)]
-        theirs = tutorials(Tutorial(same.vocabulary.characters), articles)
+        theirs = work_of_tutorial(Tutorial(same.vocabulary.characters), articles)
         batch_size = same.params.train.batch_size
         print(f"{machine()}; {same.name}, batches of {batch_size}, {PAIRS} pairs\n")
         print("| | charloom | tutorial | ratio |\n|---|---|---|---|")
@@ -49,32 +49,32 @@ Work = Callable[[], int]  # makes some windows and returns their number
 
 
 def row(name: str, ours: Work, theirs: Work) -> str:
-    """A row of the table: both are measured in turn."""
+    """A row of the table. Both rates are measured in turn."""
     return compare(lambda: rate_of(ours, 1.0), lambda: rate_of(theirs, 1.0), PAIRS).row(name, "windows/s")
 
 
 def reading(text: Text, batching: str) -> Work:
-    """Reads the next batch of the training split."""
+    """Work that reads the next batch of the training split."""
     batches = BATCHING[batching](text.train, text.params.train.batch_size, 1, choose_device("cpu", "train.device"))
     sizes = batch_sizes(batches)
     return lambda: next(sizes)
 
 
 def batch_sizes(batches: Batches[Any]) -> Iterator[int]:
-    """The windows of each batch, epoch after epoch."""
+    """Read batch after batch, epoch after epoch. Yields the number of windows of each batch."""
     for epoch in count():
         for step in range(batches.steps_per_epoch):
             yield batches.at(epoch, step).shape[1]
 
 
 def write(folder: Path, articles: Sequence[Article], text: Text) -> int:
-    """Encode articles and write their windows."""
+    """Encode articles and write their windows. Returns the number of windows."""
     written = write_split(folder, articles, text.vocabulary, text.params.windows, np.dtype(np.uint32))
     return written["windows"]
 
 
-def tutorials(tutorial: Tutorial, articles: Sequence[Article]) -> Work:
-    """Makes the windows of the next article in the tutorial's way."""
+def work_of_tutorial(tutorial: Tutorial, articles: Sequence[Article]) -> Work:
+    """Work that makes the windows of the next article in the tutorial's way."""
     endless = cycle(articles)
     return lambda: len(tutorial.get_batch(next(endless).text)[0])
 

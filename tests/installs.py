@@ -1,4 +1,7 @@
-"""One install's half of test_installs.py: `python -m tests.installs train|score FOLDER`, run in the checkout."""
+"""What test_installs.py runs in each install: `python -m tests.installs train|score FOLDER`, in the checkout.
+
+One install trains and saves models in FOLDER. The other install loads and scores them.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-import torch
-
 from charloom.cells import CELLS
 from charloom.model.saved import load_model, save_model
 from charloom.model.scoring import score_articles
@@ -16,7 +17,7 @@ from tests.learning import encode_sample, small_training
 
 
 def train(folder: Path) -> None:
-    """Train a small model of each cell on the embedded sample for a few steps."""
+    """Train a small model of each cell for a few steps on the embedded sample, and save the models."""
     encoded = encode_sample(folder / "windows")
     for cell in CELLS:
         training = small_training(encoded, {"cell": cell, "layers": 2, "hidden_size": 32}, learning_rate=0.01)
@@ -26,11 +27,11 @@ def train(folder: Path) -> None:
 
 
 def score(folder: Path) -> dict[str, list[float]]:
-    """For each cell's model, the cost of each test article of the embedded sample in nats."""
+    """For each cell, the nats of each test article of the embedded sample, scored with the saved model."""
     models = {cell: load_model(folder / cell).model for cell in CELLS}
     with tempfile.TemporaryDirectory() as windows:
         test = encode_sample(Path(windows)).test
-        return {cell: score_articles(model, test, torch.device("cpu")).nats.tolist() for cell, model in models.items()}
+        return {cell: score_articles(model, test).nats.tolist() for cell, model in models.items()}
 
 
 if __name__ == "__main__":

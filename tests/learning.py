@@ -30,7 +30,7 @@ from tests.conftest import CHECKOUT
 
 @dataclass(frozen=True)
 class Encoded:
-    """The splits of the embedded sample with windows of 20 symbols."""
+    """The vocabulary of the embedded sample, and its splits with windows of 20 symbols."""
 
     vocabulary: Vocabulary
     train: EncodedSplit
@@ -65,20 +65,20 @@ def train_params(**changes: Any) -> TrainParams:
 
 
 def small_model(symbols: int, *, seed: int = 1, classes: int = 0, **changes: Any) -> CharModel:
-    """A model with its initial weights. It is conditioned if there are classes."""
+    """A small model with its initial weights, conditioned if `classes` is not 0. `changes` are other parameters."""
     torch.manual_seed(seed)
     return CharModel(symbols, model_params(conditioning="class" if classes else "none", **changes), classes)
 
 
 def save_small_model(folder: Path, windows: Path) -> Path:
-    """Encode the sample in `windows`, and save an untrained model with its vocabulary in `folder`."""
+    """Encode the sample into `windows`, and save an untrained model with the sample's vocabulary in `folder`."""
     vocabulary = encode_sample(windows).vocabulary
     save_model(folder, small_model(len(vocabulary)), vocabulary, "t" * 64)
     return folder
 
 
 def save_conditioned_model(folder: Path, windows: Path) -> Path:
-    """Do the same as `save_small_model` with a conditioned model whose classes have random effects."""
+    """Do the same as `save_small_model`, but with a conditioned model whose classes have random effects."""
     encoded = encode_sample(windows)
     model = small_model(len(encoded.vocabulary), classes=len(AG_NEWS_CLASSES))
     torch.nn.init.normal_(model.initial)
@@ -89,11 +89,12 @@ def save_conditioned_model(folder: Path, windows: Path) -> Path:
 
 
 def small_training(encoded: Encoded, model: dict[str, Any] | None = None, **changes: Any) -> Training:
+    """A short training of a small model. `model` are changes to its model, `changes` to its train parameters."""
     network = small_model(len(encoded.vocabulary), **(model or {}))
     return Training(network, encoded.train, encoded.valid, train_params(**changes), Group())
 
 
-# Changes to a small model and to its training that take different ways through the code.
+# Changes to a small model and to its train parameters, chosen so that the variants take different paths in the code.
 VARIANTS = [
     pytest.param({}, {}, id="lstm-lanes"),
     pytest.param({"cell": "GRU"}, {"batching": "shuffled"}, id="gru-shuffled"),
@@ -109,7 +110,7 @@ def never() -> bool:
 
 
 def run(training: Training, folder: Path, *, stop_after: int | None = None) -> list[Record]:
-    """Train to the end, or ask the training to stop after a step. Returns the records that a listener received."""
+    """Train to the end, or stop after the step `stop_after`. Returns the records that a listener received."""
     heard: list[Record] = []
     stopping = never if stop_after is None else lambda: training.step >= stop_after
     run_training(training, Checkpoints(folder), [heard.append], stopping)
@@ -122,9 +123,9 @@ def same_weights(a: Training, b: Training) -> bool:
 
 
 def check_gradients(model: CharModel, classes: Tensor | None) -> None:
-    """Check each weight's gradient, at its largest entry, against the slope of the loss of two random texts.
+    """Compare the gradient of each parameter, at its largest entry, with the slope of the loss (a finite difference).
 
-    `classes` are given to the model with the first five symbols.
+    The loss is that of two random texts, each with five inputs. `classes` are the class ids of these inputs.
     """
     model = model.double()
     ids = torch.randint(model.symbols, (6, 2))
@@ -141,7 +142,7 @@ def check_gradients(model: CharModel, classes: Tensor | None) -> None:
 
 
 def loss_with(place: int, change: float, weights: Tensor, loss: Callable[[], Tensor]) -> float:
-    """The loss while the weight at `place` is changed by so much."""
+    """The loss while the weight at index `place` is increased by `change`."""
     with torch.no_grad():
         before = weights.view(-1)[place].item()
         weights.view(-1)[place] = before + change

@@ -1,4 +1,4 @@
-"""The tiny pipeline, run once without disturbance. The tests copy it, disturb the copy and compare."""
+"""The tiny pipeline, run once without a disturbance. The tests copy it, disturb the copy, and compare the results."""
 
 from __future__ import annotations
 

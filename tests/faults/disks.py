@@ -1,7 +1,7 @@
-"""Run a command for which a folder is a small or a read-only disk.
+"""Turn a command into one for which a folder is a small disk or a read-only disk.
 
-The disk is mounted in a mount namespace that only the command sees. This needs no root if the
-kernel lets users make namespaces. If it does not, the tests are skipped.
+The disk is mounted in a mount namespace that only the command sees. Mounting needs no root if the kernel lets users
+make namespaces. On other machines the tests are skipped.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import pytest
 
 
 def on_small_disk(folder: Path, kib: int, command: Sequence[str]) -> list[str]:
-    """A command for which `folder` is an empty disk of `kib` KiB. The disk's content is lost when the command ends."""
+    """The command, run with `folder` as an empty disk of `kib` KiB. What it writes there is lost when it ends."""
     return _mounted(f'mount -t tmpfs -o size={kib}k tmpfs "$1"', folder, command)
 
 
 def on_read_only_disk(folder: Path, command: Sequence[str]) -> list[str]:
-    """A command that cannot write to `folder`."""
+    """The command, run with `folder` as a read-only disk."""
     return _mounted('mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"', folder, command)
 
 
@@ -38,5 +38,6 @@ def _can_mount() -> bool:
 
 
 def _unshared(mount: str, folder: Path, command: Sequence[str]) -> list[str]:
+    """In a new mount namespace, run the shell script `mount` with "$1" = `folder`, then the command."""
     script = f'{mount}; shift; exec "$@"'
     return ["unshare", "--user", "--map-root-user", "--mount", "sh", "-ec", script, "sh", str(folder), *command]

@@ -1,8 +1,9 @@
-"""Load mutated files in a process with little memory that watches its own actions.
+"""Read mutated files in a process that has little memory and watches its own actions.
 
-`python -m tests.faults.hostile KIND COUNT SEED FOLDER`. Each mutation must raise a CharloomError, or be read as
-something that can be used. The last line of the output has the counts. Anything else ends the process with an error: an
-allocation above the bound, a crash, another exception, an unpickling, a started program, a file opened elsewhere.
+`python -m tests.faults.hostile KIND COUNT SEED FOLDER`. For each mutated file, reading must raise a CharloomError or
+return something usable. Anything else ends the process with an error: an allocation above the bound, a crash, another
+exception, an unpickling, a started program, a file opened in an unexpected folder. The last line of the output is JSON
+with the counts.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random as Chance
+from random import Random
 
 import numpy as np
 import torch
@@ -38,23 +39,24 @@ from tests.conftest import CHECKOUT
 from tests.faults.mutations import forge_json, forge_yaml, forged_array, forged_json, forged_tensors, mutate
 from tests.learning import Encoded, encode_sample, small_model, small_training, windows_of
 
-SLACK_BYTES = 16 << 20  # for the interpreter and its heap, which take memory whatever is read
+SLACK_BYTES = 16 << 20  # memory that the interpreter and its heap need for any file
+# The audit events of Python (or their prefixes) that end the process.
 FORBIDDEN = ("pickle.find_class", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "subprocess.Popen", "socket.")
 
 
 @dataclass(frozen=True)
 class Target:
-    """Honest files, a function that reads and uses them, and one that forges them with correct digests."""
+    """Files of one kind: a function that reads and uses them, and one that forges them, with correct digests."""
 
     files: list[Path]
     read: Callable[[], None]
-    forge: Callable[[Chance], None]
+    forge: Callable[[Random], None]
 
 
 def vocabulary_target(folder: Path, encoded: Encoded) -> Target:
     path = folder / "vocab.json"
     encoded.vocabulary.save(path)
-    return Target([path], lambda: use_vocabulary(Vocabulary.load(path)), lambda chance: forge_json(path, chance))
+    return Target([path], lambda: use_vocabulary(Vocabulary.load(path)), lambda random: forge_json(path, random))
 
 
 def model_target(folder: Path, encoded: Encoded) -> Target:
@@ -62,11 +64,11 @@ def model_target(folder: Path, encoded: Encoded) -> Target:
     save_model(folder, model, encoded.vocabulary, "key", encoded.train.class_counts)
     weights, about = folder / "model.safetensors", folder / "model.json"
 
-    def forge(chance: Chance) -> None:
-        if chance.random() < 0.5:
-            weights.write_bytes(save(forged_tensors(load(weights.read_bytes()), chance)))
+    def forge(random: Random) -> None:
+        if random.random() < 0.5:
+            weights.write_bytes(save(forged_tensors(load(weights.read_bytes()), random)))
         else:
-            forge_json(about, chance)
+            forge_json(about, random)
         sign_model(folder)
 
     return Target([weights, about], lambda: use_model(folder), forge)
@@ -76,12 +78,12 @@ def windows_target(folder: Path, encoded: Encoded) -> Target:
     train = folder / "data" / "train"
     files = sorted(train.iterdir())
 
-    def forge(chance: Chance) -> None:
-        path = chance.choice(files)
+    def forge(random: Random) -> None:
+        path = random.choice(files)
         if path.suffix == ".json":
-            forge_json(path, chance)
+            forge_json(path, random)
         else:
-            np.save(path, forged_array(np.load(path), chance))
+            np.save(path, forged_array(np.load(path), random))
 
     return Target(files, lambda: use_windows(train, len(encoded.vocabulary)), forge)
 
@@ -94,12 +96,12 @@ def checkpoint_target(folder: Path, encoded: Encoded) -> Target:
     checkpoints.save(snapshot(training))
     path = folder / "key" / "last.safetensors"
 
-    def forge(chance: Chance) -> None:
+    def forge(random: Random) -> None:
         honest = Checkpoint.from_bytes(path.read_bytes())
-        if chance.random() < 0.5:
-            path.write_bytes(Checkpoint(forged_tensors(honest.tensors, chance), honest.position).to_bytes())
+        if random.random() < 0.5:
+            path.write_bytes(Checkpoint(forged_tensors(honest.tensors, random), honest.position).to_bytes())
         else:
-            path.write_bytes(Checkpoint(honest.tensors, forged_json(honest.position, chance)).to_bytes())
+            path.write_bytes(Checkpoint(honest.tensors, forged_json(honest.position, random)).to_bytes())
 
     return Target([path], lambda: use_checkpoint(checkpoints, encoded), forge)
 
@@ -111,7 +113,7 @@ def params_target(folder: Path, _encoded: Encoded) -> Target:
     def read() -> None:
         assert len(load_params(path).flat()) > 20
 
-    return Target([path], read, lambda chance: forge_yaml(path, chance))
+    return Target([path], read, lambda random: forge_yaml(path, random))
 
 
 TARGETS: dict[str, Callable[[Path, Encoded], Target]] = {
@@ -153,14 +155,17 @@ def use_checkpoint(checkpoints: Checkpoints, encoded: Encoded) -> None:
 
 
 def sign_model(folder: Path) -> None:
-    """Write the digest of the present weights to model.json, as a hostile author would."""
+    """Write the digest of the forged weights to model.json, as an attacker would."""
     path = folder / "model.json"
     digest = file_digest(folder / "model.safetensors").encode()
     path.write_bytes(re.sub(rb'"model_digest": "[0-9a-f]*"', b'"model_digest": "' + digest + b'"', path.read_bytes()))
 
 
 def forbid(folder: Path) -> None:
-    """From now on, end this process if it unpickles, starts a program, connects, or opens a file elsewhere."""
+    """From now on, end this process if it unpickles, starts a program, connects, or opens a file in another folder.
+
+    Allowed folders are `folder`, those of Python and its packages, the checkout, and /proc/self.
+    """
     allowed = (str(folder), sys.prefix, sys.base_prefix, str(Path(__file__).parents[2]), "/proc/self")
 
     def hear(event: str, arguments: tuple[object, ...]) -> None:
@@ -174,7 +179,7 @@ def forbid(folder: Path) -> None:
 
 @contextmanager
 def at_most(more: int) -> Iterator[None]:
-    """In this block, the process can take at most `more` bytes of address space in addition to what it has."""
+    """In this block, the process can take at most `more` bytes of address space in addition to what it already has."""
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + more, resource.RLIM_INFINITY))
     try:
@@ -184,12 +189,12 @@ def at_most(more: int) -> Iterator[None]:
 
 
 def one_line(error: CharloomError) -> None:
-    """Check that `exit_with` would show the error as one readable line, and exit as for bad input."""
-    said = io.StringIO()
-    say(str(error), said)
-    assert len(said.getvalue().splitlines()) == 1
-    assert len(said.getvalue()) < 2000
-    assert said.getvalue().rstrip("\n").isprintable()
+    """Check that `exit_with` would print the error as one readable line, and exit with the code for bad input."""
+    output = io.StringIO()
+    say(str(error), output)
+    assert len(output.getvalue().splitlines()) == 1
+    assert len(output.getvalue()) < 2000
+    assert output.getvalue().rstrip("\n").isprintable()
     assert error.exit_code == 2
 
 
@@ -197,20 +202,20 @@ def main(kind: str, count: int, seed: int, folder: Path) -> None:
     torch.set_num_threads(1)
     target = TARGETS[kind](folder, encode_sample(folder / "data"))
     honest = {path: path.read_bytes() for path in target.files}
-    for _ in range(3):  # import everything and let the heap grow, before memory is bounded
+    for _ in range(3):  # import everything and let the heap grow before the memory is bounded
         target.read()
     gc.collect()
-    gc.freeze()  # later collections skip all that exists now, which makes them fast
+    gc.freeze()  # later collections skip all objects that exist now, which makes them fast
     forbid(folder)
     bound = 2 * sum(map(len, honest.values())) + SLACK_BYTES
-    chance = Chance(seed)
+    random = Random(seed)
     refused, slowest_s = 0, 0.0
     for number in range(count):
         if number % 2:
-            target.forge(chance)
+            target.forge(random)
         else:
-            path = chance.choice(target.files)
-            path.write_bytes(mutate(honest[path], chance))
+            path = random.choice(target.files)
+            path.write_bytes(mutate(honest[path], random))
         began = time.perf_counter()
         try:
             with at_most(bound):
@@ -227,8 +232,8 @@ def main(kind: str, count: int, seed: int, folder: Path) -> None:
             path.write_bytes(data)
         gc.collect()  # a torch module refers to itself, so only a collection frees it
     target.read()
-    said = {"kind": kind, "mutations": count, "refused": refused, "bound_bytes": bound, "slowest_s": slowest_s}
-    print(json.dumps(said))
+    counts = {"kind": kind, "mutations": count, "refused": refused, "bound_bytes": bound, "slowest_s": slowest_s}
+    print(json.dumps(counts))
 
 
 if __name__ == "__main__":

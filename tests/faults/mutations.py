@@ -1,11 +1,11 @@
-"""Changes to files that damage or malice could make: changed bytes, and forged content in a valid format."""
+"""Random changes to files, as by damage (changed bytes) or by an attacker (forged content in a valid format)."""
 
 from __future__ import annotations
 
 import json
 import re
 from pathlib import Path
-from random import Random as Chance
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -62,62 +62,64 @@ NUMBERS = b"0 -1 1 2 255 65536 2147483648 4294967296 9223372036854775807 9223372
 WORDS = b"F64 F32 BF16 U8 I64 |O |V8 <f8 >u2 <u8 (3,)u4 __metadata__ ../../etc/passwd /dev/zero \\ud800 \\u001b".split()
 
 
-def forge_json(path: Path, chance: Chance) -> None:
-    """Replace or remove one value somewhere in a JSON file."""
-    value = forged_json(json.loads(path.read_text(encoding="utf-8")), chance)
-    path.write_text(json.dumps(value, ensure_ascii=chance.random() < 0.5), encoding="utf-8", errors="surrogatepass")
+def forge_json(path: Path, random: Random) -> None:
+    """Replace or remove one entry of a JSON file, at a random depth."""
+    value = forged_json(json.loads(path.read_text(encoding="utf-8")), random)
+    path.write_text(json.dumps(value, ensure_ascii=random.random() < 0.5), encoding="utf-8", errors="surrogatepass")
 
 
-def forged_json(value: Any, chance: Chance) -> Any:
+def forged_json(value: Any, random: Random) -> Any:
+    """The value after one entry, at a random depth, was replaced or removed."""
     place, inner = value, value
     key: Any = None
-    while isinstance(inner, dict | list) and inner and (key is None or chance.random() < 0.7):
+    while isinstance(inner, dict | list) and inner and (key is None or random.random() < 0.7):
         place = inner
-        key = chance.choice(list(inner)) if isinstance(inner, dict) else chance.randrange(len(inner))
+        key = random.choice(list(inner)) if isinstance(inner, dict) else random.randrange(len(inner))
         inner = place[key]
-    if chance.random() < 0.2:
+    if random.random() < 0.2:
         del place[key]
     else:
-        place[key] = chance.choice(VALUES)
+        place[key] = random.choice(VALUES)
     return value
 
 
-def forge_yaml(path: Path, chance: Chance) -> None:
-    """Add, remove, double or change a line of a YAML file, or replace a value somewhere in its tree."""
+def forge_yaml(path: Path, random: Random) -> None:
+    """Add, remove, repeat or change a line of a YAML file, or replace or remove an entry at a random depth."""
     lines = path.read_text(encoding="utf-8").splitlines()
-    at = chance.randrange(len(lines))
-    match chance.randrange(6):
+    at = random.randrange(len(lines))
+    match random.randrange(6):
         case 0:
-            lines[at] = re.sub(r": [^#]*", lambda _: ": " + chance.choice(YAML_VALUES), lines[at], count=1)
+            lines[at] = re.sub(r": [^#]*", lambda _: ": " + random.choice(YAML_VALUES), lines[at], count=1)
         case 1:
             lines.insert(at, lines[at])
         case 2:
             del lines[at]
         case 3:
-            lines[at] = re.sub(r"\w+:", lambda _: chance.choice(YAML_VALUES) + ":", lines[at], count=1)
+            lines[at] = re.sub(r"\w+:", lambda _: random.choice(YAML_VALUES) + ":", lines[at], count=1)
         case 4:
-            lines.insert(at, lines[at][: chance.choice((0, 2))] + chance.choice(YAML_LINES))
+            lines.insert(at, lines[at][: random.choice((0, 2))] + random.choice(YAML_LINES))
         case 5:
-            lines = yaml.dump(forged_json(yaml.safe_load("\n".join(lines)), chance)).splitlines()
+            lines = yaml.dump(forged_json(yaml.safe_load("\n".join(lines)), random)).splitlines()
     path.write_text("\n".join(lines), encoding="utf-8", errors="surrogatepass")
 
 
-def forged_tensors(tensors: dict[str, Tensor], chance: Chance) -> dict[str, Tensor]:
-    name = chance.choice(sorted(tensors))
+def forged_tensors(tensors: dict[str, Tensor], random: Random) -> dict[str, Tensor]:
+    """The tensors after one of them was removed, renamed, copied or changed."""
+    name = random.choice(sorted(tensors))
     tensor = tensors.pop(name)
-    match chance.randrange(8):
+    match random.randrange(8):
         case 0:
             return tensors
         case 1:
-            tensor = tensor.flatten()[: chance.randint(0, tensor.numel())].clone()
+            tensor = tensor.flatten()[: random.randint(0, tensor.numel())].clone()
         case 2:
-            tensor = tensor.to(chance.choice((torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.bool)))
+            tensor = tensor.to(random.choice((torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.bool)))
         case 3:
-            tensor = torch.full_like(tensor, chance.choice((float("nan"), float("inf"), -1e38, 1e38, 0.0)))
+            tensor = torch.full_like(tensor, random.choice((float("nan"), float("inf"), -1e38, 1e38, 0.0)))
         case 4:
             tensor = tensor[None].clone()
         case 5:
-            name = chance.choice(("../../etc/passwd", "model.\0", "optimizer.x.step", "state.0", name + ".x"))
+            name = random.choice(("../../etc/passwd", "model.\0", "optimizer.x.step", "state.0", name + ".x"))
         case 6:
             tensors["optimizer.99.exp_avg"] = tensor.clone()
         case 7:
@@ -125,16 +127,17 @@ def forged_tensors(tensors: dict[str, Tensor], chance: Chance) -> dict[str, Tens
     return tensors | {name: tensor}
 
 
-def forged_array(array: Any, chance: Chance) -> Any:
-    match chance.randrange(7):
+def forged_array(array: Any, random: Random) -> Any:
+    """The array with another length, value, type, shape or order."""
+    match random.randrange(7):
         case 0:
-            return array[: chance.randint(0, len(array))]
+            return array[: random.randint(0, len(array))]
         case 1:
-            array[chance.randrange(len(array))] = np.iinfo(array.dtype).max - chance.randint(0, 3)
+            array[random.randrange(len(array))] = np.iinfo(array.dtype).max - random.randint(0, 3)
         case 2:
-            array[chance.randrange(len(array))] = chance.randint(0, 255)
+            array[random.randrange(len(array))] = random.randint(0, 255)
         case 3:
-            return array.astype(chance.choice(("i8", "f8", "u8", ">u4", "U3", "M8[s]", "?", "V3")))
+            return array.astype(random.choice(("i8", "f8", "u8", ">u4", "U3", "M8[s]", "?", "V3")))
         case 4:
             return array[None]
         case 5:
@@ -144,52 +147,52 @@ def forged_array(array: Any, chance: Chance) -> Any:
     return array
 
 
-def mutate(data: bytes, chance: Chance) -> bytes:
+def mutate(data: bytes, random: Random) -> bytes:
     """Make one to three random changes to the bytes."""
-    for _ in range(chance.choice((1, 1, 1, 2, 3))):
-        data = chance.choice(CHANGES)(data, chance)
+    for _ in range(random.choice((1, 1, 1, 2, 3))):
+        data = random.choice(CHANGES)(data, random)
     return data
 
 
-def flip(data: bytes, chance: Chance) -> bytes:
+def flip(data: bytes, random: Random) -> bytes:
     changed = bytearray(data)
-    for _ in range(chance.randint(1, 8) if changed else 0):
-        changed[chance.randrange(min(len(changed), chance.choice((64, 512, 1 << 30))))] ^= 1 << chance.randrange(8)
+    for _ in range(random.randint(1, 8) if changed else 0):
+        changed[random.randrange(min(len(changed), random.choice((64, 512, 1 << 30))))] ^= 1 << random.randrange(8)
     return bytes(changed)
 
 
-def truncate(data: bytes, chance: Chance) -> bytes:
-    return data[: chance.randint(0, len(data))]
+def truncate(data: bytes, random: Random) -> bytes:
+    return data[: random.randint(0, len(data))]
 
 
-def splice(data: bytes, chance: Chance) -> bytes:
-    begin = chance.randint(0, min(len(data), chance.choice((128, 1 << 30))))
-    return data[:begin] + chance.randbytes(chance.randint(0, 16)) + data[begin + chance.randint(0, 16) :]
+def splice(data: bytes, random: Random) -> bytes:
+    begin = random.randint(0, min(len(data), random.choice((128, 1 << 30))))
+    return data[:begin] + random.randbytes(random.randint(0, 16)) + data[begin + random.randint(0, 16) :]
 
 
-def repeat(data: bytes, chance: Chance) -> bytes:
-    begin = chance.randint(0, len(data))
-    return data[:begin] + data[begin : begin + chance.randint(0, 200)] * 2 + data[begin:]
+def repeat(data: bytes, random: Random) -> bytes:
+    begin = random.randint(0, len(data))
+    return data[:begin] + data[begin : begin + random.randint(0, 200)] * 2 + data[begin:]
 
 
-def replace_number(data: bytes, chance: Chance) -> bytes:
-    return replace(rb"-?\d+", data, chance.choice(NUMBERS), chance)
+def replace_number(data: bytes, random: Random) -> bytes:
+    return replace(rb"-?\d+", data, random.choice(NUMBERS), random)
 
 
-def replace_word(data: bytes, chance: Chance) -> bytes:
-    return replace(rb"(?<=[\"'])[^\"']*(?=[\"'])", data, chance.choice(WORDS), chance)
+def replace_word(data: bytes, random: Random) -> bytes:
+    return replace(rb"(?<=[\"'])[^\"']*(?=[\"'])", data, random.choice(WORDS), random)
 
 
-def replace_header_length(data: bytes, chance: Chance) -> bytes:
-    return chance.choice((2**63, 2**40, 100_000_000, len(data), 0, 8)).to_bytes(8, "little") + data[8:]
+def replace_header_length(data: bytes, random: Random) -> bytes:
+    return random.choice((2**63, 2**40, 100_000_000, len(data), 0, 8)).to_bytes(8, "little") + data[8:]
 
 
-def replace(pattern: bytes, data: bytes, new: bytes, chance: Chance) -> bytes:
-    """Replace one match in the first 4 KiB. The stated length of a safetensors header is corrected."""
+def replace(pattern: bytes, data: bytes, new: bytes, random: Random) -> bytes:
+    """Replace one match in the first 4 KiB. If the data is a safetensors file, correct the length of its header."""
     found = list(re.finditer(pattern, data[:4096]))
     if not found:
         return data
-    match = chance.choice(found)
+    match = random.choice(found)
     changed = data[: match.start()] + new + data[match.end() :]
     header = int.from_bytes(data[:8], "little")
     if 8 < header < len(data) and match.start() >= 8:

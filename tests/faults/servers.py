@@ -1,4 +1,4 @@
-"""A server on loopback that can break the rules of HTTP: a function answers each request on the bare socket."""
+"""A server on loopback that can break the rules of HTTP: a function answers each request by writing to the socket."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-Answer = Callable[[socket.socket, int], None]  # of the connection and the number of earlier requests
+Answer = Callable[[socket.socket, int], None]  # takes the connection and the number of earlier requests
 
 
 class _Server(socketserver.ThreadingTCPServer):
@@ -38,7 +38,7 @@ def connected(handle: Callable[[socket.socket], None]) -> Iterator[str]:
 
 @contextmanager
 def serving(answer: Answer) -> Iterator[tuple[str, list[bytes]]]:
-    """Answer requests. Yields the base URL and the list of requests so far, which grows."""
+    """Answer each request with `answer`. Yields the base URL, and a list to which each new request is added."""
     requests: list[bytes] = []
     counting = threading.Lock()
 
@@ -60,12 +60,12 @@ def serving(answer: Answer) -> Iterator[tuple[str, list[bytes]]]:
 
 
 def head(status: str = "200 OK", *lines: str) -> bytes:
-    """The head of an HTTP answer."""
+    """The status line and the header lines of an HTTP answer."""
     return "\r\n".join([f"HTTP/1.1 {status}", "Connection: close", *lines, "", ""]).encode()
 
 
 def respond(content: bytes, status: str = "200 OK", *lines: str) -> Answer:
-    """A correct answer."""
+    """A correct HTTP answer with this content."""
 
     def answer(connection: socket.socket, _number: int) -> None:
         connection.sendall(head(status, f"Content-Length: {len(content)}", *lines) + content)
@@ -74,7 +74,7 @@ def respond(content: bytes, status: str = "200 OK", *lines: str) -> Answer:
 
 
 def send(*pieces: bytes) -> Answer:
-    """An answer of these bytes, correct HTTP or not. Then the connection ends."""
+    """An answer of these bytes, whether they are correct HTTP or not. Then the connection is closed."""
 
     def answer(connection: socket.socket, _number: int) -> None:
         for piece in pieces:
@@ -95,5 +95,5 @@ def reset(*pieces: bytes) -> Answer:
 
 
 def in_turn(*answers: Answer) -> Answer:
-    """One answer after the other. When they are used up, the last one is repeated."""
+    """Give the answers one after the other, one for each request, and then repeat the last answer."""
     return lambda connection, number: answers[min(number, len(answers) - 1)](connection, number)

@@ -1,7 +1,7 @@
-"""Run whole pipelines in one process, each with other valid parameters: `python -m tests.faults.soak RUNS`.
+"""Run whole pipelines in one process, each with different valid parameters: `python -m tests.faults.soak RUNS`.
 
-In one process, memory and files that a run does not free add up. After each run, prints the memory of the process and
-the number of its open files.
+In one process, memory that a run does not free and files that it does not close add up. After each run, this script
+prints the memory of the process and the number of its open files.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from charloom.params import Params
 from charloom.params_file import load_params
 from tests.conftest import CHECKOUT
 
+# The script of each stage, and the name of its function.
 SCRIPTS = {
     "download": "download",
     "build_vocab": "build_vocab",
@@ -40,28 +41,28 @@ SCRIPTS = {
     "train": "train",
     "evaluate": "evaluate",
 }
-ARTICLES = 40
+ARTICLES = 40  # in each split of the corpus
 seeds = st.integers(0, 2**63 - 1)
 
 
-def whole(low: int, high: int) -> st.SearchStrategy[int]:
+def integers(low: int, high: int) -> st.SearchStrategy[int]:
     return st.integers(low, high)
 
 
-def real(low: float, high: float) -> st.SearchStrategy[float]:
+def floats(low: float, high: float) -> st.SearchStrategy[float]:
     return st.floats(low, high, allow_nan=False)
 
 
 VALID: dict[str, dict[str, st.SearchStrategy[object]]] = {
-    "data": {"valid_fraction": real(0.01, 0.5), "seed": seeds},
-    "vocab": {"min_count": whole(1, 50)},
-    "windows": {"length": whole(1, 40), "stride": whole(1, 200), "scope": st.sampled_from(("stream", "article"))},
-    "baselines": {"ngram_order": whole(1, 10), "ppmd_order": whole(2, 64)},
+    "data": {"valid_fraction": floats(0.01, 0.5), "seed": seeds},
+    "vocab": {"min_count": integers(1, 50)},
+    "windows": {"length": integers(1, 40), "stride": integers(1, 200), "scope": st.sampled_from(("stream", "article"))},
+    "baselines": {"ngram_order": integers(1, 10), "ppmd_order": integers(2, 64)},
     "model": {
         "cell": st.sampled_from(tuple(CELLS)),
-        "hidden_size": whole(1, 24),
-        "layers": whole(1, 3),
-        "dropout": real(0.0, 0.9),
+        "hidden_size": integers(1, 24),
+        "layers": integers(1, 3),
+        "dropout": floats(0.0, 0.9),
     },
     "train": {
         "seed": seeds,
@@ -69,29 +70,29 @@ VALID: dict[str, dict[str, st.SearchStrategy[object]]] = {
         "threads": st.sampled_from(("auto", 1, 2)),
         "precision": st.sampled_from(precisions(torch.device("cpu"))),
         "batching": st.sampled_from(("lanes", "shuffled")),
-        "batch_size": whole(1, 16),
-        "epochs": real(1e-4, 0.05),  # one step to some hundreds
-        "learning_rate": real(1e-6, 0.1),
+        "batch_size": integers(1, 16),
+        "epochs": floats(1e-4, 0.05),  # one step to some hundreds
+        "learning_rate": floats(1e-6, 0.1),
         "schedule": st.sampled_from(("cosine", "constant")),
-        "warmup": real(0.0, 0.9),
-        "grad_clip": real(1e-3, 1e3),
-        "validate_every": whole(1, 1000),
-        "log_every": whole(1, 1000),
-        "checkpoint_every": real(0.01, 1e6),
+        "warmup": floats(0.0, 0.9),
+        "grad_clip": floats(1e-3, 1e3),
+        "validate_every": integers(1, 1000),
+        "log_every": integers(1, 1000),
+        "checkpoint_every": floats(0.01, 1e6),
     },
     "evaluate": {
         "seed": seeds,
-        "temperatures": st.lists(real(0.0, 100.0), min_size=1, max_size=3),
-        "samples": whole(1, 3),
-        "sample_length": whole(1, 60),
-        "articles": whole(0, 4),
+        "temperatures": st.lists(floats(0.0, 100.0), min_size=1, max_size=3),
+        "samples": integers(1, 3),
+        "sample_length": integers(1, 60),
+        "articles": integers(0, 4),
     },
 }
 
 
 @st.composite
 def parameters(draw: st.DrawFn) -> dict[str, dict[str, object]]:
-    """Parameters that are valid together."""
+    """Parameters that are valid together: the scope `article` needs shuffled windows."""
     drawn = {section: {name: draw(each) for name, each in names.items()} for section, names in VALID.items()}
     if drawn["windows"]["scope"] == "article":
         drawn["train"]["batching"] = "shuffled"
@@ -104,7 +105,7 @@ def main(runs: int) -> None:
         os.chdir(folder)
         corpus = make_corpus(Path("corpus"))
         stages = import_stages()
-        usual = load_params(CHECKOUT / "params.yaml").model_dump()
+        defaults = load_params(CHECKOUT / "params.yaml").model_dump()
 
         @settings(
             max_examples=runs,
@@ -116,7 +117,7 @@ def main(runs: int) -> None:
         )
         @given(parameters())
         def run(drawn: dict[str, dict[str, object]]) -> None:
-            params = {section: {**values, **drawn.get(section, {})} for section, values in usual.items()}
+            params = {section: {**values, **drawn.get(section, {})} for section, values in defaults.items()}
             params["data"]["source"] = str(corpus)
             params["tracking"]["enabled"] = False
             run_pipeline(stages, params)
@@ -127,7 +128,7 @@ def main(runs: int) -> None:
 
 
 def make_corpus(folder: Path) -> Path:
-    """Write the first articles of the sample, in the sample's format."""
+    """Write a corpus of the first articles of the sample, in the format of the sample."""
     folder.mkdir()
     shutil.copyfile(SAMPLE / "classes.txt", folder / "classes.txt")
     for split in SPLITS:
@@ -137,13 +138,13 @@ def make_corpus(folder: Path) -> Path:
 
 
 def import_stages() -> list[Callable[[Params], None]]:
-    """The function of each stage's script, in the order of the pipeline."""
+    """The functions of the stages, in the order of the pipeline."""
     sys.path.insert(0, str(CHECKOUT / "stages"))
     return [getattr(import_module(script), function) for script, function in SCRIPTS.items()]
 
 
 def run_pipeline(stages: list[Callable[[Params], None]], params: dict[str, dict[str, object]]) -> None:
-    """Run one pipeline in an empty folder. An error ends the process and names the parameters."""
+    """Run one pipeline in an empty folder. A CharloomError ends the process, with the parameters in its message."""
     with TemporaryDirectory(dir=".") as folder:
         os.chdir(folder)
         os.environ["DVC_ROOT"] = "."

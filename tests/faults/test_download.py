@@ -1,4 +1,4 @@
-"""A download gives the verified file, or one line of error and no file, whatever a server or a disk does."""
+"""Whatever a server or a disk does, a download gives the verified file, or one line of error and no file."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def stall(*pieces: bytes) -> Answer:
     def answer(connection: socket.socket, number: int) -> None:
         send(*pieces)(connection, number)
         connection.settimeout(20)
-        connection.recv(1)  # until the client hangs up
+        connection.recv(1)  # returns when the client closes the connection
 
     return answer
 
@@ -71,14 +71,15 @@ def slow(connection: socket.socket, _number: int) -> None:
 
 @dataclass(frozen=True)
 class Fault:
-    """What a server does, how often it is asked, and a part of the error. It is "" if the download succeeds."""
+    """What a server does, how many requests it gets, and a part of the error ("" if the download succeeds)."""
 
     answer: Answer
     requests: int
     error: str = ""
 
 
-GIVEN_UP = 3  # the number of tries before a download fails
+GIVEN_UP = 3  # the number of requests before a download gives up
+# The keys are the names of the test cases.
 FAULTS: Mapping[str, Fault] = {
     "reset before the answer": Fault(reset(), GIVEN_UP, "Connection reset by peer"),
     "reset in the middle": Fault(reset(head("200 OK", LENGTH), HALF), GIVEN_UP, "Connection"),
@@ -145,8 +146,8 @@ def files_in(cache: Path) -> list[str]:
     return sorted(path.name for path in cache.rglob("*") if path.is_file() and path.suffix != ".lock")
 
 
-def one_line(done: Done) -> str:
-    """The error of a failed run: its only line. The exit code is 1."""
+def error_line(done: Done) -> str:
+    """The error of a failed run. Checks that it is the only line of output, and that the exit code is 1."""
     assert (done.returncode, done.stdout) == (1, ""), done.stderr
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: ")
@@ -159,7 +160,7 @@ def test_a_download_gives_the_whole_file_or_one_line_of_error(tmp_path: Path, na
     with serving(fault.answer) as (url, requests):
         done = run_fetch(tmp_path, f"{url}/train.csv")
     if fault.error:
-        assert fault.error in one_line(done)
+        assert fault.error in error_line(done)
         assert files_in(tmp_path / "cache") == []
     else:
         assert (done.returncode, done.stdout, done.stderr) == (0, f"{len(CONTENT)}\n", "")
@@ -168,22 +169,22 @@ def test_a_download_gives_the_whole_file_or_one_line_of_error(tmp_path: Path, na
     assert len(requests) == fault.requests
 
 
-def test_a_server_that_sends_retry_after_is_not_asked_before(tmp_path: Path) -> None:
-    came: list[float] = []
+def test_after_a_retry_after_header_the_client_waits_that_long(tmp_path: Path) -> None:
+    times: list[float] = []  # when the requests arrived
 
     def busy_for_a_second(connection: socket.socket, number: int) -> None:
-        came.append(time.monotonic())
+        times.append(time.monotonic())
         answer = respond(CONTENT) if number else respond(b"", "429 Too Many Requests", "Retry-After: 1")
         answer(connection, number)
 
     with serving(busy_for_a_second) as (url, _):
         assert run_fetch(tmp_path, f"{url}/train.csv").returncode == 0
-    assert came[1] - came[0] >= 1
+    assert times[1] - times[0] >= 1
 
 
 def test_the_password_of_a_mirror_is_not_printed(tmp_path: Path) -> None:
     with serving(respond(b"", "404 Not Found")) as (url, _):
-        line = one_line(run_fetch(tmp_path, f"{url.replace('//', '//me:secret@')}/train.csv"))
+        line = error_line(run_fetch(tmp_path, f"{url.replace('//', '//me:secret@')}/train.csv"))
     assert "secret" not in line
     assert f"{url}/train.csv: HTTPError: 404" in line
 
@@ -193,7 +194,7 @@ def test_the_error_names_a_full_disk_and_no_part_of_the_file_stays(tmp_path: Pat
     listing = 'python=$1; "$@"; code=$?; find cache -type f ! -name "*.lock" >&2; exit $code'
     with serving(respond(CONTENT)) as (url, requests):
         wrap = on_small_disk(tmp_path / "cache", 64, ["sh", "-c", listing, "sh"])
-        line = one_line(run_fetch(tmp_path, f"{url}/train.csv", wrap=wrap))
+        line = error_line(run_fetch(tmp_path, f"{url}/train.csv", wrap=wrap))
     assert f"cannot write train.csv to cache/incoming/{MD5}: No space left on device" in line
     assert "CHARLOOM_CACHE" in line
     assert len(requests) == 1
@@ -203,7 +204,7 @@ def test_a_read_only_cache_is_an_error_only_if_it_lacks_the_file(tmp_path: Path)
     cache = tmp_path / "cache"
     cache.mkdir()
     with serving(respond(CONTENT)) as (url, requests):
-        line = one_line(run_fetch(tmp_path, url, wrap=on_read_only_disk(cache, [])))
+        line = error_line(run_fetch(tmp_path, url, wrap=on_read_only_disk(cache, [])))
         assert "Read-only file system" in line
         assert requests == []
         assert run_fetch(tmp_path, url).returncode == 0
@@ -212,7 +213,7 @@ def test_a_read_only_cache_is_an_error_only_if_it_lacks_the_file(tmp_path: Path)
     assert len(requests) == 1
 
 
-# Forks a process that has imported everything, kills each fork at a random moment, and checks the cache after each.
+# Imports everything, then forks for each download, kills the fork at a random moment, and checks the cache.
 KILLED_OFTEN = f"""
 import os, random, signal, sys, time
 from hashlib import md5
@@ -250,7 +251,7 @@ def test_a_killed_download_never_leaves_a_part_under_the_final_name(tmp_path: Pa
     assert (tmp_path / "cache" / MD5 / "train.csv").read_bytes() == CONTENT
 
 
-def test_if_the_downloading_process_is_killed_another_takes_over(tmp_path: Path) -> None:
+def test_if_the_downloading_process_is_killed_another_one_takes_over(tmp_path: Path) -> None:
     asked = threading.Event()
 
     def stall_the_first(connection: socket.socket, number: int) -> None:

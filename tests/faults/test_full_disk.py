@@ -1,4 +1,4 @@
-"""A disk that is full while a stage writes: one line names the file, the previous file stays, and a rerun continues."""
+"""The disk is full while a stage writes: one line names the file, the old file stays, and the next run continues."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.pipeline.workspace import Workspace, read_stages
 
 Undisturbed = tuple[Workspace, float]
 
-# Trains three times, each time with another full disk: that of the checkpoints (full after the first checkpoint was
-# written), of the models, of the plots. The fourth training succeeds.
+# Trains four times. The first time, the disk of the checkpoints is full after the first checkpoint. The second time,
+# the disk of the models is full, and the third time, the disk of the plots. The fourth time, all disks have space.
 TRAIN = """
 train() { PYTHONPATH=src python stages/train.py >"$1.log" 2>&1; echo $? >>"$1.log"; }
 fill() { dd if=/dev/zero of="$1/filler" bs=1k 2>/dev/null; }
@@ -70,9 +70,9 @@ def test_a_training_continues_after_full_disks(undisturbed: Undisturbed, tmp_pat
     (folder / "result").mkdir()
     ended = Workspace(folder).run(*command, timeout_s=120)
     assert ended.code == 0, ended.output
-    said = {name: (folder / f"{name}.log").read_text() for name in ("checkpoint", "model", "history", "end")}
+    logs = {name: (folder / f"{name}.log").read_text() for name in ("checkpoint", "model", "history", "end")}
 
-    line = error_line(said["checkpoint"])
+    line = error_line(logs["checkpoint"])
     assert line.startswith(f"error: {folder}/.charloom/checkpoints/")
     assert line.endswith("safetensors: No space left on device")
     (kept,) = (path for path in (folder / "kept").iterdir() if path.is_dir())
@@ -82,15 +82,15 @@ def test_a_training_continues_after_full_disks(undisturbed: Undisturbed, tmp_pat
     steps = json.loads((expected / "details/train.json").read_text())["steps"]
     assert 0 < Checkpoint.from_bytes(checkpoint).position["step"] < steps
 
-    assert error_line(said["model"]) == "error: models/charloom/model.safetensors: No space left on device"
+    assert error_line(logs["model"]) == "error: models/charloom/model.safetensors: No space left on device"
     assert file_digest(folder / "kept.safetensors") == file_digest(good)
     assert (folder / "models.log").read_text() == "model.safetensors\n"
 
-    assert error_line(said["history"]) == "error: plots/history.csv: No space left on device"
+    assert error_line(logs["history"]) == "error: plots/history.csv: No space left on device"
     assert (folder / "plots.log").read_text() == "filler\n"
 
-    assert [text.split()[-1] for text in said.values()] == ["1", "1", "1", "0"]
-    assert said["end"] == "0\n", "the training was already finished"
+    assert [text.split()[-1] for text in logs.values()] == ["1", "1", "1", "0"]
+    assert logs["end"] == "0\n", "the training was already finished"
     for name in ("models/charloom/model.safetensors", "models/charloom/model.json", "plots/history.csv"):
         assert file_digest(folder / "result" / name) == file_digest(expected / name)
 
@@ -101,8 +101,8 @@ def test_windows_from_a_full_disk_are_not_taken_for_complete(
 ) -> None:
     workspace = undisturbed[0].copy(tmp_path / "full")
     windows = workspace.folder / "data" / "windows"
-    show = f"{read_stages(workspace.folder)['windows']['cmd']}; code=$?; cp -r data/windows left; exit $code"
-    ended = workspace.run(*on_small_disk(windows, kib, ["sh", "-c", show]), timeout_s=120)
+    keep_windows = f"{read_stages(workspace.folder)['windows']['cmd']}; code=$?; cp -r data/windows left; exit $code"
+    ended = workspace.run(*on_small_disk(windows, kib, ["sh", "-c", keep_windows]), timeout_s=120)
     assert ended.code == 1
     assert error_line(ended.output).startswith("error: data/windows/train/")
     assert error_line(ended.output).endswith(": No space left on device")
@@ -118,6 +118,8 @@ def test_a_full_disk_is_one_line_of_error_in_the_other_stages_too(
     undisturbed: Undisturbed, tmp_path: Path, stage: str, folder: str
 ) -> None:
     workspace = undisturbed[0].copy(tmp_path / "full")
+    # The small disk hides the files of `folder`. Stage vocab needs data/raw/train.csv, so the file is copied to the
+    # disk.
     copy = "mkdir -p data/raw; cp raw/train.csv data/raw; " if folder == "data" else ""
     (workspace.folder / "raw").mkdir()
     (workspace.folder / "raw" / "train.csv").write_text('"1","a","b"\n')

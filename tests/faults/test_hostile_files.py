@@ -1,4 +1,4 @@
-"""Damaged and hostile models, vocabularies, windows, checkpoints and params. Nothing is ever unpickled."""
+"""Damaged and forged models, vocabularies, windows, checkpoints and params.yaml are safe to read, without pickle."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ UNPICKLES = re.compile(
     r"\b(c?pickle|cloudpickle|dill|joblib|shelve|marshal)\b|torch\.load\b|allow_pickle\s*=\s*True|weights_only"
     r"|(?<![.\w])(eval|exec)\(|yaml\.(unsafe_|full_)?load\((?!.*_Loader\))|fromfile\(|shell\s*=\s*True"
 )
-PROSE = re.compile(r"#.*|\"\"\".*?\"\"\"", re.DOTALL | re.MULTILINE)
+COMMENTS_AND_DOCSTRINGS = re.compile(r"#.*|\"\"\".*?\"\"\"", re.DOTALL | re.MULTILINE)
 
-# Calls every reader in a process whose unpicklers are replaced: an attempt to unpickle ends the process.
+# Calls every reader. The unpicklers of the process are replaced first, so that an attempt to unpickle ends the process.
 NO_PICKLE = """
 import _pickle, pickle, sys
 from pathlib import Path
@@ -59,7 +59,7 @@ print("read all")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_mutated_files_are_an_error_or_usable_within_little_memory(tmp_path: Path, kind: str) -> None:
+def test_mutated_files_are_an_error_or_usable_and_take_little_memory(tmp_path: Path, kind: str) -> None:
     if not Path("/proc/self/statm").exists():
         pytest.skip("the memory of a process can be bounded on Linux only")
     done = subprocess.run(
@@ -72,19 +72,19 @@ def test_mutated_files_are_an_error_or_usable_within_little_memory(tmp_path: Pat
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    said = json.loads(done.stdout.splitlines()[-1])
+    counts = json.loads(done.stdout.splitlines()[-1])
     print(
-        f"{kind}: {said['mutations']} mutations, {said['refused']} were errors, the others were read;"
-        f" {said['bound_bytes'] >> 20} MiB allowed, {1000 * said['slowest_s']:.0f} ms at most"
+        f"{kind}: {counts['mutations']} mutations, {counts['refused']} were errors, the others were read;"
+        f" {counts['bound_bytes'] >> 20} MiB allowed, {1000 * counts['slowest_s']:.0f} ms at most"
     )
-    assert said["mutations"] == MUTATIONS
-    assert said["refused"] > MUTATIONS // 4
+    assert counts["mutations"] == MUTATIONS
+    assert counts["refused"] > MUTATIONS // 4
 
 
 def test_no_source_file_unpickles_or_evaluates() -> None:
     found = []
     for path in sorted(file for folder in ("src", "stages", "scripts") for file in (CHECKOUT / folder).rglob("*.py")):
-        code = PROSE.sub("", path.read_text(encoding="utf-8"))
+        code = COMMENTS_AND_DOCSTRINGS.sub("", path.read_text(encoding="utf-8"))
         found += [f"{path}: {match.group()}" for match in UNPICKLES.finditer(code)]
     assert found == []
 
@@ -99,8 +99,8 @@ def test_no_source_file_unpickles_or_evaluates() -> None:
         "eval(x)",
     ],
 )
-def test_the_search_for_unpickling_finds_it(line: str) -> None:
-    assert UNPICKLES.search(PROSE.sub("", line))
+def test_the_search_finds_code_that_unpickles_or_evaluates(line: str) -> None:
+    assert UNPICKLES.search(COMMENTS_AND_DOCSTRINGS.sub("", line))
 
 
 def test_every_reader_works_without_unpickling(undisturbed: tuple[Workspace, float], tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""`dvc repro` continues without help after its stage, dvc, or both were killed at random moments."""
+"""`make repro` continues after its stage, dvc, or both were killed at random moments.
+
+`make repro` runs scripts/repair_dvc.py before `dvc repro`, because a kill can leave a file of DVC half-written.
+"""
 
 from __future__ import annotations
 
@@ -17,29 +20,29 @@ from tests.pipeline.workspace import CHECKOUT, STAGES, Workspace
 KILLS = int(os.environ.get("CHARLOOM_PIPELINE_KILLS", "3"))  # `make soak` sets 60
 Undisturbed = tuple[Workspace, float]
 
-WHOM = ("dvc", "stage", "both")
+WHOM = ("dvc", "stage", "both")  # the processes to kill
 
 
 def test_a_pipeline_killed_at_any_moment_ends_in_the_same_bytes(undisturbed: Undisturbed, tmp_path: Path) -> None:
     expected, seconds = undisturbed
-    moments, done, repaired = random.Random(1), Counter[str](), 0
+    moments, kills, repaired = random.Random(1), Counter[str](), 0
     workspace = expected.copy(tmp_path / "0", results=False)
     finished = 0
-    while done.total() < KILLS:
-        whom = WHOM[done.total() % len(WHOM)]
+    while kills.total() < KILLS:
+        whom = WHOM[kills.total() % len(WHOM)]
         repaired += repair(workspace)
-        struck = kill_repro(workspace, whom, moments.uniform(0.05, 0.4) * seconds)
-        if struck is None:  # it ended before the kill: start again without results
+        running = kill_repro(workspace, whom, moments.uniform(0.05, 0.4) * seconds)
+        if running is None:  # `dvc repro` ended before the kill: start again without results
             assert_same(workspace, expected)
             finished += 1
             workspace = expected.copy(tmp_path / str(finished), results=False)
         else:
-            done[f"{whom} in {struck}"] += 1
+            kills[f"{whom} in {running}"] += 1
     repaired += repair(workspace)
     workspace.repro()
     assert_same(workspace, expected)
-    print(f"{done.total()} kills over {finished + 1} whole pipelines: {dict(sorted(done.items()))}")
-    print(f"{repaired} of them left a file of DVC half-written")
+    print(f"{kills.total()} kills in {finished + 1} whole pipelines: {dict(sorted(kills.items()))}")
+    print(f"{repaired} kills left a file of DVC half-written")
 
 
 @pytest.mark.parametrize("name", [".dvc/tmp/rwlock", "dvc.lock"])
@@ -51,12 +54,12 @@ def test_files_that_dvc_left_half_written_are_repaired(undisturbed: Undisturbed,
     path.write_text("{" if name == ".dvc/tmp/rwlock" else path.read_text()[:300] + "\n  x: [")
     assert workspace.run("dvc", "repro").code != 0
     assert repair(workspace)
-    assert workspace.repro().stages == []  # restored, not run again
+    assert workspace.repro().stages == []  # the results are restored, no stage runs again
     assert_same(workspace, undisturbed[0])
 
 
 def repair(workspace: Workspace) -> bool:
-    """Do what `make repro` does before `dvc repro`. Returns whether a file was repaired."""
+    """Run scripts/repair_dvc.py, as `make repro` does. Returns whether a file was repaired."""
     ended = workspace.run(sys.executable, str(CHECKOUT / "scripts" / "repair_dvc.py"))
     assert ended.code == 0, ended.output
     return bool(ended.output)
@@ -78,7 +81,7 @@ def kill_repro(workspace: Workspace, whom: str, after_s: float) -> str | None:
         )
     with process:
         try:
-            assert process.wait(after_s) == 0, log.read_text()  # it failed by itself
+            assert process.wait(after_s) == 0, log.read_text()  # it ended before the kill
         except subprocess.TimeoutExpired:
             stages = psutil.Process(process.pid).children(recursive=True)
             if whom != "stage" or not stages:

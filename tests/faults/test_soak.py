@@ -1,4 +1,4 @@
-"""Many pipelines in one process: none fails, and the memory and open files of the process do not grow."""
+"""Many pipelines run in one process. None fails, and the process does not need ever more memory or open files."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tests.conftest import CHECKOUT
 from tests.pipeline.workspace import clean_environment
 
 RUNS = int(os.environ.get("CHARLOOM_RUNS", "10"))  # `make soak` sets 500
-# oneDNN keeps the compiled code of its last 1,024 shapes. That is not a leak, but each run has other shapes, and their
-# code would grow to 60 MB.
+# oneDNN keeps the compiled code for its last 1,024 shapes. Each run has different shapes, so the code would grow to 60
+# MB. This is not a leak, but the test could not tell it from one. So oneDNN keeps only this many shapes.
 KEPT_SHAPES = "8"
 
 
@@ -28,7 +28,7 @@ def test_pipelines_with_any_valid_parameters_leak_neither_memory_nor_files() -> 
     after_each_run = [tuple(map(int, line.split())) for line in done.stdout.splitlines() if line[0].isdigit()]
     assert len(after_each_run) == RUNS
     memory, files = zip(*after_each_run, strict=True)
-    half = RUNS // 2  # the first half fills caches
+    half = RUNS // 2  # the first half does not count, because it fills caches
     early, late = (statistics.median(memory[begin : begin + max(1, half // 3)]) for begin in (half, RUNS - half // 3))
     print(
         f"{RUNS} pipelines: {early / 1e6:.0f} MB in the middle, {late / 1e6:.0f} MB at the end, {files[-1]} open files"

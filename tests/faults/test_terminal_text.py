@@ -1,4 +1,4 @@
-"""Text from others (corpora, params, prompts, models, lock files) cannot control the user's terminal."""
+"""Text from untrusted sources (corpora, params, prompts, models, lock files) cannot control the user's terminal."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def write_params(folder: Path, source: str) -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A params.yaml with an attack as data.source, and a model whose vocabulary is the attack's characters."""
+    """A folder with three files: params.yaml with ATTACK as data.source, a model with its characters, and a text."""
     folder = tmp_path_factory.mktemp("hostile")
     write_params(folder, '"' + "".join(f"\\x{ord(char):02x}" for char in ATTACK) + '"')
     vocabulary = Vocabulary.build([ATTACK])
@@ -56,7 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_stage_escapes_a_hostile_parameter_or_row(folder: Path) -> None:
+def test_a_stage_escapes_a_hostile_parameter_and_a_hostile_row(folder: Path) -> None:
     stage = str(CHECKOUT / "stages" / "download.py")
     done = run(folder, sys.executable, stage)
     assert done.returncode == 2

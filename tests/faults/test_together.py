@@ -1,4 +1,4 @@
-"""Several processes at once: one waits or ends with a clear line, and the results are those of one alone."""
+"""Several processes run at once: one waits or ends with a clear line, and the results are those of a single process."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def test_a_second_repro_in_one_checkout_does_not_disturb_the_first(undisturbed: 
     assert_same(workspace, undisturbed[0])
 
 
-def test_of_two_equal_trainings_one_waits_and_takes_the_result(undisturbed: Undisturbed, tmp_path: Path) -> None:
-    main = str(tmp_path / "main")  # DVC sets DVC_ROOT to the main checkout in temporary copies of it
+def test_of_two_equal_trainings_one_waits_and_takes_over_the_result(undisturbed: Undisturbed, tmp_path: Path) -> None:
+    main = str(tmp_path / "main")  # in a temporary copy of the checkout, DVC sets DVC_ROOT to the main checkout
     copies = [undisturbed[0].copy(tmp_path / name, DVC_ROOT=main) for name in ("one", "other")]
     for copy in copies:
         (copy.folder / "dvc.lock").unlink()

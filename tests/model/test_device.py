@@ -46,7 +46,7 @@ def test_determinism_fixes_the_random_numbers_and_the_algorithms() -> None:
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"]
 
 
-def test_threads_are_divided_among_processes() -> None:
+def test_auto_divides_the_cores_among_the_processes() -> None:
     before = torch.get_num_threads()
     try:
         set_threads("auto")
@@ -98,7 +98,7 @@ def test_a_device_has_a_name() -> None:
 
 
 @pytest.mark.parametrize(("policy", "spins"), [(None, "500"), ("ACTIVE", "")])
-def test_idle_threads_sleep_soon_unless_the_user_sets_another_policy(
+def test_idle_threads_spin_briefly_unless_the_user_sets_another_policy(
     run_python: Run, monkeypatch: pytest.MonkeyPatch, policy: str | None, spins: str
 ) -> None:
     monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)

@@ -33,7 +33,7 @@ def test_a_cell_stacks_the_weights_of_its_registered_gates(cell: str) -> None:
         assert len(model.rnn.get_parameter(name)) == len(CELLS[cell].gates) * 12
 
 
-def test_input_is_one_hot_so_unread_symbols_get_no_gradient() -> None:
+def test_only_the_symbols_that_were_read_have_a_gradient_in_the_input_weights() -> None:
     model = small_model(7)
     logits, _ = model(torch.tensor([[1], [4]]))
     logits.sum().backward()
@@ -77,14 +77,14 @@ def test_dropout_acts_in_training_only() -> None:
 @pytest.mark.parametrize("classes", [0, 2])
 def test_dropout_before_the_output_drops_the_same_units_at_every_step(classes: int) -> None:
     model = small_model(7, classes=classes, hidden_size=64, dropout=0.5)
-    with torch.no_grad():  # each symbol's logit is one unit, so a logit of zero shows that the unit was dropped
+    with torch.no_grad():  # the logit of symbol i is unit i, so a logit of zero shows that the unit was dropped
         model.head.weight.copy_(torch.eye(7, 64))
         model.head.bias.zero_()
         logits, _ = model(torch.randint(7, (20, 8)))
     dropped = logits == 0
     assert torch.equal(dropped, dropped[:1].expand_as(dropped))
     assert 0.25 < float(dropped[0].float().mean()) < 0.75
-    assert len({tuple(units) for units in dropped[0].tolist()}) > 1, "each text has another mask"
+    assert len({tuple(units) for units in dropped[0].tolist()}) > 1, "the texts have different masks"
 
 
 def test_size_counts_every_weight() -> None:

@@ -52,14 +52,15 @@ def test_a_longer_text_begins_with_the_shorter_one(model: CharModel, vocabulary:
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_the_logits_of_a_sample_are_the_same_alone_and_with_others(vocabulary: Vocabulary, cell: str) -> None:
-    """At this size a product of one row differs in its last bits from the same row in a product of 64."""
+    """At this size, a matrix product of one row differs in its last bits from the same row in a product of 64 rows."""
     model = small_model(len(vocabulary), cell=cell, hidden_size=256)
     prompts = [("", "Stocks ", "Oil")[number % 3] for number in range(TILE + 3)]
     how = Sampling(length=12, seed=5)
     seen: list[torch.Tensor] = []
     model.register_forward_hook(lambda _model, _inputs, output: seen.append(output[0][0]))
     together = sample(model, vocabulary, prompts, how)
-    steps_of_tile = {0: seen[:19], 1: seen[19:]}  # one step for `<eos>` and each symbol of the longest prompt and text
+    steps = len("Stocks ") + how.length  # of a tile: the symbols of the longest prompt, and the drawn symbols
+    steps_of_tile = {0: seen[:steps], 1: seen[steps:]}
     for number in (0, 1, 40, TILE - 1, TILE, TILE + 2):
         seen = []
         assert sample(model, vocabulary, [prompts[number]], how, first=number) == [together[number]]
@@ -68,7 +69,7 @@ def test_the_logits_of_a_sample_are_the_same_alone_and_with_others(vocabulary: V
             assert torch.equal(alone[column], with_others[column])
 
 
-def test_the_first_text_can_have_any_number(model: CharModel, vocabulary: Vocabulary) -> None:
+def test_the_numbering_can_start_anywhere(model: CharModel, vocabulary: Vocabulary) -> None:
     texts = draw(model, vocabulary, TILE + 10, length=15)
     assert draw(model, vocabulary, 20, first=TILE - 10, length=15) == texts[TILE - 10 : TILE + 10]
     assert len(set(texts)) == len(texts)
@@ -127,7 +128,7 @@ def test_unk_is_never_drawn(vocabulary: Vocabulary) -> None:
 
 
 def test_a_text_continues_its_prompt(vocabulary: Vocabulary) -> None:
-    """The model here predicts the symbol that it has just read."""
+    """The model of this test predicts the symbol that it has just read."""
     model = small_model(len(vocabulary), cell="RNN", hidden_size=len(vocabulary))
     with torch.no_grad():
         for weights in model.parameters():
@@ -165,7 +166,7 @@ def test_a_stream_yields_each_character_and_the_end_of_each_text(model: CharMode
     steps = list(stream(model, vocabulary, prompts, how))
     texts = sample(model, vocabulary, prompts, how)
     for index, (prompt, text) in enumerate(zip(prompts, texts, strict=True)):
-        drawn = [(step, character) for step, events in enumerate(steps) for of, character in events if of == index]
+        drawn = [(step, character) for step, pairs in enumerate(steps) for of, character in pairs if of == index]
         assert drawn == [*enumerate(text, start=len(prompt)), (len(prompt) + 4, "")]
 
 
@@ -190,7 +191,7 @@ def test_the_error_names_a_value_out_of_range_and_the_range(wrong: dict[str, Any
     assert str(raised.value).startswith(f"{name.replace('_', '-')} = {value}: must be ")
 
 
-def test_each_text_is_written_with_its_class(vocabulary: Vocabulary) -> None:
+def test_each_text_is_drawn_with_its_class(vocabulary: Vocabulary) -> None:
     model = small_model(len(vocabulary), classes=2)
     torch.nn.init.normal_(model.initial, std=3.0)
     torch.nn.init.normal_(model.class_head)

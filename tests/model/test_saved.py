@@ -22,7 +22,7 @@ def saved(tmp_path: Path) -> Path:
 
 
 def remove_keys(folder: Path, *keys: str) -> None:
-    """Remove keys from model.json and from its "model", as older versions wrote it."""
+    """Remove keys from model.json, or from "model" in it, to get the model.json of an older version."""
     path = folder / "model.json"
     about = json.loads(path.read_text(encoding="utf-8"))
     for key in keys:
@@ -53,7 +53,7 @@ def test_a_conditioned_model_is_loaded_with_its_classes(tmp_path: Path) -> None:
     assert torch.equal(loaded.model(ids, classes=classes)[0], model.eval()(ids, classes=classes)[0])
 
 
-def test_a_class_has_the_id_of_its_name(tmp_path: Path) -> None:
+def test_a_class_is_found_by_its_name(tmp_path: Path) -> None:
     class_counts = [ClassCount(name=name, articles=1) for name in ("World", "Sports")]
     save_model(tmp_path, small_model(len(VOCABULARY), classes=2), VOCABULARY, "key", class_counts)
     loaded = load_model(tmp_path)
@@ -125,7 +125,7 @@ def test_the_weights_of_another_model_are_an_error(saved: Path, tmp_path: Path) 
         ('"model": {', '"model": 1, "x": {'),
     ],
 )
-def test_a_model_json_that_does_not_fit_is_an_error(saved: Path, old: str, new: str) -> None:
+def test_a_model_json_with_a_wrong_entry_is_an_error(saved: Path, old: str, new: str) -> None:
     about = saved / "model.json"
     text = about.read_text(encoding="utf-8")
     assert old in text

@@ -29,7 +29,7 @@ def model(encoded: Encoded) -> CharModel:
 
 @pytest.fixture(scope="module")
 def texts(encoded: Encoded) -> list[Codes]:
-    """Articles of many lengths, a text many times as long as a chunk, an empty text and a single character."""
+    """100 articles, a text much longer than STEPS_PER_CALL, an empty text, and a text of a single character."""
     articles = [encoded.test.article(index) for index in range(100)]
     eos = np.array([encoded.vocabulary.eos], encoded.vocabulary.dtype)
     return [*articles, np.concatenate([eos, *(text[1:] for text in articles[:6])]), np.tile(eos, 2), articles[0][:2]]
@@ -39,16 +39,16 @@ def test_each_text_is_scored_with_its_class(encoded: Encoded, texts: list[Codes]
     model = small_model(len(encoded.vocabulary), classes=2)
     torch.nn.init.normal_(model.initial)
     torch.nn.init.normal_(model.class_head)
-    together = surprisals(model, texts, CPU, classes=itertools.cycle([0, 1, 2]))
+    together = surprisals(model, texts, classes=itertools.cycle([0, 1, 2]))
     for index, found in enumerate(itertools.islice(together, 6)):
-        (alone,) = surprisals(model, texts[index : index + 1], CPU, classes=[index % 3])
+        (alone,) = surprisals(model, texts[index : index + 1], classes=[index % 3])
         assert found.nats == pytest.approx(alone.nats, rel=1e-5)
-    no_class, not_given = (list(surprisals(model, texts[:3], CPU, classes=classes)) for classes in ([2] * 3, None))
+    no_class, not_given = (list(surprisals(model, texts[:3], classes=classes)) for classes in ([2] * 3, None))
     assert all(np.array_equal(a.nats, b.nats) for a, b in zip(no_class, not_given, strict=True))
 
 
 def nats_symbol_by_symbol(model: CharModel, symbols: list[int]) -> list[float]:
-    """The surprisal of a text, computed one step at a time in the precision of the model."""
+    """The nats of each symbol of a text, computed one step at a time in the precision of the model."""
     state: State | None = None
     nats = []
     with torch.no_grad():
@@ -62,8 +62,8 @@ def nats_symbol_by_symbol(model: CharModel, symbols: list[int]) -> list[float]:
 @pytest.mark.parametrize("layers", [1, 2])
 def test_scores_equal_single_steps_in_float64(encoded: Encoded, texts: list[Codes], cell: str, layers: int) -> None:
     model = small_model(len(encoded.vocabulary), cell=cell, layers=layers).eval()
-    found = list(surprisals(model, texts, CPU))
-    scores = score_articles(model, encoded.test, CPU)
+    found = list(surprisals(model, texts))
+    scores = score_articles(model, encoded.test)
     model.double()
     for index in (0, 17, 99, *range(100, len(texts))):
         expected = nats_symbol_by_symbol(model, texts[index].tolist())
@@ -78,35 +78,37 @@ def test_a_text_costs_as_much_as_its_pieces_with_the_state_carried_over(
     model: CharModel, texts: list[Codes], cuts: list[int]
 ) -> None:
     text = texts[100]
-    (whole,) = surprisals(model, [text], CPU)
-    pieces = list(surprisals_of_pieces(model, np.split(text, cuts), CPU))
+    (whole,) = surprisals(model, [text])
+    pieces = list(surprisals_of_pieces(model, np.split(text, cuts)))
     assert [len(piece.nats) for piece in pieces] == np.diff([1, *cuts, len(text)]).tolist()
     assert sum(piece.nats.sum() for piece in pieces) == pytest.approx(whole.nats.sum(), rel=1e-6)
     assert np.concatenate([piece.nats for piece in pieces]) == pytest.approx(whole.nats, rel=1e-5)
 
 
-def test_without_the_state_the_pieces_cost_something_else(model: CharModel, texts: list[Codes]) -> None:
-    """This shows that the test above would notice a lost state."""
+def test_pieces_that_are_scored_without_the_state_do_not_add_up_to_the_text(
+    model: CharModel, texts: list[Codes]
+) -> None:
+    """So the test above would notice a lost state."""
     text = texts[0]
-    whole, *pieces = surprisals(model, [text, text[:40], text[39:]], CPU)
+    whole, *pieces = surprisals(model, [text, text[:40], text[39:]])
     assert sum(piece.nats.sum() for piece in pieces) != pytest.approx(whole.nats.sum(), rel=1e-5)
 
 
 def test_a_text_costs_the_same_alone_and_with_others(model: CharModel, texts: list[Codes]) -> None:
-    together = list(surprisals(model, iter(texts), CPU))
+    together = list(surprisals(model, iter(texts)))
     for text, found in zip(texts, together, strict=True):
-        (alone,) = surprisals(model, [text], CPU)
+        (alone,) = surprisals(model, [text])
         assert alone.nats == pytest.approx(found.nats, rel=1e-5)
 
 
 def test_the_expected_symbols_are_the_likeliest_with_their_probabilities(model: CharModel, texts: list[Codes]) -> None:
-    (found,) = surprisals(model, texts[:1], CPU, top=len(model.head.bias))
+    (found,) = surprisals(model, texts[:1], top=len(model.head.bias))
     assert found.probabilities.sum(axis=1) == pytest.approx(1, abs=1e-5)
     assert (np.diff(found.probabilities, axis=1) <= 0).all()
     place = np.argmax(found.expected == texts[0][1:, None], axis=1)
     probabilities = np.take_along_axis(found.probabilities, place[:, None], axis=1)[:, 0]
     assert -np.log(probabilities) == pytest.approx(found.nats, rel=1e-5)
-    (few,) = surprisals(model, texts[:1], CPU, top=2)
+    (few,) = surprisals(model, texts[:1], top=2)
     assert np.array_equal(few.expected, found.expected[:, :2])
 
 
@@ -119,12 +121,12 @@ def test_texts_are_read_only_as_their_scores_are_asked_for(model: CharModel, tex
             read += len(text)
             yield text
 
-    next(surprisals(model, endless(), CPU))
-    assert read < 1.1 * 2**20
+    next(surprisals(model, endless()))
+    assert read < 1.1 * 2**20  # `surprisals` reads about 2**20 symbols ahead
 
 
 def padding(lengths: list[int]) -> float:
-    """The symbols of padding, divided by the symbols of the texts."""
+    """The number of padding symbols, divided by the number of symbols of the texts."""
     read = sum(len(batch) * max(lengths[index] for index in batch) for batch in batches_by_length(lengths))
     return read / sum(lengths) - 1
 
@@ -143,7 +145,7 @@ def test_the_perplexity_of_a_uniform_model_is_the_size_of_the_vocabulary(encoded
     model = small_model(len(encoded.vocabulary))
     torch.nn.init.zeros_(model.head.weight)
     torch.nn.init.zeros_(model.head.bias)
-    total = score_articles(model, encoded.test, CPU).total
+    total = score_articles(model, encoded.test).total
     assert total.perplexity == pytest.approx(len(encoded.vocabulary), rel=1e-6)
     symbols = encoded.test.characters + encoded.test.articles
     expected = symbols * math.log2(len(encoded.vocabulary)) / encoded.test.characters
@@ -151,7 +153,7 @@ def test_the_perplexity_of_a_uniform_model_is_the_size_of_the_vocabulary(encoded
 
 
 def test_eos_is_a_symbol_but_not_a_character(encoded: Encoded) -> None:
-    scores = score_articles(small_model(len(encoded.vocabulary)), encoded.test, CPU)
+    scores = score_articles(small_model(len(encoded.vocabulary)), encoded.test)
     assert len(scores.nats) == len(scores.characters) == encoded.test.articles == 128
     assert scores.total.characters == encoded.test.characters == scores.characters.sum()
     assert scores.total.symbols == encoded.test.characters + encoded.test.articles
@@ -160,8 +162,8 @@ def test_eos_is_a_symbol_but_not_a_character(encoded: Encoded) -> None:
 def test_scoring_changes_neither_the_weights_nor_the_mode(encoded: Encoded) -> None:
     model = small_model(len(encoded.vocabulary), dropout=0.5, layers=2)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    first = score_articles(model, encoded.valid, CPU)
-    second = score_articles(model, encoded.valid, CPU)
+    first = score_articles(model, encoded.valid)
+    second = score_articles(model, encoded.valid)
     assert np.array_equal(first.nats, second.nats)
     assert model.training
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())

@@ -25,7 +25,7 @@ def split(tmp_path_factory: pytest.TempPathFactory) -> EncodedSplit:
 
 
 def lane_texts(split: EncodedSplit, epoch: int = 0, batch_size: int = 4) -> torch.Tensor:
-    """The symbols (batch, steps × length) that an epoch reads along its lanes."""
+    """The symbols (batch_size, steps × length) that an epoch reads, one row for each lane."""
     lanes = Lanes(split, batch_size, 1, CPU)
     return torch.cat([lanes.at(epoch, step)[:-1] for step in range(lanes.steps_per_epoch)]).T
 
@@ -55,7 +55,7 @@ def test_lanes_read_whole_articles_in_another_order_each_epoch(split: EncodedSpl
     assert orders[0] != orders[1]
 
 
-def test_lanes_leave_out_less_than_one_step(split: EncodedSplit) -> None:
+def test_lanes_leave_out_fewer_symbols_than_one_step_reads(split: EncodedSplit) -> None:
     symbols = len(split.codes) - 1
     assert 0 <= symbols - lane_texts(split).numel() < 4 * (split.length + 1)
 
@@ -82,19 +82,19 @@ def test_processes_divide_the_columns_of_a_batch(split: EncodedSplit) -> None:
         assert torch.equal(torch.cat([left.articles_at(0, 5), right.articles_at(0, 5)], 1), whole.articles_at(0, 5))
 
 
-def test_lanes_name_the_article_of_each_target(split: EncodedSplit) -> None:
+def test_lanes_return_the_article_of_each_target(split: EncodedSplit) -> None:
     lanes = Lanes(split, 1, 1, CPU)
     steps = range(lanes.steps_per_epoch)
     articles = torch.cat([lanes.articles_at(1, step) for step in steps])[:, 0].tolist()
     targets = torch.cat([lanes.at(1, step)[1:] for step in steps])[:, 0].tolist()
     read = by_article(articles, targets)
     assert len(read) == split.articles
-    for index, symbols in read[1:-1]:  # the first article lacks its first symbol, which is no target
+    for index, symbols in read[1:-1]:  # the first symbol of the stream is not a target
         assert symbols == split.article(index)[1:].tolist()
 
 
 @pytest.mark.parametrize("scope", ["stream", "article"])
-def test_shuffled_windows_name_the_article_of_each_target(tmp_path: Path, scope: str) -> None:
+def test_shuffled_windows_return_the_article_of_each_target(tmp_path: Path, scope: str) -> None:
     split = encode_sample(tmp_path, scope=scope, stride=7).train
     windows = Shuffled(split, 64, 1, CPU)
     columns = zip(windows.articles_at(0, 3).T.tolist(), windows.at(0, 3)[1:].T.tolist(), strict=True)
@@ -134,10 +134,10 @@ def test_shuffled_reads_every_window_once_per_epoch(tmp_path: Path) -> None:
     assert len(windows) - len(set(map(tuple, read))) < 4
 
 
-def test_in_a_stream_shuffled_draws_another_offset_each_epoch(split: EncodedSplit) -> None:
+def test_in_a_stream_the_offset_of_shuffled_windows_differs_between_epochs(split: EncodedSplit) -> None:
     batches = Shuffled(split, len(split), 1, CPU)
-    first_symbols = [sorted(batches.at(epoch, 0).T.tolist()) for epoch in range(2)]
-    assert first_symbols[0] != first_symbols[1]
+    windows = [sorted(batches.at(epoch, 0).T.tolist()) for epoch in range(2)]  # sorted, so that the order has no effect
+    assert windows[0] != windows[1]
 
 
 @pytest.mark.parametrize("symbols", [300, 70_000])

@@ -39,14 +39,14 @@ def test_a_damaged_checkpoint_is_skipped_with_a_warning(tmp_path: Path, capsys: 
 
 def test_a_flipped_bit_is_damage() -> None:
     data = bytearray(checkpoint(1).to_bytes())
-    data[-1] ^= 1  # a bit of a weight: the file is still valid safetensors
+    data[-1] ^= 1  # a bit of a tensor, so the file is still valid safetensors
     with pytest.raises(ValueError, match="damaged"):
         Checkpoint.from_bytes(bytes(data))
 
 
 def test_a_checkpoint_of_another_version_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as other:
-        other.setattr("charloom.training.checkpoint.VERSION", 9)
+    with monkeypatch.context() as other_version:
+        other_version.setattr("charloom.training.checkpoint.VERSION", 9)
         data = checkpoint(1).to_bytes()
     with pytest.raises(ValueError, match="version"):
         Checkpoint.from_bytes(data)
@@ -63,16 +63,16 @@ def test_half_written_files_are_removed_before_a_training(tmp_path: Path) -> Non
 
 
 def test_checkpoints_are_deleted_only_if_dvc_has_recorded_the_result(tmp_path: Path) -> None:
-    result, lock = tmp_path / "model.safetensors", tmp_path / "dvc.lock"
+    result, dvc_lock = tmp_path / "model.safetensors", tmp_path / "dvc.lock"
     result.write_bytes(b"weights")
     checkpoints = Checkpoints(tmp_path / "key")
     checkpoints.save(checkpoint(1))
-    checkpoints.forget_if_recorded(lock)
+    checkpoints.forget_if_recorded(dvc_lock)
     checkpoints.note_finished(result)
-    checkpoints.forget_if_recorded(lock)
-    lock.write_text("md5: 0123")
-    checkpoints.forget_if_recorded(lock)
+    checkpoints.forget_if_recorded(dvc_lock)
+    dvc_lock.write_text("md5: 0123")
+    checkpoints.forget_if_recorded(dvc_lock)
     assert checkpoints.read() is not None
-    lock.write_text(f"md5: {file_digest(result, 'md5')}")
-    checkpoints.forget_if_recorded(lock)
+    dvc_lock.write_text(f"md5: {file_digest(result, 'md5')}")
+    checkpoints.forget_if_recorded(dvc_lock)
     assert checkpoints.read() is None

@@ -56,7 +56,7 @@ def test_the_file_has_a_column_for_each_field(tmp_path: Path) -> None:
         f"{HEADER}\n{ROW}\n".encode("utf-16"),
     ],
 )
-def test_the_error_names_a_file_that_train_did_not_write(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_train_did_not_write_is_an_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "history.csv").write_bytes(content)
     with pytest.raises(
         InputError, match=r"history\.csv: not a history that train wrote; make it again with `dvc repro train`"

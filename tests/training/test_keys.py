@@ -1,4 +1,4 @@
-"""What the keys of a training and an evaluation depend on, and what they do not depend on."""
+"""What train_key and evaluate_key depend on, and what they do not depend on."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Keys(NamedTuple):
 
 
 def keys_of(folder: Path, params: Params = PARAMS, model_digest: str = "m") -> Keys:
-    """Both keys of the files in a folder."""
+    """The train_key and the evaluate_key for the files in a folder."""
     windows = folder / "windows"
     return Keys(train_key(params, windows, folder / "vocab.json"), evaluate_key(params, windows, model_digest))
 
@@ -36,7 +36,7 @@ def changed(section: str, **values: object) -> Params:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Files with the names that the windows stage gives. Their content does not matter here."""
+    """A folder with the files that the keys digest. The names are real, the contents are placeholders."""
     made = tmp_path / "made"
     for split in SPLITS:
         (made / "windows" / split).mkdir(parents=True)
@@ -65,7 +65,7 @@ def test_the_same_files_in_another_folder_have_the_same_keys(folder: Path, tmp_p
         ("data", {"labelled_fraction": 0.5}, {"train"}),
     ],
 )
-def test_a_key_depends_only_on_the_params_of_its_stage(
+def test_a_key_depends_only_on_the_parameters_of_its_stage(
     folder: Path, section: str, value: dict[str, object], differing: set[str]
 ) -> None:
     before, after = keys_of(folder), keys_of(folder, changed(section, **value))

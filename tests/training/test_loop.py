@@ -60,23 +60,23 @@ def learning_rate_at(training: Training, step: int) -> float:
     return training.learning_rate()
 
 
-def test_the_step_size_rises_and_then_falls_along_a_cosine(encoded: Encoded) -> None:
+def test_the_learning_rate_rises_and_then_falls_along_a_cosine(encoded: Encoded) -> None:
     training = small_training(encoded, epochs=1.0, warmup=0.1, learning_rate=0.01)
-    sizes = [learning_rate_at(training, step) for step in range(training.steps)]
-    top = round(0.1 * training.steps)
-    assert sizes[:top] == sorted(sizes[:top])
-    assert sizes[top:] == sorted(sizes[top:], reverse=True)
-    assert max(sizes) == pytest.approx(0.01, rel=1e-3)
-    assert sizes[(top + training.steps) // 2] == pytest.approx(0.005, rel=0.02)
-    assert sizes[-1] < 1e-5
+    rates = [learning_rate_at(training, step) for step in range(training.steps)]
+    warmup = round(0.1 * training.steps)
+    assert rates[:warmup] == sorted(rates[:warmup])
+    assert rates[warmup:] == sorted(rates[warmup:], reverse=True)
+    assert max(rates) == pytest.approx(0.01, rel=1e-3)
+    assert rates[(warmup + training.steps) // 2] == pytest.approx(0.005, rel=0.02)
+    assert rates[-1] < 1e-5
 
 
-def test_the_step_size_of_a_constant_schedule_is_constant(encoded: Encoded) -> None:
+def test_with_a_constant_schedule_the_learning_rate_is_constant(encoded: Encoded) -> None:
     training = small_training(encoded, schedule="constant", warmup=0.0, learning_rate=0.01)
     assert {learning_rate_at(training, step) for step in (0, 5, training.steps - 1)} == {0.01}
 
 
-def test_gradients_are_clipped_and_their_norm_recorded(encoded: Encoded, tmp_path: Path) -> None:
+def test_the_recorded_gradient_norm_is_the_norm_before_clipping(encoded: Encoded, tmp_path: Path) -> None:
     heard = run(small_training(encoded, grad_clip=1e-9, schedule="constant"), tmp_path)
     assert min(record.grad_norm for record in heard) > 1e-3
 
@@ -91,7 +91,9 @@ def test_the_same_seed_gives_the_same_bytes(
     assert same_weights(*twins)
 
 
-def test_a_loss_that_is_not_finite_stops_the_training_at_the_last_checkpoint(encoded: Encoded, tmp_path: Path) -> None:
+def test_a_loss_that_is_not_finite_ends_the_training_and_keeps_the_last_checkpoint(
+    encoded: Encoded, tmp_path: Path
+) -> None:
     training = small_training(encoded, log_every=1, validate_every=10)
 
     def spoil(record: Record) -> None:
@@ -112,7 +114,7 @@ def test_bits_per_character_include_eos_but_divide_by_characters(encoded: Encode
 
 
 def test_a_window_that_starts_an_article_does_not_get_the_carried_state(encoded: Encoded) -> None:
-    """Two trainings read the same step after different states: only the lanes that continue an article differ."""
+    """Two trainings read the same step after different states. Only the lanes that continue an article differ."""
     twins = [small_training(encoded) for _ in range(2)]
     batches, eos = twins[0].batches, encoded.vocabulary.eos
     step = next(step for step in range(1, batches.steps_per_epoch) if eos in batches.at(0, step)[0])
@@ -153,7 +155,7 @@ def test_initial_states_are_learned_only_from_windows_that_start_an_article(enco
         assert bool(gradient.any()) == starts_article
 
 
-def test_the_metrics_are_a_few_of_the_details(encoded: Encoded, tmp_path: Path) -> None:
+def test_metrics_and_details_contain_the_numbers_of_the_training(encoded: Encoded, tmp_path: Path) -> None:
     training = small_training(encoded)
     heard = run(training, tmp_path)
     assert training.metrics() == {"valid_bpc": training.best_bpc, "train_bpc": heard[-1].bpc}

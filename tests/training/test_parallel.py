@@ -1,4 +1,4 @@
-"""Training in several real processes, mostly by the stage script as a user runs it."""
+"""Training in several real processes, mostly by running the stage script as a user runs it."""
 
 import signal
 import subprocess
@@ -14,6 +14,7 @@ from charloom.training.history import read_history
 from charloom.training.parallel import Group
 from tests.pipeline.workspace import CHECKOUT, UNTRACKED, Workspace, clean_environment, ready_to_train
 
+# One training step in a group. Each process writes how many threads the group had, and how many outlived the group.
 STEP = """
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def test_a_batch_must_be_divided_evenly_among_the_processes() -> None:
         Group(size=3).share(8)
 
 
-def test_in_a_group_of_one_every_method_returns_its_argument() -> None:
+def test_in_a_group_of_one_any_and_broadcast_return_their_argument() -> None:
     group = Group()
     assert group.leads
     assert group.any([True, False]) == [True, False]
@@ -63,7 +64,7 @@ def test_in_a_group_of_one_every_method_returns_its_argument() -> None:
     assert group.broadcast(None) is None
 
 
-def test_a_group_ends_with_its_threads_even_if_its_model_lives_on(tmp_path: Path) -> None:
+def test_a_group_ends_with_all_its_threads_even_if_the_wrapped_model_lives_on(tmp_path: Path) -> None:
     (tmp_path / "step.py").write_text(STEP)
     start = "from charloom.training.parallel import launch; launch('step.py', 2)"
     environment = clean_environment(PYTHONPATH=str(CHECKOUT / "src"))

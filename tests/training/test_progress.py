@@ -14,6 +14,6 @@ def test_without_a_terminal_progress_is_printed_as_lines(tmp_path: Path, capsys:
     with show_progress(training) as progress:
         run_training(training, Checkpoints(tmp_path / "checkpoints"), [progress], lambda: False)
     lines = capsys.readouterr().out.splitlines()
-    assert 2 < len(lines) < 10, "a line every few seconds, and one for each validation"
+    assert 2 < len(lines) < 10, "a line for each validation, and one every few seconds"
     assert all(re.match(r"step +[\d,]+/[\d,]+ +loss \d\.\d+ nats +\d\.\d+ bpc", line) for line in lines)
     assert re.search(r"valid \d\.\d+ bpc +[\d,]+ characters/s +0:00:00 left", lines[-1])

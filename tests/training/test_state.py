@@ -25,7 +25,7 @@ def after_steps(training: Training, steps: int) -> Training:
 
 
 @pytest.mark.parametrize(("model", "changes"), VARIANTS)
-def test_an_interrupted_training_ends_as_an_undisturbed_one(
+def test_an_interrupted_training_ends_with_the_same_result(
     encoded: Encoded, tmp_path: Path, model: dict[str, Any], changes: dict[str, Any]
 ) -> None:
     undisturbed = small_training(encoded, model, **changes)
@@ -80,7 +80,7 @@ def test_the_checkpoint_of_another_model_is_an_error(encoded: Encoded, tmp_path:
         resume(small_training(encoded, other), checkpoints)
 
 
-def test_a_checkpoint_beyond_the_last_step_is_an_error(encoded: Encoded, tmp_path: Path) -> None:
+def test_a_checkpoint_after_the_last_step_is_an_error(encoded: Encoded, tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path)
     training = after_steps(small_training(encoded), 2)
     checkpoints.save(snapshot(training))
@@ -88,3 +88,10 @@ def test_a_checkpoint_beyond_the_last_step_is_an_error(encoded: Encoded, tmp_pat
     shorter.steps = 1
     with pytest.raises(InputError, match=r"does not fit this training \(its step 2 is not from 1 to 1\)"):
         resume(shorter, checkpoints)
+
+
+def test_a_checkpoint_with_another_step_than_its_optimizer_is_an_error(encoded: Encoded) -> None:
+    saved = snapshot(after_steps(small_training(encoded), 2))
+    saved.position["step"] = 1
+    with pytest.raises(ValueError, match="its step 1 and its optimizer's count of steps contradict each other"):
+        restore(small_training(encoded), saved)
