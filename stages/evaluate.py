@@ -32,7 +32,7 @@ def evaluate(params: Params) -> None:
     history = read_history(Path("plots/history.csv"))
     baselines = Baselines.load(Path("data/baselines.json"))
 
-    evaluation = evaluate_model(saved, valid, test, params.evaluate, device, source["classes"])
+    evaluation = evaluate_model(saved, valid, test, params.evaluate, source["classes"])
     write_json(Path("metrics/evaluate.json"), evaluation.metrics())
     write_json(Path("details/evaluate.json"), evaluation.details())
     write_samples(reports / "samples.json", evaluation.samples)

@@ -29,7 +29,7 @@ from tests.learning import check_gradients, encode_sample, run, small_model, sma
 cell = {"cell": "MGU", "layers": 2, "dropout": 0.1}
 encoded = encode_sample(Path("windows"))
 training = small_training(encoded, cell, epochs=0.02)
-before = score_articles(training.model, encoded.valid, torch.device("cpu")).total.nats
+before = score_articles(training.model, encoded.valid).total.nats
 training.train_step()
 restored = small_training(encoded, cell, epochs=0.02)
 restore(restored, Checkpoint.from_bytes(snapshot(training).to_bytes()))
@@ -38,7 +38,7 @@ run(restored, Path("checkpoints"))
 save_model(Path("model"), restored.model, encoded.vocabulary, "key")
 saved = load_model("model")
 assert saved.model.params.cell == "MGU"
-assert score_articles(saved.model, encoded.valid, torch.device("cpu")).total.nats < before
+assert score_articles(saved.model, encoded.valid).total.nats < before
 together = sample(saved.model, saved.vocabulary, ["Oil", ""], Sampling(length=20))
 assert together[1:] == sample(saved.model, saved.vocabulary, [""], Sampling(length=20), first=1)
 

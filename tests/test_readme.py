@@ -115,3 +115,17 @@ def test_each_command_runs(pipeline: str, folder: Path, programs: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+def test_the_example_from_python_runs(folder: Path) -> None:
+    (example,) = re.findall(r"^```python\n(.*?)^```$", (CHECKOUT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    done = subprocess.run(
+        [sys.executable, "-c", example],
+        cwd=folder,
+        env=clean_environment(PYTHONPATH=str(CHECKOUT / "src")),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Oil prices")

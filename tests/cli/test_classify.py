@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 
 from charloom.corpus.sources import AG_NEWS_CLASSES, SAMPLE
 from charloom.model.saved import load_model
@@ -30,7 +29,7 @@ def test_probabilities_follow_from_the_scores_of_all_classes_by_bayes_rule(
         joint = []
         for class_id, class_count in enumerate(saved.class_counts):
             text = [framed(saved.vocabulary, row["beginning"])]
-            (found,) = surprisals(saved.model, text, torch.device("cpu"), classes=[class_id])
+            (found,) = surprisals(saved.model, text, classes=[class_id])
             joint.append((class_count.articles + 1) / total * 2.0 ** -float(found.bits.sum()))
         expected = {name: share / sum(joint) for name, share in zip(AG_NEWS_CLASSES, joint, strict=True)}
         assert row["probabilities"] == pytest.approx(expected, abs=1e-4)

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from charloom.corpus.sources import SAMPLE
 from charloom.model.saved import load_model
@@ -29,7 +28,7 @@ def bits(folder: Path, *texts: str, classes: list[int] | None = None) -> list[li
     """The bits of each symbol of these texts."""
     saved = load_model(folder)
     framed = (np.pad(saved.vocabulary.encode(text), 1, constant_values=saved.vocabulary.eos) for text in texts)
-    return [found.bits.tolist() for found in surprisals(saved.model, framed, torch.device("cpu"), classes=classes)]
+    return [found.bits.tolist() for found in surprisals(saved.model, framed, classes=classes)]
 
 
 def test_each_line_is_a_text_and_blank_lines_are_skipped(charloom: Charloom, model_folder: Path) -> None:
@@ -90,7 +89,7 @@ def test_whole_scores_the_file_as_one_text(
     saved = load_model(model_folder)
     symbols = saved.vocabulary.encode(f"\n{text}\n").copy()
     symbols[[0, 12, -1]] = saved.vocabulary.eos
-    (expected,) = surprisals(saved.model, [symbols], torch.device("cpu"))
+    (expected,) = surprisals(saved.model, [symbols])
     assert whole == pytest.approx(expected.bits.tolist(), rel=1e-5)
     (total,) = objects(charloom("score", "-", "--format", "whole", "--json", stdin=text.encode()))
     assert (total["texts"], total["characters"]) == (1, len(text) - 1)

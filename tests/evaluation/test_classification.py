@@ -44,7 +44,7 @@ def easy(tmp_path_factory: pytest.TempPathFactory) -> Encoded:
 def test_a_trained_model_finds_easy_classes_after_five_characters(easy: Encoded, tmp_path: Path, batching: str) -> None:
     training = small_training(easy, {"classes": 2}, batching=batching, epochs=16.0, learning_rate=0.02)
     run_training(training, Checkpoints(tmp_path), [], lambda: False)
-    costs = list(nats_by_class(training.model.eval(), articles_of(easy.test), CPU))
+    costs = list(nats_by_class(training.model.eval(), articles_of(easy.test)))
     assert [cost.shape for cost in costs] == [(2, length) for length in easy.test.lengths]
     posteriors = log_posteriors(np.array([cost.sum(1) for cost in costs]), log_priors(easy.train.class_counts))
     assert posteriors.argmax(1).tolist() == easy.test.classes.tolist()
@@ -55,9 +55,9 @@ def test_a_trained_model_finds_easy_classes_after_five_characters(easy: Encoded,
 def test_a_classification_is_computed_from_the_nats_given_each_class(tmp_path: Path) -> None:
     saved = load_model(save_conditioned_model(tmp_path / "model", tmp_path / "windows"))
     valid, test = (EncodedSplit.load(tmp_path / "windows" / split) for split in ("valid", "test"))
-    found = classify_split(saved, valid, test, CPU)
+    found = classify_split(saved, valid, test)
     priors = log_priors(saved.class_counts)
-    costs = [list(nats_by_class(saved.model, articles_of(split), CPU)) for split in (valid, test)]
+    costs = [list(nats_by_class(saved.model, articles_of(split))) for split in (valid, test)]
     whole = np.array([cost.sum(1) for cost in costs[1]])
     assert found.names == list(AG_NEWS_CLASSES)
     assert found.predicted.tolist() == (priors - whole).argmax(1).tolist()

@@ -33,7 +33,7 @@ def saved(encoded: Encoded) -> SavedModel:
 
 def evaluated(saved: SavedModel, encoded: Encoded, **changes: object) -> Evaluation:
     params = PARAMS.model_dump() | {"samples": 2, "sample_length": 20, "temperatures": [1.0]} | changes
-    return evaluate_model(saved, encoded.valid, encoded.test, EvaluateParams(**params), CPU, CLASSES)
+    return evaluate_model(saved, encoded.valid, encoded.test, EvaluateParams(**params), CLASSES)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def evaluation(saved: SavedModel, encoded: Encoded) -> Evaluation:
 
 
 def test_the_scores_equal_those_of_score_articles(evaluation: Evaluation, saved: SavedModel, encoded: Encoded) -> None:
-    expected = score_articles(saved.model, encoded.test, CPU)
+    expected = score_articles(saved.model, encoded.test)
     np.testing.assert_allclose(evaluation.scores.nats, expected.nats)
     assert (evaluation.scores.characters == expected.characters).all()
 

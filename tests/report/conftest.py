@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-import torch
 
 from charloom.corpus.articles import Article
 from charloom.evaluation.baselines import measure_baselines
@@ -59,7 +58,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory, params: Params) -> Report
         write_split(folder / split, of_split, vocabulary, params.windows, np.dtype(np.uint32))
     train, test = (EncodedSplit.load(folder / split) for split in ("train", "test"))
     saved = SavedModel(small_model(len(vocabulary)).eval(), vocabulary, "t" * 64, "d" * 64)
-    evaluation = evaluate_model(saved, train, test, params.evaluate, torch.device("cpu"), CLASSES)
+    evaluation = evaluate_model(saved, train, test, params.evaluate, CLASSES)
     samples = [*evaluation.samples, SampleGroup(0.6, None, HOSTILE[:3]), SampleGroup(0.7, None, HOSTILE[3:])]
     baselines = measure_baselines(train, test, vocabulary, CLASSES, BaselinesParams(ngram_order=4, ppmd_order=4))
     context = make_context(params, saved, params.data.source, history(40), baselines)

@@ -15,8 +15,6 @@ from charloom.text.texts import cut_lines, framed, read_pieces
 from charloom.text.vocab import Codes
 
 if TYPE_CHECKING:
-    import torch
-
     from charloom.model.network import CharModel
     from charloom.model.saved import SavedModel
 
@@ -69,7 +67,7 @@ def read_texts(file: str, file_format: str) -> Iterator[str]:
 def with_costs(
     saved: SavedModel,
     texts: Iterator[str],
-    measure: Callable[[CharModel, Iterable[Codes], torch.device], Iterator[Measured]],
+    measure: Callable[[CharModel, Iterable[Codes]], Iterator[Measured]],
 ) -> Iterator[tuple[str, Measured]]:
     """Each text with the costs of its symbols, which `measure` computes.
 
@@ -77,4 +75,4 @@ def with_costs(
     """
     texts, to_measure = tee(map(saved.vocabulary.normalized, texts))
     encoded = (framed(saved.vocabulary, text) for text in to_measure)
-    return zip(texts, measure(saved.model, encoded, saved.model.head.weight.device), strict=True)
+    return zip(texts, measure(saved.model, encoded), strict=True)

@@ -113,8 +113,8 @@ def score_pieces(saved: SavedModel, pieces: Iterator[str], class_id: int) -> Ite
     eos = np.array([saved.vocabulary.eos], saved.vocabulary.dtype)
     pieces, to_score = tee(normalized_pieces(saved.vocabulary, pieces))
     encoded = (encode(saved.vocabulary, piece) for piece in to_score)
-    text, device = chain([eos], encoded, [eos]), saved.model.head.weight.device
-    scored = surprisals_of_pieces(saved.model, text, device, class_id=class_id)
+    text = chain([eos], encoded, [eos])
+    scored = surprisals_of_pieces(saved.model, text, class_id=class_id)
     next(scored)  # of the <eos> before the text, which the model does not predict
     for piece in pieces:
         yield ScoredText(piece, encode(saved.vocabulary, piece), next(scored), ends=False)

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from charloom.evaluation.arrays import Floats, Integers
 from charloom.evaluation.calibration import calibration_error, fit_temperature, log_loss, log_softmax
@@ -26,14 +25,14 @@ from charloom.text.vocab import Codes
 READ = (10, 20, 40, 80, 160)  # the accuracy is measured after each of these numbers of characters, and after all
 
 
-def nats_by_class(model: CharModel, texts: Iterable[Codes], device: torch.device) -> Iterator[Floats]:
+def nats_by_class(model: CharModel, texts: Iterable[Codes]) -> Iterator[Floats]:
     """The nats of each symbol of each text, given each class: one array (classes, symbols) for each text.
 
     A text is scored once for each class. These copies are scored as if they were different texts.
     """
     classes = model.no_class
     copies = (text for text in texts for _ in range(classes))
-    scored = surprisals(model, copies, device, classes=cycle(range(classes)))
+    scored = surprisals(model, copies, classes=cycle(range(classes)))
     while of_text := list(islice(scored, classes)):
         yield np.stack([each.nats for each in of_text])
 
@@ -97,13 +96,13 @@ class Classification:
         }
 
 
-def classify_split(saved: SavedModel, valid: EncodedSplit, test: EncodedSplit, device: torch.device) -> Classification:
+def classify_split(saved: SavedModel, valid: EncodedSplit, test: EncodedSplit) -> Classification:
     """Find the class of each article of the test split. The temperature is fitted on the validation split."""
     priors, actual = log_priors(saved.class_counts), test.classes
-    nats = article_nats_by_class(saved.model, test, device)
+    nats = article_nats_by_class(saved.model, test)
     posteriors = [log_posteriors(each, priors) for each in nats]
     likeliest = [each.argmax(1) for each in posteriors]
-    temperature = fit_temperature(priors - article_nats_by_class(saved.model, valid, device)[-1], valid.classes)
+    temperature = fit_temperature(priors - article_nats_by_class(saved.model, valid)[-1], valid.classes)
     scores = priors - nats[-1]
     calibrated = log_softmax(scores / temperature)
     return Classification(
@@ -123,13 +122,13 @@ def classify_split(saved: SavedModel, valid: EncodedSplit, test: EncodedSplit, d
     )
 
 
-def article_nats_by_class(model: CharModel, split: EncodedSplit, device: torch.device) -> Floats:
+def article_nats_by_class(model: CharModel, split: EncodedSplit) -> Floats:
     """The nats of each article given each class: (len(READ) + 1, articles, classes).
 
     The first dimension is how much of the article was read: each number of characters in READ, then the whole article.
     """
     articles = (split.article(index) for index in range(split.articles))
-    scored = nats_by_class(model, articles, device)
+    scored = nats_by_class(model, articles)
     return np.array([[nats[:, :read].sum(1) for read in (*READ, None)] for nats in scored]).swapaxes(0, 1)
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from charloom.errors import InputError
 from charloom.evaluation.arrays import Floats
@@ -73,7 +72,6 @@ def evaluate_model(
     valid: EncodedSplit,
     test: EncodedSplit,
     params: EvaluateParams,
-    device: torch.device,
     class_names: Sequence[str],
 ) -> Evaluation:
     """Evaluate a model on the test split. Raises InputError if a prediction is not a finite number.
@@ -81,22 +79,22 @@ def evaluate_model(
     `class_names` are the classes of the corpus, in the order of the class ids. An unconditioned model has no copy of
     them.
     """
-    nats = symbol_nats(saved, test, device)
+    nats = symbol_nats(saved, test)
     scores = Scores(article_nats(test, nats), test.lengths - 1)
     return Evaluation(
         scores=scores,
         unknown=test.unknown,
         breakdown=break_down(test, nats, class_names, saved.vocabulary),
         samples=draw_samples(saved, params),
-        readings=choose_readings(saved, test, scores, class_names, params.articles, device),
-        classification=classify_split(saved, valid, test, device) if saved.class_counts else None,
+        readings=choose_readings(saved, test, scores, class_names, params.articles),
+        classification=classify_split(saved, valid, test) if saved.class_counts else None,
     )
 
 
-def symbol_nats(saved: SavedModel, split: EncodedSplit, device: torch.device) -> Floats:
+def symbol_nats(saved: SavedModel, split: EncodedSplit) -> Floats:
     """The nats of every symbol of a split except its first `<eos>`. Raises InputError if one is not finite."""
     articles = (split.article(index) for index in range(split.articles))
-    nats = np.concatenate([each.nats for each in surprisals(saved.model, articles, device)])
+    nats = np.concatenate([each.nats for each in surprisals(saved.model, articles)])
     if not np.isfinite(nats).all():
         raise InputError(
             "the model's predictions are not finite numbers, because its weights are too large; train it again with a"
@@ -106,7 +104,7 @@ def symbol_nats(saved: SavedModel, split: EncodedSplit, device: torch.device) ->
 
 
 def choose_readings(
-    saved: SavedModel, test: EncodedSplit, scores: Scores, class_names: Sequence[str], count: int, device: torch.device
+    saved: SavedModel, test: EncodedSplit, scores: Scores, class_names: Sequence[str], count: int
 ) -> list[Reading]:
     """Choose `count` articles, and score their first symbols.
 
@@ -127,6 +125,6 @@ def choose_readings(
             left_out=len(whole) - len(codes),
         )
         for rank, whole, codes, surprisal in zip(
-            ranks, articles, shown, surprisals(saved.model, shown, device, EXPECTED), strict=True
+            ranks, articles, shown, surprisals(saved.model, shown, EXPECTED), strict=True
         )
     ]

@@ -89,6 +89,11 @@ class CharModel(nn.Module):
         """The number of parameters."""
         return sum(weights.numel() for weights in self.parameters())
 
+    @property
+    def device(self) -> torch.device:
+        """The device that the weights are on."""
+        return self.head.weight.device
+
     def forward(self, ids: Tensor, state: State | None = None, classes: Tensor | None = None) -> tuple[Tensor, State]:
         """The logits (time, batch, symbols) after each of the ids (time, batch), and the state after the last id.
 

@@ -102,7 +102,7 @@ def _draw_tile(
     Yields lists as `stream` does, with the number of the sample in place of the index of the prompt.
     """
     model.eval()
-    device = model.head.weight.device
+    device = model.device
     characters = [vocabulary.decode([symbol]) for symbol in range(vocabulary.unk)]
     # The samples that have not ended: number → the ids of the prompt.
     running = {number: encode(vocabulary, vocabulary.normalized(text)).tolist() for number, (text, _) in tile.items()}

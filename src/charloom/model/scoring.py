@@ -90,15 +90,15 @@ class Surprisal:
         return self.nats / math.log(2)
 
 
-def score_articles(model: CharModel, split: EncodedSplit, device: torch.device) -> Scores:
+def score_articles(model: CharModel, split: EncodedSplit) -> Scores:
     """Score every article of a split, each from its initial state and without a class."""
     articles = (split.article(index) for index in range(split.articles))
-    nats = [each.nats.sum() for each in surprisals(model, articles, device)]
+    nats = [each.nats.sum() for each in surprisals(model, articles)]
     return Scores(np.array(nats), split.lengths - 1)
 
 
 def surprisals(
-    model: CharModel, texts: Iterable[Codes], device: torch.device, top: int = 0, classes: Iterable[int] | None = None
+    model: CharModel, texts: Iterable[Codes], top: int = 0, classes: Iterable[int] | None = None
 ) -> Iterator[Surprisal]:
     """Score texts, each from its initial state. Yields the results in the order of the texts.
 
@@ -112,27 +112,25 @@ def surprisals(
         class_of_each = list(islice(class_ids, len(chunk)))
         found: dict[int, Surprisal] = {}
         for batch in batches_by_length([len(text) for text in chunk]):
-            symbols = _padded([chunk[index] for index in batch]).to(device)
-            batch_classes = torch.tensor([class_of_each[index] for index in batch], device=device)
+            symbols = _padded([chunk[index] for index in batch])
+            batch_classes = torch.tensor([class_of_each[index] for index in batch])
             scored, _ = _score_batch(model, symbols, None, top, batch_classes)
             found |= {index: scored.of(column, len(chunk[index]) - 1) for column, index in enumerate(batch)}
         yield from (found[index] for index in range(len(chunk)))
 
 
-def surprisals_of_pieces(
-    model: CharModel, pieces: Iterable[Codes], device: torch.device, class_id: int | None = None
-) -> Iterator[Surprisal]:
+def surprisals_of_pieces(model: CharModel, pieces: Iterable[Codes], class_id: int | None = None) -> Iterator[Surprisal]:
     """Score one long text that comes in pieces. The state is carried over from piece to piece.
 
     The first piece begins with an `<eos>`, which has no surprisal. `class_id` is the class of the text, for a
     conditioned model. None means that no class is given.
     """
     state: State | None = None
-    classes = torch.tensor([model.no_class if class_id is None else class_id], device=device)
+    classes = torch.tensor([model.no_class if class_id is None else class_id])
     before = np.empty(0, dtype=np.int64)
     for piece in pieces:
         symbols = np.concatenate([before, piece.astype(np.int64)])
-        scored, state = _score_batch(model, torch.from_numpy(symbols)[:, None].to(device), state, 0, classes)
+        scored, state = _score_batch(model, torch.from_numpy(symbols)[:, None], state, 0, classes)
         yield scored.of(0, len(symbols) - 1)
         before = symbols[-1:]
 
@@ -175,6 +173,7 @@ def _score_batch(
     """
     training = model.training
     model.eval()
+    symbols, classes = symbols.to(model.device), classes.to(model.device)
     inputs, targets = symbols[:-1], symbols[1:]
     log_p = torch.empty(targets.shape, device=symbols.device)
     expected_log_p = torch.empty((*targets.shape, top), device=symbols.device)

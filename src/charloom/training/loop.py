@@ -121,7 +121,7 @@ class Training:
         losses, norms = zip(*self.losses_since_record, strict=True)
         self.losses_since_record.clear()
         loss = math.fsum(losses) / len(losses)
-        cost = score_articles(self.model, self.valid, self.device).total if validate and self.group.leads else None
+        cost = score_articles(self.model, self.valid).total if validate and self.group.leads else None
         if cost and cost.bits_per_character < self.best_bpc:
             self.best_bpc, self.best = cost.bits_per_character, self._weights()
         record = Record(
