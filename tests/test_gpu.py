@@ -78,8 +78,8 @@ def test_an_interrupted_training_ends_in_the_same_bytes(encoded: Encoded, tmp_pa
 
 def test_a_gpu_gives_the_same_scores_as_a_cpu(encoded: Encoded) -> None:
     model = small_model(len(encoded.vocabulary), hidden_size=64)
-    on_cpu = score_articles(model, encoded.test, torch.device("cpu")).total.nats
-    on_gpu = score_articles(model.to(CUDA), encoded.test, CUDA).total.nats
+    on_cpu = score_articles(model, encoded.test).total.nats
+    on_gpu = score_articles(model.to(CUDA), encoded.test).total.nats
     assert on_gpu == pytest.approx(on_cpu, rel=1e-5)
 
 

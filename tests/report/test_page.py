@@ -60,6 +60,11 @@ def test_the_page_shows_the_evaluation_and_its_context(page: Page, reported: Rep
     assert page.html.count('class="cells"') == len(evaluation.readings) == 6
 
 
+def test_parameters_are_shown_as_in_params_yaml(page: Page) -> None:
+    for name, value in (("deduplicate", "false"), ("max_size", "null"), ("text_columns", "[2, 3]")):
+        assert f'<th scope="row">{name}</th><td>{value}</td>' in page.html
+
+
 def test_a_hostile_text_is_shown_and_adds_no_element_handler_or_address(page: Page) -> None:
     assert "<script>document.title = 'owned'</script>" in page.text
     assert page.elements.count("script") == page.html.count('type="application/json"') + 1

@@ -83,7 +83,10 @@ def test_a_model_made_again_after_its_evaluation_is_named(workspace: Path) -> No
         check(workspace)
 
 
-@pytest.mark.parametrize("text", ["", "stages: [", "a: 1", "[]", "stages: 5"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "stages: [", "a: 1", "[]", "stages: 5", "stages: {train: 5}", "stages: {train: {outs: [{md5: a}]}}", "\0"],
+)
 def test_a_file_that_is_not_a_dvc_lock_is_refused(tmp_path: Path, text: str) -> None:
     write_text(tmp_path / "dvc.lock", text)
     with pytest.raises(InputError, match=r"dvc\.lock: not a valid dvc\.lock; restore it from git"):

@@ -72,7 +72,7 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.filters |= {"harmless": harmless, "reading_json": _reading_json}
+    templates.filters |= {"harmless": harmless, "yaml": _as_yaml, "reading_json": _reading_json}
     return templates
 
 
@@ -207,6 +207,11 @@ def _reading_json(reading: Reading) -> Markup:
         )
     ]
     return Markup(json.dumps(rows, separators=(",", ":")))  # only numbers, which need no escaping
+
+
+def _as_yaml(value: object) -> str:
+    """A parameter's value as params.yaml has it: true, null, [0.5, 1.0]."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _percents(shares: Sequence[float]) -> list[float]:

@@ -8,10 +8,25 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from charloom.errors import InputError
 from charloom.files import file_digest, flatten
 from charloom.params import Params
+
+
+class _File(BaseModel, extra="allow"):
+    path: str
+    md5: str
+
+
+class _Stage(BaseModel, extra="allow"):
+    outs: list[_File] = []
+    deps: list[_File] = []
+    params: dict[str, dict[str, Any]] = {}
+
+
+_STAGES = TypeAdapter(dict[str, _Stage])  # the part of a dvc.lock that this module reads
 
 
 @dataclass(frozen=True)
@@ -24,7 +39,7 @@ class DvcLock:
     def read(cls, path: Path) -> DvcLock:
         """Read a dvc.lock. Raises InputError if the file is missing or is not a dvc.lock."""
         try:
-            return cls.parse(path.read_text(encoding="utf-8"), str(path))
+            return cls.parse(path.read_text(encoding="utf-8", errors="replace"), str(path))
         except FileNotFoundError:
             raise InputError(f"{path}: no such file; `dvc repro` writes it") from None
 
@@ -36,10 +51,11 @@ class DvcLock:
         """
         try:
             stages = yaml.safe_load(text)["stages"]
-        except (yaml.YAMLError, TypeError, KeyError):
-            stages = None
-        if not isinstance(stages, Mapping):
-            raise InputError(f"{where}: not a valid dvc.lock; restore it from git, or delete it and run `dvc repro`")
+            _STAGES.validate_python(stages)
+        except (yaml.YAMLError, TypeError, KeyError, ValidationError, RecursionError):
+            raise InputError(
+                f"{where}: not a valid dvc.lock; restore it from git, or delete it and run `dvc repro`"
+            ) from None
         return cls(stages)
 
     def outs(self, *stages: str) -> dict[str, str]:
