@@ -11,37 +11,49 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import yaml
 from dvc.lock import LockError, make_lock
 from dvc.rwlock import RWLOCK_FILE, RWLOCK_LOCK
+from dvc.rwlock import SCHEMA as RWLOCK_SCHEMA
+from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+from voluptuous import Invalid
 
 TEMPORARY = Path(".dvc/tmp")
 
 
-def is_damaged(path: Path, read: Callable[[str], Any]) -> bool:
-    """Whether a file exists and `read` cannot read its text."""
+def read_locks(text: str) -> object:
+    """The list of locks, if DVC accepts it."""
+    return RWLOCK_SCHEMA(json.loads(text))
+
+
+def read_results(text: str) -> object:
+    """The content of a dvc.lock, if DVC accepts it. Half of a dvc.lock may be valid YAML, but it lacks keys."""
+    return COMPILED_LOCKFILE_SCHEMA(yaml.safe_load(text))
+
+
+def is_damaged(path: Path, read: Callable[[str], object]) -> bool:
+    """Whether a file exists and `read` refuses its text."""
     try:
         read(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return False
-    except (ValueError, yaml.YAMLError):
+    except (ValueError, yaml.YAMLError, Invalid):
         return True
     return False
 
 
 def main() -> None:
     locks, results = TEMPORARY / RWLOCK_FILE, Path("dvc.lock")
-    if is_damaged(locks, json.loads):
+    if is_damaged(locks, read_locks):
         try:
             with make_lock(str(TEMPORARY / RWLOCK_LOCK), tmp_dir=str(TEMPORARY)):  # keeps another dvc from writing it
-                if is_damaged(locks, json.loads):
+                if is_damaged(locks, read_locks):
                     locks.unlink()
                     print(f"removed {locks}, which a killed dvc left half-written")
         except LockError:
             return  # another dvc is running and may be writing these files
-    if is_damaged(results, yaml.safe_load):
+    if is_damaged(results, read_results):
         results.replace("dvc.lock.broken")
         print("renamed dvc.lock to dvc.lock.broken: a killed dvc left it half-written")
 

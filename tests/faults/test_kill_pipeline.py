@@ -45,13 +45,25 @@ def test_a_pipeline_killed_at_any_moment_ends_in_the_same_bytes(undisturbed: Und
     print(f"{repaired} kills left a file of DVC half-written")
 
 
-@pytest.mark.parametrize("name", [".dvc/tmp/rwlock", "dvc.lock"])
-def test_files_that_dvc_left_half_written_are_repaired(undisturbed: Undisturbed, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [
+        (".dvc/tmp/rwlock", "{"),
+        (".dvc/tmp/rwlock", '{"data/vocab.json": {"read": 5}}'),
+        ("dvc.lock", "schema: '2.0'\nstages:\n  download:\n    cmd: python\n  x: ["),
+        ("dvc.lock", "schema: '2.0'\nstages:\n  download:\n    deps:\n    - path: corpora\n"),
+        ("dvc.lock", "stages:\n"),
+        ("dvc.lock", ""),
+    ],
+)
+def test_files_that_dvc_left_half_written_are_repaired(
+    undisturbed: Undisturbed, tmp_path: Path, name: str, left: str
+) -> None:
     workspace = undisturbed[0].copy(tmp_path / "broken")
     assert not repair(workspace)
     path = workspace.folder / name
     path.parent.mkdir(exist_ok=True)
-    path.write_text("{" if name == ".dvc/tmp/rwlock" else path.read_text()[:300] + "\n  x: [")
+    path.write_text(left)
     assert workspace.run("dvc", "repro").code != 0
     assert repair(workspace)
     assert workspace.repro().stages == []  # the results are restored, no stage runs again
