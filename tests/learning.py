@@ -55,7 +55,7 @@ def default_params() -> Params:
 
 
 def model_params(**changes: Any) -> ModelParams:
-    small = {"cell": "LSTM", "hidden_size": 12, "layers": 1, "dropout": 0.0}
+    small = {"cell": "LSTM", "hidden_size": 12, "layers": 1, "dropout": 0.0, "memory": 0}
     return ModelParams(**{**default_params().model.model_dump(), **small, **changes})
 
 
@@ -102,6 +102,10 @@ VARIANTS = [
     pytest.param({"cell": "RNN", "dropout": 0.1}, {"schedule": "constant"}, id="rnn-dropout"),
     pytest.param({"classes": 4, "layers": 2}, {}, id="conditioned-lanes"),
     pytest.param({"classes": 4, "cell": "GRU"}, {"batching": "shuffled"}, id="conditioned-gru-shuffled"),
+    pytest.param({"memory": 4, "dropout": 0.1}, {}, id="memory-lanes"),
+    pytest.param(
+        {"memory": 3, "classes": 4, "cell": "GRU"}, {"batching": "shuffled"}, id="memory-conditioned-shuffled"
+    ),
 ]
 
 

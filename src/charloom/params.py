@@ -81,16 +81,19 @@ class ModelParams(Section):
     conditioning: Literal["none", "class"]
     class_dropout: Annotated[float, Field(gt=0, lt=1)]
     class_embedding: Annotated[int, Field(ge=0, le=4096)]
+    memory: Annotated[int, Field(ge=0, le=16)]
+    memory_characters: Count
 
     @property
     def in_words(self) -> str:
         """A description of the model, such as `LSTM, 1 layer of 512 units`."""
-        return f"{self.cell}, {self.layers} layer{'s' * (self.layers > 1)} of {self.hidden_size} units"
+        memory = f", n-gram memory of order {self.memory}" if self.memory else ""
+        return f"{self.cell}, {self.layers} layer{'s' * (self.layers > 1)} of {self.hidden_size} units{memory}"
 
     @property
     def short_name(self) -> str:
         """A short name of the model, such as `LSTM-512x1`."""
-        return f"{self.cell}-{self.hidden_size}x{self.layers}"
+        return f"{self.cell}-{self.hidden_size}x{self.layers}" + f"-memory{self.memory}" * bool(self.memory)
 
 
 class TrainParams(Section):

@@ -36,7 +36,8 @@ def reset_class_weights(model: CharModel) -> None:
     nn.init.zeros_(model.initial)
     nn.init.zeros_(model.class_head)
     if model.class_character_size:
-        nn.init.normal_(input_weights[:, model.one_hot_size :], std=EMBEDDING_STD)
+        first, last = model.one_hot_size, model.one_hot_size + model.class_character_size
+        nn.init.normal_(input_weights[:, first:last], std=EMBEDDING_STD)
         nn.init.zeros_(model.class_embedding)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -10,14 +11,27 @@ from torch.nn import functional as F
 
 from charloom.cells import CELLS
 from charloom.model.conditioning import class_characters, class_logits, one_hot_with_class, reset_class_weights
+from charloom.model.memory import Memory
 from charloom.params import ModelParams
 
 # The hidden state: one tensor (layers, batch, hidden), or a tuple of such tensors. The state of an LSTM has two
 # tensors. Cell.state in cells.py names the tensors of each cell.
-State = Tensor | tuple[Tensor, ...]
+HiddenState = Tensor | tuple[Tensor, ...]
+
+
+class MemoryState(NamedTuple):
+    """The state of a model that looks up its own memory: the hidden state, and the contexts that the text ends with."""
+
+    hidden: HiddenState
+    rows: Tensor  # (order, batch)
+
+
+State = HiddenState | MemoryState
 
 # The standard deviation of the initial input weights. CharModel.reset_parameters gives the reason.
 INPUT_STD = 3.0
+# The memory's probabilities enter the network multiplied by this number, with input weights of this standard deviation.
+MEMORY_SCALE, MEMORY_STD = 3.0, 0.03
 
 
 class CharModel(nn.Module):
@@ -30,6 +44,10 @@ class CharModel(nn.Module):
     A conditioned model (`model.conditioning: class`) also receives a class id: 0…n-1, or `no_class`. The class enters
     the network in four places, which conditioning.py describes. The design follows the generative classifier of
     Yogatama et al. (2017).
+
+    A model with a memory (`model.memory`) also receives what its n-gram memory (memory.py) predicts for the next
+    symbol. The probabilities are a part of the input. Their logarithms, times a factor that the network computes
+    (`memory_gate`), are added to the logits. The network begins as the memory, and learns where the memory is wrong.
     """
 
     def __init__(self, symbols: int, params: ModelParams, classes: int = 0) -> None:
@@ -42,9 +60,11 @@ class CharModel(nn.Module):
         class_slots = classes + 1 if self.conditioned else 0  # one for each class, and one for "no class"
         self.one_hot_size = symbols + class_slots
         self.class_character_size = params.class_embedding if self.conditioned else 0
+        self.memory: Memory | None = None  # not a part of the state_dict: it is counted, not learned
+        memory_size = symbols if params.memory else 0
         cell = CELLS[params.cell]
         self.rnn: nn.Module = cell.load()(
-            self.one_hot_size + self.class_character_size,
+            self.one_hot_size + self.class_character_size + memory_size,
             params.hidden_size,
             params.layers,
             # torch warns if dropout is set on a single-layer RNN, because it acts only between layers
@@ -56,6 +76,8 @@ class CharModel(nn.Module):
             self.class_head = nn.Parameter(torch.empty(class_slots, symbols, params.hidden_size))
         if self.class_character_size:
             self.class_embedding = nn.Parameter(torch.empty(class_slots, symbols, self.class_character_size))
+        if memory_size:
+            self.memory_gate = nn.Linear(params.hidden_size, 1)
         # On the meta device there are shapes but no data. Drawing random numbers there would import torch's compiler,
         # which takes two seconds.
         if not self.head.weight.is_meta:
@@ -84,6 +106,12 @@ class CharModel(nn.Module):
                         nn.init.constant_(bias, float(gate in cell.open_gates))
         if self.conditioned:
             reset_class_weights(self)
+        if self.params.memory:
+            nn.init.normal_(self.rnn.get_parameter("weight_ih_l0")[:, -self.symbols :], std=MEMORY_STD)
+            nn.init.zeros_(self.head.weight)
+            nn.init.zeros_(self.head.bias)
+            nn.init.zeros_(self.memory_gate.weight)
+            nn.init.ones_(self.memory_gate.bias)
 
     def size(self) -> int:
         """The number of parameters."""
@@ -94,27 +122,49 @@ class CharModel(nn.Module):
         """The device that the weights are on."""
         return self.head.weight.device
 
-    def forward(self, ids: Tensor, state: State | None = None, classes: Tensor | None = None) -> tuple[Tensor, State]:
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> CharModel:
+        """Move the memory along when the weights move to another device."""
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        if self.memory is not None:
+            self.memory = self.memory.to(self.device)
+        return self
+
+    def forward(
+        self,
+        ids: Tensor,
+        state: State | None = None,
+        classes: Tensor | None = None,
+        remembered: Tensor | None = None,
+    ) -> tuple[Tensor, State]:
         """The logits (time, batch, symbols) after each of the ids (time, batch), and the state after the last id.
 
         `state` is the state that an earlier call returned, so a text can be read in pieces. None means the initial
         state of a text: zeros, or the learned initial state of a conditioned model. `classes` are class ids, (batch) or
-        (time, batch). None means `no_class`. An unconditioned model ignores `classes`.
+        (time, batch). None means `no_class`. An unconditioned model ignores `classes`. `remembered` is what the memory
+        predicts, (time, batch, symbols), for a model with a memory. None means that the model looks it up.
         """
+        hidden, rows = state if isinstance(state, MemoryState) else (state, None)
+        if self.memory is not None and remembered is None:
+            remembered, rows = self.memory.read(ids, rows)
         if not self.conditioned:
             classes = None
         else:
             classes = torch.full_like(ids[0], self.no_class) if classes is None else classes
-            state = self.initial_state(classes.expand_as(ids)[0]) if state is None else state
-        output, state = self.rnn(self._inputs(ids, classes), state)
+            hidden = self.initial_state(classes.expand_as(ids)[0]) if hidden is None else hidden
+        inputs = self._inputs(ids, classes)
+        if remembered is not None:
+            inputs = torch.cat([inputs, MEMORY_SCALE * remembered.to(inputs.dtype)], -1)
+        output, hidden = self.rnn(inputs, hidden)
         if self.training and self.params.dropout:
             output = output * self._dropout_mask(output)
         logits = self.head(output)
         if classes is not None:
             logits = logits + class_logits(output, classes, self.class_head)
-        return logits, state
+        if remembered is not None:
+            logits = logits + self.memory_gate(output) * remembered.log()
+        return logits, hidden if rows is None else MemoryState(hidden, rows)
 
-    def initial_state(self, classes: Tensor) -> State | None:
+    def initial_state(self, classes: Tensor) -> HiddenState | None:
         """The learned initial state of a conditioned model for texts of these classes (batch)."""
         return make_state(list(self.initial[:, :, classes]))
 
@@ -139,10 +189,12 @@ class CharModel(nn.Module):
 
 
 def state_tensors(state: State | None) -> list[Tensor]:
-    """The tensors of a state as a list, each (layers, batch, hidden). For None the list is empty."""
+    """The tensors of a hidden state as a list, each (layers, batch, hidden). For None the list is empty."""
+    if isinstance(state, MemoryState):
+        state = state.hidden
     return [] if state is None else [state] if isinstance(state, Tensor) else list(state)
 
 
-def make_state(tensors: Sequence[Tensor]) -> State | None:
+def make_state(tensors: Sequence[Tensor]) -> HiddenState | None:
     """The state that consists of these tensors. This is the inverse of `state_tensors`."""
     return None if not tensors else tensors[0] if len(tensors) == 1 else tuple(tensors)

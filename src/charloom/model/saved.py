@@ -15,6 +15,7 @@ from torch import Tensor
 
 from charloom.errors import InputError
 from charloom.files import atomic_path, file_digest, read_json, write_json
+from charloom.model.memory import Memory
 from charloom.model.network import CharModel
 from charloom.params import ModelParams
 from charloom.text.split import ClassCount
@@ -24,8 +25,10 @@ FORMAT, VERSION = "charloom-model", 1
 MAX_HEADER_BYTES = 1 << 20  # the largest header of a safetensors file that is read
 TRAIN_KEY = re.compile(r"[0-9A-Za-z-]{1,64}")
 # The model parameters that older model.json files do not state, with the values that reproduce the older models.
-UNSTATED = {"conditioning": "none", "class_dropout": 0.1, "class_embedding": 0}
+UNSTATED = {"conditioning": "none", "class_dropout": 0.1, "class_embedding": 0, "memory": 0, "memory_characters": 1}
 CLASS_COUNTS = TypeAdapter(list[ClassCount])
+
+MEMORY = "memory."  # the tensors of the memory have names that begin so
 
 TensorSpec = tuple[torch.Size, torch.dtype]
 
@@ -63,7 +66,7 @@ def save_model(
     weights = folder / "model.safetensors"
     with atomic_path(weights) as temporary:
         # Not safetensors' save_file: if the disk is full it raises no OSError, so the user would not see the reason.
-        temporary.write_bytes(save({name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}))
+        temporary.write_bytes(save({name: tensor.cpu().contiguous() for name, tensor in _tensors(model).items()}))
     digest = file_digest(weights)
     write_json(
         folder / "model.json",
@@ -94,7 +97,10 @@ def load_model(folder: Path | str, device: torch.device | str = "cpu") -> SavedM
         model = CharModel(len(vocabulary), params, len(class_counts))
     if model.conditioned != bool(class_counts):
         raise InputError(f"{about_path}: model.conditioning and the list of classes contradict each other")
-    tensors = _load_tensors(weights, sum(tensor.nbytes for tensor in model.state_dict().values()))
+    tensors = _load_tensors(
+        weights, sum(tensor.nbytes for tensor in model.state_dict().values()) + _memory_bytes(params)
+    )
+    stored = {name.removeprefix(MEMORY): tensors.pop(name) for name in list(tensors) if name.startswith(MEMORY)}
     if tensor_specs(tensors) != tensor_specs(model.state_dict()) or file_digest(weights) != about.get("model_digest"):
         raise InputError(f"{weights}: not the weights that model.json describes")
     if not all(tensor.isfinite().all() for tensor in tensors.values()):
@@ -103,7 +109,23 @@ def load_model(folder: Path | str, device: torch.device | str = "cpu") -> SavedM
     if not (isinstance(key, str) and TRAIN_KEY.fullmatch(key)):  # MLflow queries will contain the key
         raise InputError(f"{about_path}: train_key is missing or malformed")
     model.load_state_dict(tensors, assign=True)
+    if params.memory:
+        try:
+            model.memory = Memory(stored, len(vocabulary), vocabulary.eos)
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise InputError(f"{weights}: the n-gram memory is damaged: {error}") from None
     return SavedModel(model.to(device).eval(), vocabulary, key, about["model_digest"], class_counts)
+
+
+def _tensors(model: CharModel) -> dict[str, Tensor]:
+    """The tensors of model.safetensors: the weights, and the counts of the memory, if the model has one."""
+    stored = {} if model.memory is None else model.memory.stored
+    return model.state_dict() | {MEMORY + name: tensor for name, tensor in stored.items()}
+
+
+def _memory_bytes(params: ModelParams) -> int:
+    """The most bytes that the memory may have: three numbers for each counted character and level."""
+    return 12 * (params.memory + 1) * params.memory_characters if params.memory else 0
 
 
 def tensor_specs(tensors: Mapping[str, Tensor]) -> dict[str, TensorSpec]:

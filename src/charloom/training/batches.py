@@ -29,6 +29,7 @@ class _Block(NamedTuple):
     """The batches of several steps."""
 
     place: tuple[int, int]  # the epoch, and the number of the block in the epoch
+    starts: Tensor  # (steps, columns): where the first symbols are in the codes
     symbols: Tensor  # (steps, length + 1, columns)
     articles: Tensor  # (steps, length, columns)
 
@@ -75,6 +76,15 @@ class Batches(ABC, Generic[Order]):
         """
         return self._block_of(epoch, step).articles[step % self._block_steps]
 
+    def before(self, epoch: int, step: int, count: int) -> Tensor:
+        """The `count` symbols (count, columns) that stand in the codes before the first symbol of a step.
+
+        Those of its own article are the text before it. What stands before that article's `<eos>` is another article.
+        """
+        starts = self._block_of(epoch, step).starts[step % self._block_steps]
+        places = starts - torch.arange(count, 0, -1, device=self._device)[:, None]
+        return self._codes[places.clamp(min=0)].long() & self._mask
+
     def _block_of(self, epoch: int, step: int) -> _Block:
         """The block that contains this step. It is gathered, unless it is the latest block, which is kept."""
         place = epoch, step // self._block_steps
@@ -84,7 +94,7 @@ class Batches(ABC, Generic[Order]):
             first = place[1] * self._block_steps
             steps = range(first, min(first + self._block_steps, self.steps_per_epoch))
             positions, articles = self._gather(self._epoch[1], steps)
-            self._block = _Block(place, self._codes[positions].long() & self._mask, articles)
+            self._block = _Block(place, positions[:, 0], self._codes[positions].long() & self._mask, articles)
         return self._block
 
     @abstractmethod
@@ -180,7 +190,8 @@ class Shuffled(Batches[Tensor]):
         return positions, torch.searchsorted(self._ends, positions, right=True)[:, 1:]
 
 
-BATCHING: dict[str, type[Batches[Any]]] = {"lanes": Lanes, "shuffled": Shuffled}
+AnyBatches = Batches[Any]
+BATCHING: dict[str, type[AnyBatches]] = {"lanes": Lanes, "shuffled": Shuffled}
 
 
 class ClassIds:

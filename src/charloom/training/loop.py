@@ -23,6 +23,7 @@ from charloom.training.checkpoint import Checkpoints
 from charloom.training.history import Listener, Record
 from charloom.training.optimizer import adam
 from charloom.training.parallel import Group
+from charloom.training.recall import Recall
 from charloom.training.state import snapshot
 
 
@@ -61,6 +62,7 @@ class Training:
             if model.conditioned
             else None
         )
+        self._recall = Recall(model, train, self.batches, params.seed) if model.params.memory else None
         self.steps = max(1, round(params.epochs * self.batches.steps_per_epoch))
         self.optimizer = adam(self.model, params.learning_rate)
         self._parameters = list(self.model.parameters())
@@ -82,6 +84,7 @@ class Training:
         epoch, step = divmod(self.step, self.batches.steps_per_epoch)
         symbols = self.batches.at(epoch, step)
         classes = self._classes(epoch, step)
+        remembered = None if self._recall is None else self._recall.at(epoch, step)
         self.state = self._state_before(symbols, classes) if step and self.batches.carries_state else None
         if self.model.params.dropout:
             torch.manual_seed(self._step_seed())
@@ -89,7 +92,7 @@ class Training:
             parameter_group["lr"] = self.learning_rate()
         # forward
         with self._precision:
-            logits, state = self._averaging_model(symbols[:-1], self.state, classes)
+            logits, state = self._averaging_model(symbols[:-1], self.state, classes, remembered)
             loss = F.cross_entropy(logits.flatten(0, 1), symbols[1:].flatten())
         # backward, clip, update
         self.optimizer.zero_grad()

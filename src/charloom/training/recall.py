@@ -1,0 +1,51 @@
+"""What the memory predicts for the batches of a training, each symbol left out of the counts while it is predicted.
+
+The memory has counted the training text. If a symbol were predicted from counts that include it, the memory would look
+better in training than it is, and the network would rely on it too much.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from charloom.model.counting import make_memory
+from charloom.model.memory import PLACES
+from charloom.model.network import CharModel
+from charloom.text.split import EncodedSplit, choose_share
+from charloom.training.batches import AnyBatches
+
+
+class Recall:
+    """The memory's predictions, batch by batch. They are computed for several steps at once."""
+
+    def __init__(self, model: CharModel, split: EncodedSplit, batches: AnyBatches, seed: int) -> None:
+        """Count at most `model.memory_characters` of the split, in articles chosen by `seed`, as the model's memory."""
+        counted = choose_share(split.articles, min(1.0, model.params.memory_characters / split.characters), seed)
+        codes = split.codes[np.concatenate([[True], np.repeat(counted, split.lengths)])]
+        order = model.params.memory
+        memory = make_memory(torch.from_numpy(codes.astype(np.int64)), model.symbols, int(codes[0]), order)
+        self._memory = model.memory = memory.to(model.device)
+        self._counted = torch.from_numpy(counted).to(model.device)
+        self._batches = batches
+        self._steps: range = range(0)
+        self._epoch = -1
+        self._found: list[Tensor] = []
+
+    def at(self, epoch: int, step: int) -> Tensor:
+        """The probabilities (length, columns, symbols) of the symbol after each input of a step."""
+        if epoch != self._epoch or step not in self._steps:
+            columns = self._batches.at(epoch, step).shape[1]
+            several = max(1, PLACES // (self._batches.length * columns))
+            self._epoch = epoch
+            self._steps = range(step, min(step + several, self._batches.steps_per_epoch))
+            self._found = self._predict(epoch, self._steps)
+        return self._found[step - self._steps.start]
+
+    def _predict(self, epoch: int, steps: range) -> list[Tensor]:
+        history = self._memory.order + 1
+        ids = [torch.cat([self._batches.before(epoch, s, history), self._batches.at(epoch, s)]) for s in steps]
+        counted = [self._counted[self._batches.articles_at(epoch, s)] for s in steps]
+        found = self._memory.leave_one_out(torch.cat(ids, 1), torch.cat(counted, 1), history)
+        return list(found.split([each.shape[1] for each in ids], 1))
