@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from torch.nn import functional as F
 
 from charloom.corpus.articles import read_articles
 from charloom.corpus.sources import AG_NEWS_CLASSES, SAMPLE
+from charloom.model.counting import make_memory
 from charloom.model.network import CharModel
 from charloom.model.saved import save_model
 from charloom.params import ModelParams, Params, TrainParams
@@ -70,10 +72,24 @@ def small_model(symbols: int, *, seed: int = 1, classes: int = 0, **changes: Any
     return CharModel(symbols, model_params(conditioning="class" if classes else "none", **changes), classes)
 
 
-def save_small_model(folder: Path, windows: Path) -> Path:
+def remembering_model(encoded: Encoded, *, memory: int = 4, **changes: Any) -> CharModel:
+    """A small model whose memory of this order has counted the training split. Order 0 gives a model without a memory.
+
+    The output layer and the gate of the memory begin at zero. Here they are random, so that the hidden state matters.
+    """
+    model = small_model(len(encoded.vocabulary), memory=memory, **changes)
+    if memory:
+        codes = torch.from_numpy(encoded.train.codes.astype(np.int64))
+        model.memory = make_memory(codes, model.symbols, encoded.vocabulary.eos, memory)
+        torch.nn.init.normal_(model.head.weight, std=0.5)
+        torch.nn.init.normal_(model.memory_gate.weight, std=0.1)
+    return model
+
+
+def save_small_model(folder: Path, windows: Path, *, memory: int = 0) -> Path:
     """Encode the sample into `windows`, and save an untrained model with the sample's vocabulary in `folder`."""
-    vocabulary = encode_sample(windows).vocabulary
-    save_model(folder, small_model(len(vocabulary)), vocabulary, "t" * 64)
+    encoded = encode_sample(windows)
+    save_model(folder, remembering_model(encoded, memory=memory), encoded.vocabulary, "t" * 64)
     return folder
 
 

@@ -37,7 +37,7 @@ from charloom.training.checkpoint import Checkpoint, Checkpoints
 from charloom.training.state import resume, snapshot
 from tests.conftest import CHECKOUT
 from tests.faults.mutations import forge_json, forge_yaml, forged_array, forged_json, forged_tensors, mutate
-from tests.learning import Encoded, encode_sample, small_model, small_training, windows_of
+from tests.learning import Encoded, encode_sample, remembering_model, small_model, small_training, windows_of
 
 SLACK_BYTES = 16 << 20  # memory that the interpreter and its heap need for any file
 # The audit events of Python (or their prefixes) that end the process.
@@ -69,6 +69,23 @@ def model_target(folder: Path, encoded: Encoded) -> Target:
             weights.write_bytes(save(forged_tensors(load(weights.read_bytes()), random)))
         else:
             forge_json(about, random)
+        sign_model(folder)
+
+    return Target([weights, about], lambda: use_model(folder), forge)
+
+
+def memory_target(folder: Path, encoded: Encoded) -> Target:
+    save_model(folder, remembering_model(encoded), encoded.vocabulary, "key")
+    weights, about = folder / "model.safetensors", folder / "model.json"
+
+    def forge(random: Random) -> None:
+        match random.randrange(4):
+            case 0:
+                forge_json(about, random)
+            case 1:  # changed bytes, which the digest in model.json does not reveal
+                weights.write_bytes(mutate(weights.read_bytes(), random))
+            case _:
+                weights.write_bytes(save(forged_tensors(load(weights.read_bytes()), random)))
         sign_model(folder)
 
     return Target([weights, about], lambda: use_model(folder), forge)
@@ -119,6 +136,7 @@ def params_target(folder: Path, _encoded: Encoded) -> Target:
 TARGETS: dict[str, Callable[[Path, Encoded], Target]] = {
     "vocab": vocabulary_target,
     "model": model_target,
+    "memory": memory_target,
     "windows": windows_target,
     "checkpoint": checkpoint_target,
     "params": params_target,
@@ -132,8 +150,11 @@ def use_vocabulary(vocabulary: Vocabulary) -> None:
 
 def use_model(folder: Path) -> None:
     saved = load_model(folder)
-    ids = torch.tensor([[0], [len(saved.vocabulary) - 1]])
-    saved.model(ids, classes=torch.tensor([len(saved.class_counts)]))
+    words = saved.vocabulary.encode(saved.vocabulary.normalized("the words of the Reuters")).tolist()
+    ids = torch.tensor([0, len(saved.vocabulary) - 1, saved.vocabulary.eos, *words])[:, None]
+    classes = torch.tensor([len(saved.class_counts)])
+    _, state = saved.model(ids, classes=classes)
+    saved.model(ids, state, classes)
     use_vocabulary(saved.vocabulary)
 
 

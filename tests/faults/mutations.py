@@ -59,6 +59,7 @@ YAML_LINES = (
     "\0",
 )
 NUMBERS = b"0 -1 1 2 255 65536 2147483648 4294967296 9223372036854775807 9223372036854775808 1e308 0.5 NaN".split()
+TYPES = (torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int8, torch.uint8, torch.bool)
 WORDS = b"F64 F32 BF16 U8 I64 |O |V8 <f8 >u2 <u8 (3,)u4 __metadata__ ../../etc/passwd /dev/zero \\ud800 \\u001b".split()
 
 
@@ -107,15 +108,15 @@ def forged_tensors(tensors: dict[str, Tensor], random: Random) -> dict[str, Tens
     """The tensors after one of them was removed, renamed, copied or changed."""
     name = random.choice(sorted(tensors))
     tensor = tensors.pop(name)
-    match random.randrange(8):
+    match random.randrange(9):
         case 0:
             return tensors
         case 1:
             tensor = tensor.flatten()[: random.randint(0, tensor.numel())].clone()
         case 2:
-            tensor = tensor.to(random.choice((torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.bool)))
+            tensor = tensor.to(random.choice(TYPES))
         case 3:
-            tensor = torch.full_like(tensor, random.choice((float("nan"), float("inf"), -1e38, 1e38, 0.0)))
+            tensor = torch.full_like(tensor, random.choice(_extremes(tensor)))
         case 4:
             tensor = tensor[None].clone()
         case 5:
@@ -124,7 +125,18 @@ def forged_tensors(tensors: dict[str, Tensor], random: Random) -> dict[str, Tens
             tensors["optimizer.99.exp_avg"] = tensor.clone()
         case 7:
             tensor = tensor.flatten().roll(1).reshape(tensor.shape).clone()
+        case 8 if tensor.numel():
+            tensor = tensor.clone()
+            tensor.view(-1)[random.randrange(tensor.numel())] = random.choice(_extremes(tensor))
     return tensors | {name: tensor}
+
+
+def _extremes(tensor: Tensor) -> tuple[float, ...]:
+    """Values that a tensor of this type can have, most of them absurd."""
+    if tensor.is_floating_point():
+        return float("nan"), float("inf"), -1e38, 1e38, 0.0
+    limits = torch.iinfo(tensor.dtype)
+    return limits.min, limits.max, 0, 1, 2
 
 
 def forged_array(array: Any, random: Random) -> Any:

@@ -15,7 +15,7 @@ from tests.conftest import CHECKOUT
 from tests.pipeline.workspace import Workspace, clean_environment
 
 MUTATIONS = int(os.environ.get("CHARLOOM_MUTATIONS", "50"))  # of each kind; `make fuzz` sets 2000
-KINDS = ("vocab", "model", "windows", "checkpoint", "params")
+KINDS = ("vocab", "model", "memory", "windows", "checkpoint", "params")
 UNPICKLES = re.compile(
     r"\b(c?pickle|cloudpickle|dill|joblib|shelve|marshal)\b|torch\.load\b|allow_pickle\s*=\s*True|weights_only"
     r"|(?<![.\w])(eval|exec)\(|yaml\.(unsafe_|full_)?load\((?!.*_Loader\))|fromfile\(|shell\s*=\s*True"

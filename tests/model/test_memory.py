@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from charloom.model.counting import make_memory
-from charloom.model.memory import Memory, bucket
+from charloom.model.memory import BUCKETS, MAX_DENSE, Memory, bucket
 
 SYMBOLS, EOS = 6, 4
 Context = tuple[int, ...]
@@ -140,6 +140,10 @@ def test_the_stored_form_gives_the_same_memory_back(memory: Memory, text: list[i
         ("symbols.1", lambda tensor: tensor + 200),
         ("symbols.1", lambda tensor: tensor.flip(0)),
         ("symbols.0", lambda tensor: tensor[:-1]),
+        ("symbols.1", lambda tensor: tensor[None]),
+        ("symbols.1", lambda tensor: tensor.half()),
+        ("sizes.1", lambda tensor: tensor.double()),
+        ("shares", lambda tensor: tensor.half()),
         ("counts.1", lambda tensor: tensor * 0),
         ("counts.1", lambda tensor: tensor.float()),
         ("sizes.1", lambda tensor: tensor + 1),
@@ -152,11 +156,56 @@ def test_the_stored_form_gives_the_same_memory_back(memory: Memory, text: list[i
 )
 def test_a_damaged_memory_is_refused(memory: Memory, name: str, change: Any) -> None:
     stored = memory.stored | {name: change(memory.stored[name])}
-    with pytest.raises((ValueError, RuntimeError)):
+    with pytest.raises(ValueError, match=r"^a level |shares|a share"):
         Memory(stored, SYMBOLS, EOS)
 
 
 def test_a_memory_without_a_level_is_refused(memory: Memory) -> None:
     stored = {name: tensor for name, tensor in memory.stored.items() if name != f"counts.{memory.order}"}
-    with pytest.raises(KeyError):
+    with pytest.raises(ValueError, match="other names"):
         Memory(stored, SYMBOLS, EOS)
+
+
+def test_a_memory_with_an_unknown_tensor_is_refused(memory: Memory) -> None:
+    with pytest.raises(ValueError, match="other names"):
+        Memory(memory.stored | {"more": torch.zeros(1)}, SYMBOLS, EOS)
+
+
+def test_a_memory_without_contexts_is_refused(memory: Memory) -> None:
+    """Only level 0 is left. Its predictions would not need a state, so `read` could not return one."""
+    stored = {name: memory.stored[name] for name in ("symbols.0", "counts.0", "sizes.0")}
+    with pytest.raises(ValueError, match="other names"):
+        Memory(stored | {"shares": memory.shares[:1]}, SYMBOLS, EOS)
+
+
+def test_a_context_of_symbols_that_were_never_counted_is_refused() -> None:
+    """After `<eos>` comes only 0, and level 0 knows nothing but 0. A forged level 1 says that 3 follows 0."""
+    byte = torch.uint8
+    one = {"counts.0": [1], "sizes.0": [0], "symbols.0": [0], "counts.1": [1], "sizes.1": [0], "symbols.1": [3]}
+    one |= {"counts.2": [1], "sizes.2": [0], "symbols.2": [0]}
+    stored = {name: torch.tensor(values, dtype=byte) for name, values in one.items()}
+    with pytest.raises(ValueError, match="a symbol that was never counted"):
+        Memory(stored | {"shares": torch.full((3, BUCKETS), 0.5)}, SYMBOLS, EOS)
+
+
+@pytest.mark.parametrize("most", [0, 20, 60])
+def test_the_dense_probabilities_only_save_time(
+    memory: Memory, text: list[int], most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("charloom.model.memory.MAX_DENSE", most)
+    again = Memory(memory.stored, SYMBOLS, EOS)
+    ids = torch.tensor(text)[:, None]
+    torch.testing.assert_close(again.read(ids, None)[0], memory.read(ids, None)[0], rtol=1e-5, atol=1e-8)
+
+
+def test_a_memory_of_many_symbols_takes_little_memory() -> None:
+    """50,000 symbols, each followed by one symbol. The probabilities after each would be 10 GB; the file has 1 MB."""
+    symbols = 50_000
+    each = torch.arange(symbols, dtype=torch.int32)
+    ones, zeros = torch.ones(symbols, dtype=torch.uint8), torch.zeros(symbols, dtype=torch.int32)
+    stored = {"symbols.0": each, "counts.0": ones, "sizes.0": torch.tensor([symbols - 1], dtype=torch.int32)}
+    stored |= {"symbols.1": each, "counts.1": ones, "sizes.1": zeros, "shares": torch.full((2, BUCKETS), 0.5)}
+    memory = Memory(stored, symbols, symbols - 2)
+    assert memory._dense.numel() <= MAX_DENSE
+    found, _ = memory.read(torch.tensor([[7]]), None)
+    assert float(found[0, 0, 7]) == pytest.approx(0.5 + 0.5 * (0.5 / symbols + 0.5 / symbols))

@@ -9,17 +9,22 @@ from charloom.errors import InputError
 from charloom.model.network import CharModel
 from charloom.model.sampling import DRAWS, TILE, Sampling, sample, stream
 from charloom.text.vocab import Vocabulary
-from tests.learning import encode_sample, small_model
+from tests.learning import Encoded, encode_sample, remembering_model, small_model
 
 
 @pytest.fixture(scope="module")
-def vocabulary(tmp_path_factory: pytest.TempPathFactory) -> Vocabulary:
-    return encode_sample(tmp_path_factory.mktemp("windows")).vocabulary
+def encoded(tmp_path_factory: pytest.TempPathFactory) -> Encoded:
+    return encode_sample(tmp_path_factory.mktemp("windows"))
 
 
 @pytest.fixture(scope="module")
-def model(vocabulary: Vocabulary) -> CharModel:
-    return small_model(len(vocabulary))
+def vocabulary(encoded: Encoded) -> Vocabulary:
+    return encoded.vocabulary
+
+
+@pytest.fixture(scope="module", params=[0, 4], ids=["no-memory", "memory"])
+def model(encoded: Encoded, request: pytest.FixtureRequest) -> CharModel:
+    return remembering_model(encoded, memory=request.param)
 
 
 def constant_model(vocabulary: Vocabulary, weights: dict[str, float]) -> CharModel:
@@ -50,10 +55,10 @@ def test_a_longer_text_begins_with_the_shorter_one(model: CharModel, vocabulary:
     assert len(long) == DRAWS + 20
 
 
-@pytest.mark.parametrize("cell", CELLS)
-def test_the_logits_of_a_sample_are_the_same_alone_and_with_others(vocabulary: Vocabulary, cell: str) -> None:
+@pytest.mark.parametrize(("cell", "memory"), [*((cell, 0) for cell in CELLS), ("LSTM", 4)])
+def test_the_logits_of_a_sample_are_the_same_alone_and_with_others(encoded: Encoded, cell: str, memory: int) -> None:
     """At this size, a matrix product of one row differs in its last bits from the same row in a product of 64 rows."""
-    model = small_model(len(vocabulary), cell=cell, hidden_size=256)
+    model, vocabulary = remembering_model(encoded, memory=memory, cell=cell, hidden_size=256), encoded.vocabulary
     prompts = [("", "Stocks ", "Oil")[number % 3] for number in range(TILE + 3)]
     how = Sampling(length=12, seed=5)
     seen: list[torch.Tensor] = []

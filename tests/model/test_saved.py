@@ -1,15 +1,23 @@
 import json
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from safetensors.torch import load, save
+from torch import Tensor
 
 from charloom.cells import CELLS
 from charloom.errors import InputError
 from charloom.files import file_digest
+from charloom.model.counting import make_memory
+from charloom.model.network import CharModel
 from charloom.model.saved import load_model, save_model
+from charloom.model.scoring import surprisals
 from charloom.text.split import ClassCount
 from charloom.text.vocab import Vocabulary
+from tests.faults.hostile import sign_model
 from tests.learning import small_model
 
 VOCABULARY = Vocabulary.build(["to be or not to be"])
@@ -80,6 +88,83 @@ def test_a_model_saved_before_the_class_embedding_existed_can_be_loaded(tmp_path
     remove_keys(tmp_path, "class_embedding")
     ids, classes = torch.randint(len(VOCABULARY), (5, 2)), torch.tensor([1, 2])
     assert torch.equal(load_model(tmp_path).model(ids, classes=classes)[0], model.eval()(ids, classes=classes)[0])
+
+
+def model_with_memory(order: int = 4) -> CharModel:
+    """A model with a memory that has counted an article."""
+    model = small_model(len(VOCABULARY), memory=order)
+    eos = torch.tensor([VOCABULARY.eos])
+    codes = torch.cat([eos, torch.from_numpy(VOCABULARY.encode("not to be or to be").astype(np.int64)), eos])
+    model.memory = make_memory(codes, len(VOCABULARY), VOCABULARY.eos, order)
+    return model
+
+
+def forge(folder: Path, change: Callable[[dict[str, Tensor]], dict[str, Tensor]]) -> None:
+    """Change the tensors of a saved model, and write the correct digest to model.json."""
+    weights = folder / "model.safetensors"
+    weights.write_bytes(save(change(load(weights.read_bytes()))))
+    sign_model(folder)
+
+
+def test_a_model_with_a_memory_scores_the_same_after_it_was_saved(tmp_path: Path) -> None:
+    model = model_with_memory()
+    digest = save_model(tmp_path, model, VOCABULARY, "key")
+    loaded = load_model(tmp_path).model
+    assert loaded.memory is not None
+    assert loaded.memory.order == 4
+    texts = [np.array([VOCABULARY.eos, *VOCABULARY.encode("to be not"), VOCABULARY.eos])]
+    (before,), (after,) = surprisals(model, texts), surprisals(loaded, texts)
+    assert np.array_equal(before.nats, after.nats)
+    assert save_model(tmp_path / "again", loaded, VOCABULARY, "key") == digest
+
+
+def test_a_model_saved_before_the_memory_existed_can_be_loaded(saved: Path) -> None:
+    remove_keys(saved, "memory", "memory_characters")
+    loaded = load_model(saved).model
+    assert loaded.memory is None
+    ids = torch.randint(len(VOCABULARY), (5, 2))
+    assert torch.equal(loaded(ids)[0], small_model(len(VOCABULARY)).eval()(ids)[0])
+
+
+def test_a_model_whose_memory_is_larger_than_its_parameters_suggest_can_be_loaded(tmp_path: Path) -> None:
+    """Whole articles are counted, at least one, so one long article can have far more than memory_characters."""
+    model = small_model(len(VOCABULARY), memory=4, memory_characters=1)
+    codes = torch.randint(VOCABULARY.eos, (400_000,), generator=torch.Generator().manual_seed(1))
+    codes[0] = codes[-1] = VOCABULARY.eos
+    model.memory = make_memory(codes, len(VOCABULARY), VOCABULARY.eos, 4)
+    save_model(tmp_path, model, VOCABULARY, "key")
+    assert load_model(tmp_path).model.memory is not None
+
+
+def test_a_model_without_the_tensors_of_its_memory_is_refused(tmp_path: Path) -> None:
+    save_model(tmp_path, model_with_memory(), VOCABULARY, "key")
+    forge(tmp_path, lambda all_: {name: each for name, each in all_.items() if not name.startswith("memory.")})
+    with pytest.raises(InputError, match=r"model\.safetensors: lacks an n-gram memory, but .* model\.memory: 4$"):
+        load_model(tmp_path)
+
+
+def test_a_memory_in_a_model_without_one_is_refused(saved: Path) -> None:
+    memory = model_with_memory().memory
+    assert memory is not None
+    forge(saved, lambda all_: all_ | {f"memory.{name}": each for name, each in memory.stored.items()})
+    with pytest.raises(InputError, match=r"model\.safetensors: has an n-gram memory, but .* model\.memory: 0$"):
+        load_model(saved)
+
+
+@pytest.mark.parametrize("name", ["shares", "symbols.0", "counts.4", "sizes.2"])
+def test_a_memory_that_lacks_a_tensor_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
+    save_model(tmp_path, model_with_memory(), VOCABULARY, "key")
+    forge(tmp_path, lambda all_: {each: all_[each] for each in all_ if each != f"memory.{name}"})
+    with pytest.raises(InputError, match=r"model\.safetensors: the n-gram memory is damaged: [\w ]+$"):
+        load_model(tmp_path)
+
+
+def test_a_memory_of_a_higher_order_than_stated_is_refused(tmp_path: Path) -> None:
+    save_model(tmp_path, model_with_memory(), VOCABULARY, "key")
+    about = tmp_path / "model.json"
+    about.write_text(about.read_text().replace('"memory": 4', '"memory": 3'))
+    with pytest.raises(InputError, match=r"the n-gram memory has order 4, but model\.memory is 3"):
+        load_model(tmp_path)
 
 
 def test_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:

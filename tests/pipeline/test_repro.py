@@ -25,6 +25,7 @@ from tests.pipeline.workspace import CHECKOUT, STAGES, UNTRACKED, Ended, Workspa
 # baselines.
 DOWNSTREAM = {
     "train": ({"train.seed": 2}, ["train", "evaluate"]),
+    "model": ({"model.memory": 4}, ["train", "evaluate"]),
     "windows": ({"windows.stride": 16}, ["windows", "baselines", "train", "evaluate"]),
 }
 GRU: dict[str, object] = {"model.cell": "GRU", "model.layers": 2, "model.dropout": 0.3}

@@ -48,7 +48,8 @@ print(json.dumps({"text": text, "modules": modules}))
 
 @pytest.fixture(scope="module")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_small_model(tmp_path_factory.mktemp("model"), tmp_path_factory.mktemp("windows"))
+    """A model with an n-gram memory, so serving needs the code of the memory too."""
+    return save_small_model(tmp_path_factory.mktemp("model"), tmp_path_factory.mktemp("windows"), memory=4)
 
 
 @pytest.fixture(scope="module")
@@ -221,6 +222,7 @@ def test_a_moved_model_runs_its_own_code_in_a_fresh_process(files: Path, model_f
     loaded = list(map(Path, answer["modules"]))
     assert loaded
     assert all(path.is_relative_to(moved) for path in loaded)
+    assert moved / "code/charloom/model/memory.py" in loaded
     names = {name.partition(".")[0] for path in loaded for name in imported_names(path)}
     assert names - sys.stdlib_module_names - {"charloom"} == set(REQUIREMENTS)
 

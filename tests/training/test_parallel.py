@@ -75,12 +75,12 @@ def test_a_group_ends_with_all_its_threads_even_if_the_wrapped_model_lives_on(tm
         assert after == 0
 
 
-@pytest.mark.parametrize("conditioning", ["none", "class"])
-def test_two_processes_learn_the_same_as_one(prepared: Workspace, tmp_path: Path, conditioning: str) -> None:
+@pytest.mark.parametrize("model", [{}, {"model.conditioning": "class"}, {"model.memory": 4}], ids=str)
+def test_two_processes_learn_the_same_as_one(prepared: Workspace, tmp_path: Path, model: dict[str, object]) -> None:
     histories = []
     for processes in (1, 2):
         workspace = prepared.copy(tmp_path / str(processes))
-        workspace.set({"train.processes": processes, "model.conditioning": conditioning})
+        workspace.set({"train.processes": processes} | model)
         workspace.run_script("train")
         histories.append(read_history(workspace.folder / "plots/history.csv"))
     assert len(histories[0]) == len(histories[1]) > 5

@@ -27,6 +27,8 @@ BUCKETS = TOTAL_BUCKETS * (len(RATIOS) + 1)
 MIN_PROBABILITY = 1e-9
 RARE = 16  # a count from which leaving one out matters little
 DENSE_LEVEL = 2  # the probabilities after all contexts up to this length are computed once, when the memory is made
+MAX_DENSE = 1 << 25  # but only if there are at most so many of these probabilities, which is 128 MiB
+ID_TYPES = (torch.uint8, torch.int32)  # of the stored symbols and sizes
 
 
 class Level(NamedTuple):
@@ -58,7 +60,7 @@ class Memory:
         """`stored` is what counting.py made and model.safetensors contains: `shares` (levels, BUCKETS), and for each
         level n `symbols.n` and `counts.n` (entries,), and `sizes.n` (rows,), the number of entries of each row minus 1.
 
-        Raises ValueError or KeyError if `stored` is damaged.
+        Raises ValueError if `stored` is damaged.
         """
         self.stored = dict(stored)
         self.symbols = symbols
@@ -67,6 +69,7 @@ class Memory:
         self.shares = _checked_shares(stored["shares"], len(self.levels)).to(device)
         self._row_weights = [_weights(self.shares[n], *row_totals(level)) for n, level in enumerate(self.levels)]
         self._one_less: list[Tensor] | None = None
+        self._dense_level = self._longest_dense_level()
         self._dense = self._dense_probabilities()
 
     @property
@@ -137,15 +140,15 @@ class Memory:
         found = torch.empty(len(rows[0]), self.symbols, device=rows[0].device)
         rare = None if targets is None or counted is None else (counted & self._is_rare(targets)).nonzero()[:, 0]
         for begin in range(0, len(found), PLACES):
-            self._fill(found, slice(begin, begin + PLACES), DENSE_LEVEL, rows, targets, counted)
+            self._fill(found, slice(begin, begin + PLACES), self._dense_level, rows, targets, counted)
         if rare is not None:  # here the dense probabilities, from which nothing is left out, would give the target away
             for some in rare.split(PLACES):
                 self._fill(found, some, -1, rows, targets, counted)
         return found.clamp_(min=MIN_PROBABILITY)
 
     def _is_rare(self, targets: Sequence[Tensor]) -> Tensor:
-        """Whether the targets (places) were counted fewer than RARE times after their last DENSE_LEVEL symbols."""
-        n = min(DENSE_LEVEL, self.order)
+        """Whether the targets (places) were counted fewer than RARE times after their last `_dense_level` symbols."""
+        n = self._dense_level
         return (targets[n] < 0) | (self.levels[n].counts[targets[n].clamp(min=0)] < RARE)
 
     def _fill(
@@ -223,17 +226,25 @@ class Memory:
         return self._one_less
 
     def _dense_row(self, rows: Sequence[Tensor]) -> Tensor:
-        """Where `_dense` has the probabilities after the longest known context of at most DENSE_LEVEL symbols."""
+        """Where `_dense` has the probabilities after the longest known context of at most `_dense_level` symbols."""
         place, offset = torch.zeros_like(rows[0]), 1
-        for n in range(1, min(DENSE_LEVEL, self.order) + 1):
+        for n in range(1, self._dense_level + 1):
             place = torch.where(rows[n] >= 0, rows[n] + offset, place)
             offset += len(self.levels[n].starts) - 1
         return place
 
+    def _longest_dense_level(self) -> int:
+        """DENSE_LEVEL, or a lower level if there would be more than MAX_DENSE probabilities.
+
+        With many symbols, the probabilities would be far larger than the file of the memory.
+        """
+        rows = torch.tensor([len(level.starts) - 1 for level in self.levels[: DENSE_LEVEL + 1]]).cumsum(0)
+        return max(0, int((rows * self.symbols <= MAX_DENSE).sum()) - 1)
+
     def _dense_probabilities(self) -> Tensor:
-        """The probabilities (rows, symbols) after each context of up to DENSE_LEVEL symbols, level after level."""
+        """The probabilities (rows, symbols) after each context of up to `_dense_level` symbols, level after level."""
         found: list[Tensor] = []
-        for n, level in enumerate(self.levels[: DENSE_LEVEL + 1]):
+        for n, level in enumerate(self.levels[: self._dense_level + 1]):
             uniform = torch.full((1, self.symbols), 1 / self.symbols, device=self.shares.device)
             shorter = uniform if n == 0 else found[-1][self._suffixes(n)]
             weights = self._row_weights[n]
@@ -248,7 +259,10 @@ class Memory:
         if n == 1:
             return torch.zeros_like(parents)
         symbols = self.levels[1].symbols[parents].long()
-        return self.levels[0].children[self.find(0, torch.zeros_like(symbols), symbols)]
+        entries = self.find(0, torch.zeros_like(symbols), symbols)
+        if bool((entries < 0).any()):
+            raise ValueError("a context ends with a symbol that was never counted")
+        return self.levels[0].children[entries]
 
 
 def leads_on(symbols: Tensor, eos: int, n: int) -> Tensor:
@@ -278,6 +292,9 @@ def _weights(shares: Tensor, totals: Tensor, different: Tensor) -> Tensor:
 
 def _levels(stored: Mapping[str, Tensor], symbols: int, eos: int) -> Iterator[Level]:
     rows, levels = 1, sum(name.startswith("symbols.") for name in stored)
+    parts = {f"{part}.{n}" for part in ("symbols", "counts", "sizes") for n in range(levels)}
+    if levels < 2 or stored.keys() != parts | {"shares"}:
+        raise ValueError("its tensors have other names")
     for n in range(levels):
         level = _level(stored[f"symbols.{n}"], stored[f"counts.{n}"], stored[f"sizes.{n}"], symbols)
         if len(level.starts) != rows + 1:
@@ -289,8 +306,10 @@ def _levels(stored: Mapping[str, Tensor], symbols: int, eos: int) -> Iterator[Le
 
 def _level(symbols: Tensor, counts: Tensor, sizes: Tensor, alphabet: int) -> Level:
     """A level without its children. `alphabet` is the number of symbols."""
-    if not symbols.dim() == counts.dim() == sizes.dim() == 1 or counts.dtype != torch.uint8 or not len(symbols):
-        raise ValueError("a level of another shape or type")
+    if not symbols.dim() == counts.dim() == sizes.dim() == 1 or not len(symbols) or not len(sizes):
+        raise ValueError("a level of another shape")
+    if symbols.dtype not in ID_TYPES or sizes.dtype not in ID_TYPES or counts.dtype != torch.uint8:
+        raise ValueError("a level of another type")
     ids, sizes = symbols.long(), sizes.long() + 1
     starts = torch.cat([torch.zeros(1, dtype=torch.int64), sizes.cumsum(0)])
     if int(sizes.min()) < 1 or int(sizes.max()) > alphabet or int(starts[-1]) != len(ids) or len(counts) != len(ids):
@@ -303,6 +322,8 @@ def _level(symbols: Tensor, counts: Tensor, sizes: Tensor, alphabet: int) -> Lev
 
 
 def _checked_shares(shares: Tensor, levels: int) -> Tensor:
-    if not levels or shares.shape != (levels, BUCKETS) or not bool(((shares >= 0) & (shares <= 1)).all()):
-        raise ValueError("invalid shares")
-    return shares.float()
+    if shares.shape != (levels, BUCKETS) or shares.dtype != torch.float32:
+        raise ValueError("shares of another shape or type")
+    if not bool(((shares >= 0) & (shares <= 1)).all()):
+        raise ValueError("a share that is not from 0 to 1")
+    return shares

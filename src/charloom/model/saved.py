@@ -97,9 +97,8 @@ def load_model(folder: Path | str, device: torch.device | str = "cpu") -> SavedM
         model = CharModel(len(vocabulary), params, len(class_counts))
     if model.conditioned != bool(class_counts):
         raise InputError(f"{about_path}: model.conditioning and the list of classes contradict each other")
-    tensors = _load_tensors(
-        weights, sum(tensor.nbytes for tensor in model.state_dict().values()) + _memory_bytes(params)
-    )
+    size = None if params.memory else sum(tensor.nbytes for tensor in model.state_dict().values())
+    tensors = _load_tensors(weights, size)
     stored = {name.removeprefix(MEMORY): tensors.pop(name) for name in list(tensors) if name.startswith(MEMORY)}
     if tensor_specs(tensors) != tensor_specs(model.state_dict()) or file_digest(weights) != about.get("model_digest"):
         raise InputError(f"{weights}: not the weights that model.json describes")
@@ -109,11 +108,8 @@ def load_model(folder: Path | str, device: torch.device | str = "cpu") -> SavedM
     if not (isinstance(key, str) and TRAIN_KEY.fullmatch(key)):  # MLflow queries will contain the key
         raise InputError(f"{about_path}: train_key is missing or malformed")
     model.load_state_dict(tensors, assign=True)
-    if params.memory:
-        try:
-            model.memory = Memory(stored, len(vocabulary), vocabulary.eos)
-        except (KeyError, ValueError, RuntimeError) as error:
-            raise InputError(f"{weights}: the n-gram memory is damaged: {error}") from None
+    if stored or params.memory:
+        model.memory = _make_memory(stored, params, vocabulary, weights)
     return SavedModel(model.to(device).eval(), vocabulary, key, about["model_digest"], class_counts)
 
 
@@ -123,9 +119,18 @@ def _tensors(model: CharModel) -> dict[str, Tensor]:
     return model.state_dict() | {MEMORY + name: tensor for name, tensor in stored.items()}
 
 
-def _memory_bytes(params: ModelParams) -> int:
-    """The most bytes that the memory may have: three numbers for each counted character and level."""
-    return 12 * (params.memory + 1) * params.memory_characters if params.memory else 0
+def _make_memory(stored: Mapping[str, Tensor], params: ModelParams, vocabulary: Vocabulary, path: Path) -> Memory:
+    """The memory whose tensors were in the file `path`. Raises InputError if they are not those of such a model."""
+    if not (stored and params.memory):
+        found = "has" if stored else "lacks"
+        raise InputError(f"{path}: {found} an n-gram memory, but model.json states model.memory: {params.memory}")
+    try:
+        memory = Memory(stored, len(vocabulary), vocabulary.eos)
+    except ValueError as error:
+        raise InputError(f"{path}: the n-gram memory is damaged: {error}") from None
+    if memory.order > params.memory:  # a short text can have a memory of a lower order
+        raise InputError(f"{path}: the n-gram memory has order {memory.order}, but model.memory is {params.memory}")
+    return memory
 
 
 def tensor_specs(tensors: Mapping[str, Tensor]) -> dict[str, TensorSpec]:
@@ -133,10 +138,13 @@ def tensor_specs(tensors: Mapping[str, Tensor]) -> dict[str, TensorSpec]:
     return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
 
 
-def _load_tensors(path: Path, size: int) -> dict[str, Tensor]:
-    """The tensors of a safetensors file. Raises InputError if it has more bytes than `size` and a header."""
+def _load_tensors(path: Path, size: int | None) -> dict[str, Tensor]:
+    """The tensors of a safetensors file. Raises InputError if it has more bytes than `size` and a header.
+
+    None means that any size is allowed. The parameters of a model do not decide the size of its memory.
+    """
     try:
-        if path.stat().st_size > size + MAX_HEADER_BYTES:
+        if size is not None and path.stat().st_size > size + MAX_HEADER_BYTES:
             raise InputError(f"{path}: larger than the weights that model.json describes")
         return load_file(path)
     except FileNotFoundError:
