@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from charloom.training.batches import BATCHING
-from charloom.training.recall import Recall
+from charloom.training.recall import Recall, choose_articles
 from tests.learning import Encoded, encode_sample, small_model, small_training
 
 CPU = torch.device("cpu")
@@ -38,12 +39,12 @@ def test_each_step_has_the_predictions_for_its_own_places(encoded: Encoded, batc
                 assert torch.equal(found[0, column], whole[start - 5])
 
 
-def test_only_the_counted_articles_are_left_out(encoded: Encoded) -> None:
-    recall = recall_of(encoded, "lanes", encoded.train.characters // 3)
-    counted = int(recall._counted.sum())
-    assert counted == round(encoded.train.articles / 3)
-    total = sum(int(recall._memory.stored["sizes.0"][0]) + 1 for _ in range(1))
-    assert 0 < total <= len(encoded.vocabulary)
+@pytest.mark.parametrize(("limit", "articles"), [(1, 1), (20, 1), (35, 2), (59, 3), (60, 4), (1000, 4)])
+def test_articles_are_counted_until_the_limit_is_reached(limit: int, articles: int) -> None:
+    lengths = np.array([15, 15, 15, 15])
+    chosen = choose_articles(lengths, limit, seed=1)
+    assert chosen.sum() == articles
+    assert (choose_articles(lengths, limit, seed=1) == chosen).all()
 
 
 def test_the_network_begins_as_the_memory(encoded: Encoded) -> None:

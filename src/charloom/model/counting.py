@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from charloom.model.memory import BUCKETS, Memory, bucket, leads_on, row_totals
+from charloom.model.levels import leads_on, row_totals
+from charloom.model.memory import BUCKETS, Memory, bucket
 
 MAX_COUNT = 255  # counts are stored as bytes; a row with a larger count is scaled down
 ROUNDS = 15  # of expectation maximisation: the shares change in the third decimal after that

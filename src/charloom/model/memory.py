@@ -14,41 +14,21 @@ interpolation of Jelinek and Mercer (1980). counting.py counts a text and fits t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
+
+from charloom.model.levels import read_levels, row_totals
 
 PLACES = 4096  # places that are predicted at once: their probabilities fit in the processor's cache
 TOTAL_BUCKETS = 13  # a row's total is 1, 2 to 3, 4 to 7, …, or 4096 and more
 RATIOS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9)  # the limits between buckets of (different symbols / total)
 BUCKETS = TOTAL_BUCKETS * (len(RATIOS) + 1)
 MIN_PROBABILITY = 1e-9
-RARE = 16  # a count from which leaving one out matters little
+RARE = 4  # a count from which leaving one out matters little
 DENSE_LEVEL = 2  # the probabilities after all contexts up to this length are computed once, when the memory is made
 MAX_DENSE = 1 << 25  # but only if there are at most so many of these probabilities, which is 128 MiB
-ID_TYPES = (torch.uint8, torch.int32)  # of the stored symbols and sizes
-
-
-class Level(NamedTuple):
-    """The contexts of one length. The entries are sorted by row, then by symbol."""
-
-    keys: Tensor  # (entries,): row · number of symbols + symbol
-    symbols: Tensor  # (entries,)
-    counts: Tensor  # (entries,): from 1 to 255
-    starts: Tensor  # (rows + 1,): the first entry of each row
-    children: Tensor  # (entries,): the row of the next level, −1 if there is none
-
-    def to(self, device: torch.device | str) -> Level:
-        """The same level on another device."""
-        return Level(*(tensor.to(device) for tensor in self))
-
-    @property
-    def row_of_entry(self) -> Tensor:
-        """The row (entries,) of each entry."""
-        sizes = self.starts.diff()
-        return torch.repeat_interleave(torch.arange(len(sizes), device=sizes.device), sizes)
 
 
 class Memory:
@@ -65,8 +45,13 @@ class Memory:
         self.stored = dict(stored)
         self.symbols = symbols
         self._eos = eos
-        self.levels = [level.to(device) for level in _levels(stored, symbols, eos)]
+        self.levels = [level.to(device) for level in read_levels(stored, symbols, eos)]
         self.shares = _checked_shares(stored["shares"], len(self.levels)).to(device)
+        # the entries of all levels in one row, and where each row of each level begins there
+        self._offsets = torch.tensor([0, *(len(level.keys) for level in self.levels)]).cumsum(0).tolist()
+        self._symbols = torch.cat([level.symbols for level in self.levels])
+        self._counts = torch.cat([level.counts for level in self.levels])
+        self._starts = [level.starts + offset for level, offset in zip(self.levels, self._offsets, strict=False)]
         self._row_weights = [_weights(self.shares[n], *row_totals(level)) for n, level in enumerate(self.levels)]
         self._one_less: list[Tensor] | None = None
         self._dense_level = self._longest_dense_level()
@@ -177,43 +162,58 @@ class Memory:
         """
         levels = range(self.order, base, -1)
         left = torch.ones(len(rows[0]), device=rows[0].device)
-        scales = {}
+        scales = []
         for n in levels:
             weights = self._weights_at(n, rows[n], targets, counted)
-            scales[n] = left * weights[:, 0]
+            scales.append(left * weights[:, 0])
             left = left * weights[:, 1]
         if base < 0:
             found = (left / self.symbols)[:, None].repeat(1, self.symbols)
         else:
-            found = self._dense[self._dense_row(rows)] * left[:, None]
-        for n in levels:
-            self._add_counts(found, n, rows[n], scales[n])
+            found = self._dense.index_select(0, self._dense_row(rows)) * left[:, None]
+        if levels:
+            scale = torch.cat(scales)
+            self._add_counts(found, levels, torch.cat([rows[n] for n in levels]), scale)
             if targets is not None and counted is not None:
-                own = (counted & (targets[n] >= 0)).nonzero()[:, 0]
-                index = own * self.symbols + self.levels[n].symbols[targets[n][own]]
-                found.view(-1)[index] -= scales[n][own]
+                self._leave_out(found, levels, torch.cat([targets[n] for n in levels]), counted, scale)
         return found
 
-    def _add_counts(self, found: Tensor, n: int, rows: Tensor, scales: Tensor) -> None:
-        """Add the counts of these rows (places) of level n, times `scales` (places), to `found` (places, symbols)."""
-        level, known = self.levels[n], rows >= 0
-        first = level.starts[rows.clamp(min=0)]
-        sizes = torch.where(known, level.starts[rows.clamp(min=0) + 1] - first, 0)
-        place = torch.repeat_interleave(torch.arange(len(rows), device=rows.device), sizes)
-        entry = torch.arange(len(place), device=rows.device) + (first - sizes.cumsum(0) + sizes)[place]
-        index = place * self.symbols + level.symbols[entry]
-        found.view(-1)[index] += level.counts[entry] * scales[place]  # no index occurs twice
+    def _add_counts(self, found: Tensor, levels: range, rows: Tensor, scale: Tensor) -> None:
+        """Add the counts of these rows, times `scale`, to `found` (places, symbols).
+
+        `rows` and `scale` (levels · places) have the places of one level after those of another.
+        """
+        places = len(found)
+        row = rows.view(len(levels), places).clamp(min=0)
+        first = torch.cat([self._starts[n].index_select(0, row[index]) for index, n in enumerate(levels)])
+        last = torch.cat([self._starts[n].index_select(0, row[index] + 1) for index, n in enumerate(levels)])
+        sizes = torch.where(rows >= 0, last - first, 0)
+        which = torch.repeat_interleave(torch.arange(len(rows), device=rows.device), sizes)
+        shift = first - sizes.cumsum(0) + sizes
+        entry = torch.arange(len(which), device=rows.device) + shift.index_select(0, which)
+        index = (which % places) * self.symbols + self._symbols.index_select(0, entry)
+        values = self._counts.index_select(0, entry) * scale.index_select(0, which)
+        found.view(-1).index_add_(0, index, values)
+
+    def _leave_out(self, found: Tensor, levels: range, targets: Tensor, counted: Tensor, scale: Tensor) -> None:
+        """Take each target that was counted off the counts once."""
+        own = (counted.repeat(len(levels)) & (targets >= 0)).nonzero()[:, 0]
+        places = len(found)
+        offset = torch.tensor([self._offsets[n] for n in levels], device=targets.device)
+        entry = targets[own] + offset[own.div(places, rounding_mode="floor")]
+        index = (own % places) * self.symbols + self._symbols.index_select(0, entry)
+        found.view(-1).index_add_(0, index, -scale[own])
 
     def _weights_at(self, n: int, rows: Tensor, targets: Sequence[Tensor] | None, counted: Tensor | None) -> Tensor:
         """The weights (places, 2) of these rows of level n; an unknown context leaves all to shorter ones."""
         nothing = torch.tensor([0.0, 1.0], device=rows.device)
         if targets is None or counted is None:
-            return torch.where((rows >= 0)[:, None], self._row_weights[n][rows.clamp(min=0)], nothing)
-        own = (counted & (targets[n] >= 0))[:, None]
-        one_less = self._weights_of_one_less()[n][targets[n].clamp(min=0)]
+            return torch.where((rows >= 0)[:, None], self._row_weights[n].index_select(0, rows.clamp(min=0)), nothing)
+        own = counted & (targets[n] >= 0)
+        one_less = self._weights_of_one_less()[n].index_select(0, targets[n].clamp(min=0))
         if bool(own.all()):
             return one_less
-        return torch.where(own, one_less, self._weights_at(n, rows, None, None))
+        return torch.where(own[:, None], one_less, self._weights_at(n, rows, None, None))
 
     def _weights_of_one_less(self) -> list[Tensor]:
         """For each entry, the weights (entries, 2) of its row if the entry had been counted once less."""
@@ -265,11 +265,6 @@ class Memory:
         return self.levels[0].children[entries]
 
 
-def leads_on(symbols: Tensor, eos: int, n: int) -> Tensor:
-    """Which entries of level n begin a longer context. An `<eos>` after other symbols does not: it ends the article."""
-    return (symbols != eos) | (n == 0)
-
-
 def bucket(totals: Tensor, different: Tensor) -> Tensor:
     """The bucket of rows with these totals and numbers of different symbols."""
     by_total = torch.log2(totals.clamp(min=1)).floor().long().clamp(max=TOTAL_BUCKETS - 1)
@@ -277,48 +272,10 @@ def bucket(totals: Tensor, different: Tensor) -> Tensor:
     return by_total * (len(RATIOS) + 1) + torch.bucketize(different / totals.clamp(min=1), limits)
 
 
-def row_totals(level: Level) -> tuple[Tensor, Tensor]:
-    """The total of each row, and how many different symbols it has; both as floats."""
-    different = level.starts.diff()
-    totals = torch.zeros(len(different), device=different.device)
-    return totals.index_add_(0, level.row_of_entry, level.counts.float()), different.float()
-
-
 def _weights(shares: Tensor, totals: Tensor, different: Tensor) -> Tensor:
     """(rows, 2): what a count is multiplied by (share / total), and what is left for shorter contexts (1 − share)."""
     share = torch.where(totals > 0, shares[bucket(totals, different)], 0.0)
     return torch.stack([share / totals.clamp(min=1), 1 - share], 1)
-
-
-def _levels(stored: Mapping[str, Tensor], symbols: int, eos: int) -> Iterator[Level]:
-    rows, levels = 1, sum(name.startswith("symbols.") for name in stored)
-    parts = {f"{part}.{n}" for part in ("symbols", "counts", "sizes") for n in range(levels)}
-    if levels < 2 or stored.keys() != parts | {"shares"}:
-        raise ValueError("its tensors have other names")
-    for n in range(levels):
-        level = _level(stored[f"symbols.{n}"], stored[f"counts.{n}"], stored[f"sizes.{n}"], symbols)
-        if len(level.starts) != rows + 1:
-            raise ValueError(f"level {n} has {len(level.starts) - 1} rows instead of {rows}")
-        leads = leads_on(level.symbols, eos, n) & (n < levels - 1)
-        rows = int(leads.sum())
-        yield level._replace(children=torch.where(leads, leads.cumsum(0) - 1, -1))
-
-
-def _level(symbols: Tensor, counts: Tensor, sizes: Tensor, alphabet: int) -> Level:
-    """A level without its children. `alphabet` is the number of symbols."""
-    if not symbols.dim() == counts.dim() == sizes.dim() == 1 or not len(symbols) or not len(sizes):
-        raise ValueError("a level of another shape")
-    if symbols.dtype not in ID_TYPES or sizes.dtype not in ID_TYPES or counts.dtype != torch.uint8:
-        raise ValueError("a level of another type")
-    ids, sizes = symbols.long(), sizes.long() + 1
-    starts = torch.cat([torch.zeros(1, dtype=torch.int64), sizes.cumsum(0)])
-    if int(sizes.min()) < 1 or int(sizes.max()) > alphabet or int(starts[-1]) != len(ids) or len(counts) != len(ids):
-        raise ValueError("a level whose rows and entries do not fit together")
-    keys = torch.repeat_interleave(torch.arange(len(sizes)), sizes) * alphabet + ids
-    in_range = int(ids.min()) >= 0 and int(ids.max()) < alphabet and int(counts.min()) > 0
-    if not in_range or not bool((keys[1:] > keys[:-1]).all()):
-        raise ValueError("a level with an invalid entry")
-    return Level(keys, symbols, counts, starts, keys)
 
 
 def _checked_shares(shares: Tensor, levels: int) -> Tensor:

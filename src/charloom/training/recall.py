@@ -7,13 +7,14 @@ better in training than it is, and the network would rely on it too much.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from charloom.model.counting import make_memory
 from charloom.model.memory import PLACES
 from charloom.model.network import CharModel
-from charloom.text.split import EncodedSplit, choose_share
+from charloom.text.split import EncodedSplit
 from charloom.training.batches import AnyBatches
 
 
@@ -21,8 +22,8 @@ class Recall:
     """The memory's predictions, batch by batch. They are computed for several steps at once."""
 
     def __init__(self, model: CharModel, split: EncodedSplit, batches: AnyBatches, seed: int) -> None:
-        """Count at most `model.memory_characters` of the split, in articles chosen by `seed`, as the model's memory."""
-        counted = choose_share(split.articles, min(1.0, model.params.memory_characters / split.characters), seed)
+        """Count articles of the split, at most `model.memory_characters` of them together, as the model's memory."""
+        counted = choose_articles(split.lengths, model.params.memory_characters, seed)
         codes = split.codes[np.concatenate([[True], np.repeat(counted, split.lengths)])]
         order = model.params.memory
         memory = make_memory(torch.from_numpy(codes.astype(np.int64)), model.symbols, int(codes[0]), order)
@@ -49,3 +50,11 @@ class Recall:
         counted = [self._counted[self._batches.articles_at(epoch, s)] for s in steps]
         found = self._memory.leave_one_out(torch.cat(ids, 1), torch.cat(counted, 1), history)
         return list(found.split([each.shape[1] for each in ids], 1))
+
+
+def choose_articles(lengths: npt.NDArray[np.int64], limit: int, seed: int) -> npt.NDArray[np.bool_]:
+    """Which articles (articles) are counted: random ones of at most `limit` symbols together, but one at least."""
+    order = np.random.default_rng(seed).permutation(len(lengths))
+    chosen = np.zeros(len(lengths), dtype=bool)
+    chosen[order[: max(1, int((np.cumsum(lengths[order]) <= limit).sum()))]] = True
+    return chosen
