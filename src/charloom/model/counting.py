@@ -92,11 +92,7 @@ def _spread_places(memory: Memory, codes: Tensor) -> tuple[list[Tensor], list[Te
     length = min(len(codes) // columns, FITTED // columns + memory.order + 1)
     starts = torch.arange(columns) * (len(codes) // columns)
     ids = codes[starts + torch.arange(length)[:, None]]
-    contexts, arrivals = memory.walk(ids, None)
-    last = memory.find(memory.order, contexts[-1][:-1], ids[1:])
-    known = slice(memory.order, -1)  # the places before lack a part of their context
-    targets = [*(arrival[1:] for arrival in arrivals), last]
-    return [each[known].flatten() for each in contexts], [each[memory.order :].flatten() for each in targets]
+    return memory.contexts_and_targets(ids, memory.order)  # the first places lack a part of their context
 
 
 def _left_out_once(

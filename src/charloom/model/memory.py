@@ -63,7 +63,9 @@ class Memory:
         return len(self.levels) - 1
 
     def to(self, device: torch.device | str) -> Memory:
-        """The same memory on another device."""
+        """The same memory on another device. On the same device it is this memory itself."""
+        if torch.device(device) == self.shares.device:
+            return self
         return Memory(self.stored, self.symbols, self._eos, device)
 
     def read(self, ids: Tensor, rows: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -81,16 +83,19 @@ class Memory:
         `ids` (history + time + 1, batch) begins with `history` symbols before the places and ends with the last target.
         `counted` (time, batch) says which targets the memory has counted. Returns (time, batch, symbols).
         """
+        found = self.probabilities(*self.contexts_and_targets(ids, history), counted.flatten())
+        return found.view(*counted.shape, self.symbols)
+
+    def contexts_and_targets(self, ids: Tensor, history: int) -> tuple[list[Tensor], list[Tensor]]:
+        """For each level the rows of contexts, and the entries of the symbols that follow them: (time · batch) each.
+
+        `ids` (history + time + 1, batch) begins with `history` symbols before the places and ends with the last target.
+        """
         contexts, arrivals = self.walk(ids, None)
         last = self.find(self.order, contexts[-1][:-1], ids[1:])
         places = slice(history, len(ids) - 1)
         targets = [*(arrival[1:] for arrival in arrivals), last]
-        found = self.probabilities(
-            [level[places].flatten() for level in contexts],
-            [level[places].flatten() for level in targets],
-            counted.flatten(),
-        )
-        return found.view(*counted.shape, self.symbols)
+        return [level[places].flatten() for level in contexts], [level[places].flatten() for level in targets]
 
     def walk(self, ids: Tensor, rows: Tensor | None) -> tuple[list[Tensor], list[Tensor]]:
         """For each level the row (time, batch) of the context that ends at each id, −1 if that was never counted.
