@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
-
 from charloom.cells import CELLS
 from charloom.model.network import CharModel
 from charloom.params import ModelParams
 from charloom.training.optimizer import adam
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
 from common import rate_of
 
 SIZES = (512, 1024, 2048)  # of square matrices

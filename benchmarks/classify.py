@@ -7,11 +7,9 @@ decides the size of the class embedding.
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterator
 from functools import partial
-
-import torch
+import statistics
 
 from charloom.corpus.sources import AG_NEWS_CLASSES
 from charloom.evaluation.classification import nats_by_class
@@ -19,6 +17,8 @@ from charloom.model.device import set_threads
 from charloom.model.network import CharModel
 from charloom.model.scoring import surprisals
 from charloom.text.vocab import Codes
+import torch
+
 from common import PAIRS, compare, encoded_text, machine, one_layer, rate_of
 
 HIDDEN, ARTICLES, CLASSES = 256, 512, len(AG_NEWS_CLASSES)

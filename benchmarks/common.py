@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import platform
-import statistics
-import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+import platform
+import statistics
+import tempfile
+import time
 
 from charloom.corpus.articles import read_articles
 from charloom.corpus.sources import SAMPLE

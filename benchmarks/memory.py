@@ -7,13 +7,13 @@ The memory of a stage must not grow with the corpus. Peak memory is the highest 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 import random
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from pathlib import Path
 
 from common import CHECKOUT, machine
 

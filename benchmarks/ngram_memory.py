@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
-
-import torch
+import tempfile
 
 from charloom.model.device import set_threads
 from charloom.model.network import CharModel
 from charloom.model.saved import save_model
 from charloom.training.loop import Training
 from charloom.training.parallel import Group
+import torch
+
 from common import Text, compare, encoded_text, machine, one_layer, rate_of
 
 ORDER, CHARACTERS = 8, 6_000_000  # model.memory and model.memory_characters

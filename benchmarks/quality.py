@@ -9,16 +9,16 @@ number.
 
 from __future__ import annotations
 
-import click
-import yaml
-
-from arithmetic import bare_loop
 from charloom.model.device import choose_device, make_deterministic, set_threads
 from charloom.model.network import CharModel
 from charloom.model.scoring import score_articles
 from charloom.params import Params
 from charloom.training.loop import Training
 from charloom.training.parallel import Group
+import click
+import yaml
+
+from arithmetic import bare_loop
 from common import Text, encoded_text, rate_of
 
 TRIALS = 5

@@ -5,13 +5,13 @@ The tutorial's loop tracks gradients. The last row compares with the tutorial's 
 
 from __future__ import annotations
 
-import torch
-
 from charloom.cells import CELLS
 from charloom.model.device import set_threads
 from charloom.model.network import CharModel
 from charloom.model.sampling import Sampling, sample
 from charloom.text.vocab import Vocabulary
+import torch
+
 from common import PAIRS, compare, encoded_text, machine, one_layer, rate_of
 from tutorial import Tutorial
 from tutorial_generate import generate

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from itertools import cycle
-
-import numpy as np
-import torch
+import time
 
 from charloom.model.device import set_threads
 from charloom.model.network import CharModel
 from charloom.model.scoring import batches_by_length, score_articles, surprisals
 from charloom.text.split import EncodedSplit
+import numpy as np
+import torch
+
 from common import PAIRS, compare, encoded_text, machine, one_layer, rate_of
 
 HIDDEN = 256

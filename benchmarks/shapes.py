@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
+from charloom.model.device import precisions, usable_cores
 import torch
 from torch import Tensor, nn
 
 from arithmetic import BareLoop, bare_loop, flops_per_character, sgemm_rate
-from charloom.model.device import precisions, usable_cores
 from common import machine, one_layer, rate_of
 
 SYMBOLS, LENGTH, SECONDS = 84, 100, 1.5

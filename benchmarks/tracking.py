@@ -17,20 +17,20 @@ MLflow at its end. The script prints this time separately, in seconds.
 
 from __future__ import annotations
 
+from itertools import count
 import os
+from pathlib import Path
 import tempfile
 import threading
 import time
-from itertools import count
-from pathlib import Path
-
-import psutil
 
 from charloom.model.device import set_threads
 from charloom.params import TrackingParams
 from charloom.tracking.card import Card
 from charloom.tracking.stream import track_training
 from charloom.training.checkpoint import Checkpoints
+import psutil
+
 from common import Text, encoded_text, machine
 from training import make_training, step_by_step
 

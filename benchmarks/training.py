@@ -8,14 +8,13 @@ both alike. The steps of one record (train.log_every) give one pair of rates.
 
 from __future__ import annotations
 
-import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import cycle
 from pathlib import Path
+import tempfile
+import time
 
-from arithmetic import bare_loop, flops_per_character, sgemm_rate
 from charloom.corpus.articles import read_articles
 from charloom.model.device import set_threads
 from charloom.model.network import CharModel
@@ -24,6 +23,8 @@ from charloom.training.checkpoint import Checkpoints
 from charloom.training.history import Listener
 from charloom.training.loop import Interrupted, Training, run_training
 from charloom.training.parallel import Group
+
+from arithmetic import bare_loop, flops_per_character, sgemm_rate
 from common import Comparison, Text, encoded_text, machine
 from tutorial import HIDDEN, Tutorial, long_enough
 

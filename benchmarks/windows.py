@@ -7,18 +7,18 @@ and cuts it into windows whenever it reads the article. Both use windows of 100 
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count, cycle
 from pathlib import Path
+import tempfile
 from typing import Any
-
-import numpy as np
 
 from charloom.corpus.articles import Article, read_articles
 from charloom.model.device import choose_device, set_threads
 from charloom.text.encode import write_split
 from charloom.training.batches import BATCHING, Batches
+import numpy as np
+
 from common import Text, compare, encoded_text, machine, rate_of
 from tutorial import NCHARS, Tutorial, long_enough
 

@@ -9,11 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 # How many times an idle OpenMP thread spins before it sleeps. The OpenMP library reads the number once, when torch is
-# loaded. If another process keeps one of two cores busy, training takes 3.6 times as long with GNU's default of 300,000
-# and 1.9 times as long with 500. On a quiet machine, training is 12 % slower with 500 than with the default
-# (benchmarks/busy.py, BENCHMARKS.md). A user who sets OMP_WAIT_POLICY has made another choice, which stays.
+# loaded. GNU's default is 300,000. With 2,000, training is a little slower on a quiet machine, and far faster while
+# another process keeps one of two cores busy (benchmarks/busy.py, BENCHMARKS.md). With 500, training was only about
+# half as fast on a quiet virtual machine, which takes long to wake a thread. A user who sets OMP_WAIT_POLICY has made
+# another choice, which stays.
 if "OMP_WAIT_POLICY" not in os.environ:
-    os.environ.setdefault("GOMP_SPINCOUNT", "500")
+    os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 if TYPE_CHECKING:
     from charloom.errors import CharloomError, InputError, RunError

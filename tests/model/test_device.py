@@ -97,7 +97,7 @@ def test_a_device_has_a_name() -> None:
     assert describe_device(CPU) == "cpu"
 
 
-@pytest.mark.parametrize(("policy", "spins"), [(None, "500"), ("ACTIVE", "")])
+@pytest.mark.parametrize(("policy", "spins"), [(None, "2000"), ("ACTIVE", "")])
 def test_idle_threads_spin_briefly_unless_the_user_sets_another_policy(
     run_python: Run, monkeypatch: pytest.MonkeyPatch, policy: str | None, spins: str
 ) -> None:
