@@ -14,8 +14,8 @@ import torch
 
 from common import Text, compare, encoded_text, machine, one_layer, rate_of
 
-ORDER, CHARACTERS = 8, 6_000_000  # model.memory and model.memory_characters
-PAIRS, SECONDS = 9, 2.0
+ORDER, CHARACTERS = 10, 6_000_000  # model.memory and model.memory_characters
+PAIRS, SECONDS = 7, 1.5
 
 
 def main() -> None:

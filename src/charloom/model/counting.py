@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from charloom.model.levels import leads_on, row_totals
-from charloom.model.memory import BUCKETS, Memory, bucket
+from charloom.model.interpolation import BUCKETS, bucket
+from charloom.model.matching import HISTORY, LENGTHS
+from charloom.model.memory import Memory, Places
+from charloom.model.trie import leads_on, take
 
 MAX_COUNT = 255  # counts are stored as bytes; a row with a larger count is scaled down
 ROUNDS = 15  # of expectation maximisation: the shares change in the third decimal after that
@@ -17,13 +19,12 @@ FIRST_SHARE = 0.6
 def count_ngrams(codes: Tensor, symbols: int, eos: int, order: int) -> dict[str, Tensor]:
     """Count what follows each context of up to `order` symbols in `codes` (1-D ids, beginning with `<eos>`).
 
-    Returns what Memory takes, without the shares. Needs about 100 bytes for each symbol of the text while it counts.
+    Returns the levels of what Memory takes. Needs about 100 bytes for each symbol of the text while it counts.
     """
     after = codes[1:]
     row = torch.zeros_like(after)  # the row of the context before each symbol; −1 if there is none at this level
     rows = 1
     stored: dict[str, Tensor] = {}
-    id_type = torch.uint8 if symbols <= 256 else torch.int32
     for n in range(order + 1):
         if not rows:  # the text is shorter than such a context
             break
@@ -31,10 +32,10 @@ def count_ngrams(codes: Tensor, symbols: int, eos: int, order: int) -> dict[str,
         keys, entry, counts = torch.unique(row[known] * symbols + after[known], return_inverse=True, return_counts=True)
         of_row = keys.div(symbols, rounding_mode="floor")
         sizes = torch.bincount(of_row, minlength=rows)
-        stored[f"symbols.{n}"] = (keys % symbols).to(id_type)
+        stored[f"symbols.{n}"] = (keys % symbols).to(_id_type(symbols))
         stored[f"counts.{n}"] = _as_bytes(counts, of_row, rows)
-        stored[f"sizes.{n}"] = (sizes - 1).to(id_type)
-        leads = leads_on(keys % symbols, eos, n)
+        stored[f"sizes.{n}"] = (sizes - 1).to(_id_type(symbols))
+        leads = leads_on(keys % symbols, counts, eos, n)
         children = torch.where(leads, leads.cumsum(0) - 1, -1)
         rows = int(leads.sum())
         following = torch.full_like(row, -1)
@@ -49,70 +50,107 @@ def count_ngrams(codes: Tensor, symbols: int, eos: int, order: int) -> dict[str,
 def make_memory(codes: Tensor, symbols: int, eos: int, order: int) -> Memory:
     """Count a text and fit the shares to it. `codes` are its ids in one row, beginning with `<eos>`."""
     stored = count_ngrams(codes, symbols, eos, order)
-    stored["shares"] = torch.full((len(stored) // 3, BUCKETS), FIRST_SHARE)
-    stored["shares"] = fit_shares(Memory(stored, symbols, eos), codes)
-    return Memory(stored, symbols, eos)
+    levels = len(stored) // 3
+    stored["text"] = codes.to(_id_type(symbols))
+    stored["shares"] = torch.full((levels, BUCKETS), FIRST_SHARE)
+    stored["match_shares"] = torch.full((len(LENGTHS), levels + 1), FIRST_SHARE)
+    memory = Memory(stored, symbols, eos)
+    ids, articles = _spread(codes, eos)
+    places = memory.places(ids)
+    memory.use_shares(fit_shares(memory, places), memory.stored["match_shares"])
+    match_shares = fit_match_shares(memory, places, articles, ids[HISTORY + 1 :].flatten())
+    memory.use_shares(memory.stored["shares"], match_shares)
+    return memory
 
 
-def fit_shares(memory: Memory, codes: Tensor) -> Tensor:
-    """The shares (levels, BUCKETS) with which the memory best predicts its own text, each symbol left out once.
+def fit_shares(memory: Memory, places: Places) -> Tensor:
+    """The shares (levels, BUCKETS) with which the counts best predict places of their text, each symbol left out once.
 
-    Expectation maximisation over places spread through `codes`: a place's probability is a mixture of the levels, and a
-    bucket's share is the part of its places' probability that its level explains.
+    Expectation maximisation: a place's probability is a mixture of the levels, and a bucket's share is the part of its
+    places' probability that its level explains.
     """
-    contexts, targets = _spread_places(memory, codes)
-    totals, different, counts = _left_out_once(memory, contexts, targets)
-    buckets = [bucket(totals[n], different[n]) for n in range(memory.order + 1)]
-    frequencies = [count / total.clamp(min=1) for count, total in zip(counts, totals, strict=True)]
+    totals, different, counts = _left_out_once(memory, places)
+    buckets = bucket(totals, different)
+    frequencies = counts / totals.clamp(min=1)
     shares = torch.full((memory.order + 1, BUCKETS), FIRST_SHARE, dtype=torch.float64)
     for _ in range(ROUNDS):
         below = torch.full_like(frequencies[0], 1 / memory.symbols)
         explained = []  # at each level, the part of the probability so far that the level itself explains
         for n, frequency in enumerate(frequencies):
-            share = torch.where(totals[n] > 0, shares[n][buckets[n]], 0.0)
+            share = torch.where(totals[n] > 1, shares[n][buckets[n]], 0.0)
             own = share * frequency
             below = own + (1 - share) * below
             explained.append(own / below.clamp(min=1e-30))
         responsible = torch.ones_like(below)
         for n in reversed(range(memory.order + 1)):
-            seen = responsible * (totals[n] > 0)
+            seen = responsible * (totals[n] > 1)
             used = seen * explained[n]
             shares[n] = (_sum(used, buckets[n]) + 0.5) / (_sum(seen, buckets[n]) + 1)
             responsible = responsible - used
     return shares.float()
 
 
-def _sum(values: Tensor, buckets: Tensor) -> Tensor:
-    return torch.zeros(BUCKETS, dtype=values.dtype).index_add_(0, buckets, values)
+def fit_match_shares(memory: Memory, places: Places, articles: Tensor, targets: Tensor) -> Tensor:
+    """The shares (lengths, levels + 1) of what followed long contexts, fitted in the same way after the others.
+
+    `articles` and `targets` (places) are the numbers of the articles, and the symbols that follow.
+    """
+    prediction, matches = memory.predict_left_out(places, articles)
+    below = prediction.probabilities.gather(1, targets[:, None])[:, 0].double()
+    hit = matches.symbols == targets
+    depths = memory.order + 2
+    buckets = (matches.lengths - 1) * depths + prediction.depths
+    known = matches.lengths > 0
+    shares = torch.full((len(LENGTHS) * depths,), FIRST_SHARE, dtype=torch.float64)
+    for _ in range(ROUNDS):
+        share = shares[buckets[known]]
+        used = torch.where(hit[known], share / (share + (1 - share) * below[known]), 0.0)
+        sums = (_sum(each, buckets[known], len(shares)) for each in (used, torch.ones_like(used)))
+        shares = (next(sums) + 0.5) / (next(sums) + 1)
+    return shares.float().view(len(LENGTHS), depths)
 
 
-def _spread_places(memory: Memory, codes: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-    """Contexts and targets at FITTED places of the text, or at all: their rows and entries at each level."""
-    columns = 100
-    length = min(len(codes) // columns, FITTED // columns + memory.order + 1)
-    starts = torch.arange(columns) * (len(codes) // columns)
-    ids = codes[starts + torch.arange(length)[:, None]]
-    return memory.contexts_and_targets(ids, memory.order)  # the first places lack a part of their context
+def _sum(values: Tensor, buckets: Tensor, count: int = BUCKETS) -> Tensor:
+    return torch.zeros(count, dtype=values.dtype).index_add_(0, buckets, values)
 
 
-def _left_out_once(
-    memory: Memory, contexts: list[Tensor], targets: list[Tensor]
-) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-    """Totals and different symbols of the rows, and counts of the targets, as if each were counted once less."""
-    totals, different, counts = [], [], []
-    for level, row, target in zip(memory.levels, contexts, targets, strict=True):
-        there = target >= 0
-        count = torch.where(there, level.counts[target.clamp(min=0)].double(), 0.0)
-        sums, kinds = (each.double() for each in row_totals(level))
-        at = row.clamp(min=0)
-        totals.append(torch.where(there, sums[at] - 1, 0.0))
-        different.append(torch.where(there, kinds[at] - (count == 1).double(), 0.0))
-        counts.append(torch.where(there, count - 1, 0.0))
-    return totals, different, counts
+def _spread(codes: Tensor, eos: int) -> tuple[Tensor, Tensor]:
+    """Columns of the text, with FITTED places or all of them, as `Memory.leave_one_out` takes them.
+
+    Returns the ids (HISTORY + time + 1, columns), and the numbers of the articles (time · columns).
+    """
+    codes = torch.cat([torch.full((HISTORY,), eos), codes])
+    places = len(codes) - HISTORY - 1
+    columns = min(100, places)
+    length = min(places // columns, FITTED // columns)
+    starts = torch.arange(columns) * (places // columns)
+    ids = codes[starts + torch.arange(HISTORY + length + 1)[:, None]]
+    articles = (codes == eos).cumsum(0) - 1 - HISTORY
+    return ids, articles[starts + HISTORY + torch.arange(length)[:, None]].flatten()
+
+
+def _left_out_once(memory: Memory, places: Places) -> tuple[Tensor, Tensor, Tensor]:
+    """Totals and different symbols of the rows, and counts of the targets, if each target were counted once less.
+
+    Each result has the shape (levels, places).
+    """
+    totals, different = memory.trie.totals()
+    counts = take(memory.trie.counts, places.targets).double()
+    once = (counts == 1).double()
+    there = counts > 0
+    return (
+        torch.where(there, take(totals, places.rows).double() - 1, 0.0),
+        torch.where(there, take(different, places.rows).double() - once, 0.0),
+        (counts - 1).clamp(min=0),
+    )
+
+
+def _id_type(symbols: int) -> torch.dtype:
+    return torch.uint8 if symbols <= 256 else torch.int32
 
 
 def _as_bytes(counts: Tensor, of_row: Tensor, rows: int) -> Tensor:
     """Counts as bytes: the counts of a row whose largest one is above MAX_COUNT keep their proportions."""
     largest = torch.zeros(rows, dtype=counts.dtype).scatter_reduce_(0, of_row, counts, "amax")
     scale = (MAX_COUNT / largest.double()).clamp(max=1.0)
-    return (counts * scale[of_row]).round().clamp(min=1).to(torch.uint8)
+    return (counts * scale[of_row]).round().maximum(counts.clamp(max=2)).to(torch.uint8)

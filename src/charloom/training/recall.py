@@ -12,10 +12,12 @@ import torch
 from torch import Tensor
 
 from charloom.model.counting import make_memory
-from charloom.model.memory import PLACES
+from charloom.model.matching import HISTORY
 from charloom.model.network import CharModel
 from charloom.text.split import EncodedSplit
 from charloom.training.batches import AnyBatches
+
+PLACES = 1 << 14  # places that are predicted at once
 
 
 class Recall:
@@ -28,7 +30,8 @@ class Recall:
         order = model.params.memory
         memory = make_memory(torch.from_numpy(codes.astype(np.int64)), model.symbols, int(codes[0]), order)
         self._memory = model.memory = memory.to(model.device)
-        self._counted = torch.from_numpy(counted).to(model.device)
+        numbers = np.where(counted, counted.cumsum() - 1, -1)  # of the articles, in the counted text
+        self._numbers = torch.from_numpy(numbers).to(model.device)
         self._batches = batches
         self._steps: range = range(0)
         self._epoch = -1
@@ -45,10 +48,9 @@ class Recall:
         return self._found[step - self._steps.start]
 
     def _predict(self, epoch: int, steps: range) -> list[Tensor]:
-        history = self._memory.order + 1
-        ids = [torch.cat([self._batches.before(epoch, s, history), self._batches.at(epoch, s)]) for s in steps]
-        counted = [self._counted[self._batches.articles_at(epoch, s)] for s in steps]
-        found = self._memory.leave_one_out(torch.cat(ids, 1), torch.cat(counted, 1), history)
+        ids = [torch.cat([self._batches.before(epoch, s, HISTORY), self._batches.at(epoch, s)]) for s in steps]
+        numbers = [self._numbers[self._batches.articles_at(epoch, s)] for s in steps]
+        found = self._memory.leave_one_out(torch.cat(ids, 1), torch.cat(numbers, 1))
         return list(found.split([each.shape[1] for each in ids], 1))
 
 

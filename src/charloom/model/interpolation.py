@@ -1,0 +1,200 @@
+"""What an n-gram memory predicts: the counts of all contexts that end at a place, interpolated from short to long.
+
+    p_n(symbol) = share_n · count(symbol) / total + (1 - share_n) · p_(n-1)(symbol)
+
+The share depends on the level, on the total of the row, and on how many different symbols the row has. That is the
+interpolation of Jelinek and Mercer (1980). In the end, the symbol that followed a long context (matching.py) gets a
+share of the probability. counting.py fits the shares.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy.sparse import csr_matrix
+from torch import Tensor
+
+from charloom.model.trie import Trie, take
+
+TOTAL_BUCKETS = 13  # a row's total is 1, 2 to 3, 4 to 7, …, or 4096 and more
+RATIOS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9)  # the limits between buckets of (different symbols / total)
+BUCKETS = TOTAL_BUCKETS * (len(RATIOS) + 1)
+MIN_PROBABILITY = 1e-9
+RARE = 4  # a count from which leaving one out matters little
+DENSE_LEVEL = 4  # the probabilities after all contexts up to this length are computed once, when the memory is made
+MAX_DENSE = 1 << 25  # but only if there are at most so many of these probabilities, which is 128 MiB
+
+
+class Prediction(NamedTuple):
+    """What the counts predict at places of a text."""
+
+    probabilities: Tensor  # (places, symbols)
+    depths: Tensor  # (places): how many levels beyond the dense ones had a part in it
+
+
+class Interpolation:
+    """The predictions of a memory, for places that are given by the rows of their contexts."""
+
+    def __init__(self, trie: Trie, shares: Tensor) -> None:
+        """`shares` has the shape (levels, BUCKETS)."""
+        self._trie = trie
+        self._shares = shares
+        self._totals, self._different = trie.totals()
+        self._levels = trie.level_of_row()
+        self._weights = self._weights_of(self._levels, self._totals, self._different)
+        self._one_less: Tensor | None = None
+        self._dense_level = self._longest_dense_level()
+        self._dense = self._dense_probabilities()
+        self._matrix = _sparse_matrix(trie) if shares.device.type == "cpu" else None
+
+    def probabilities(self, rows: Tensor) -> Prediction:
+        """The probabilities after contexts, given by their rows (levels, places)."""
+        rows, base = rows[self._dense_level + 1 :], self._longest_dense(rows)
+        weights = take_rows(self._weights, rows)
+        return Prediction(self._mix(base, rows, weights), usable_levels(weights))
+
+    def leave_one_out(self, rows: Tensor, targets: Tensor, counted: Tensor) -> Prediction:
+        """The same, where `targets` (levels, places) are the entries of the symbols that follow.
+
+        Where `counted` (places), each of these entries is counted once less.
+        """
+        base = self._longest_dense(rows)
+        symbols = take(self._trie.symbols, targets[0])
+        sparse = slice(self._dense_level + 1, None)
+        weights = self._weights_left(rows[sparse], targets[sparse], counted)
+        found = self._mix(base, rows[sparse], weights, symbols, counted)
+        # Where a symbol is rare, a dense probability, from which nothing is left out, would give it away.
+        dense = slice(self._dense_level + 1)
+        is_rare = counted & (take(self._trie.counts, targets[dense]) < RARE)
+        common = self._longest_dense(torch.where(is_rare, self._trie.unknown_row, rows[dense]))
+        rare = (common != base).nonzero()[:, 0]
+        if len(rare):
+            all_weights = self._weights_left(rows[:, rare], targets[:, rare], counted[rare])
+            found[rare] = self._mix(common[rare], rows[:, rare], all_weights, symbols[rare], counted[rare])
+        return Prediction(found, usable_levels(weights))
+
+    def _longest_dense(self, rows: Tensor) -> Tensor:
+        """The row (places) of the longest known context whose probabilities are dense; −1 if there is none."""
+        found = torch.full_like(rows[0], -1)
+        for level in rows[: self._dense_level + 1]:
+            found = torch.where(level == self._trie.unknown_row, found, level)
+        return found
+
+    def _weights_left(self, rows: Tensor, targets: Tensor, counted: Tensor) -> Tensor:
+        """The weights (levels, places, 2) of rows if, where `counted`, the targets had been counted once less."""
+        weights = take_rows(self._weights_of_one_less(), targets)
+        return (
+            weights if bool(counted.all()) else torch.where(counted[:, None], weights, take_rows(self._weights, rows))
+        )
+
+    def _mix(
+        self,
+        base: Tensor,
+        rows: Tensor,
+        weights: Tensor,
+        symbols: Tensor | None = None,
+        counted: Tensor | None = None,
+    ) -> Tensor:
+        """Interpolate the dense probabilities of `base` (places) with the counts of longer contexts.
+
+        `weights` are those of the `rows` (levels, places). Where `counted`, the symbol is counted once less.
+        """
+        share, rest = weights.unbind(2)
+        longer = rows > base  # the rows of longer contexts have higher numbers
+        left = torch.ones_like(base, dtype=torch.float32)
+        scales = torch.empty_like(share)
+        for n in reversed(range(len(rows))):
+            scales[n] = torch.where(longer[n], left * share[n], 0.0)
+            left = torch.where(longer[n], left * rest[n], left)
+        found = self._sum_of_counts(rows, scales)
+        found.addcmul_(self._dense.index_select(0, base + 1), left[:, None])
+        if symbols is not None and counted is not None:
+            places = counted.nonzero()[:, 0]
+            found[places, symbols[places].long()] -= scales.sum(0)[places]
+        return found
+
+    def _sum_of_counts(self, rows: Tensor, scales: Tensor) -> Tensor:
+        """For each place the counts (places, symbols) of its rows (levels, places), each times its scale, added."""
+        levels, places = rows.shape
+        rows = torch.where(scales > 0, rows, self._trie.unknown_row)  # which has no entries to add
+        if self._matrix is None:
+            return self._sum_on_device(rows, scales)
+        parts = scales.T.ravel().numpy(), rows.T.ravel().numpy(), np.arange(places + 1, dtype=np.int32) * levels
+        return torch.from_numpy((csr_matrix(parts, (places, self._matrix.shape[0])) @ self._matrix).toarray())
+
+    def _sum_on_device(self, rows: Tensor, scales: Tensor) -> Tensor:
+        """`_sum_of_counts` for other devices than the CPU, which scipy does not know."""
+        trie, places = self._trie, rows.shape[1]
+        first = take(trie.starts, rows.flatten())
+        sizes = take(trie.starts, rows.flatten() + 1) - first
+        which = torch.repeat_interleave(torch.arange(len(sizes), device=rows.device), sizes)
+        entry = torch.arange(len(which), device=rows.device) + take(first - sizes.cumsum(0) + sizes, which)
+        index = (which % places) * trie.alphabet + take(trie.symbols, entry)
+        found = torch.zeros(places, trie.alphabet, device=rows.device)
+        found.view(-1).index_add_(0, index, take(trie.counts, entry) * take(scales.flatten(), which))
+        return found
+
+    def _weights_of(self, levels: Tensor, totals: Tensor, different: Tensor) -> Tensor:
+        """(rows, 2): what a count is multiplied by (share / total), and what is left for shorter contexts."""
+        share = torch.where(totals > 1, self._shares[levels, bucket(totals, different)], 0.0)
+        return torch.stack([share / totals.clamp(min=1), 1 - share], 1)
+
+    def _weights_of_one_less(self) -> Tensor:
+        """For each entry, the weights (entries + 1, 2) of its row if the entry had been counted once less."""
+        if self._one_less is None:
+            rows, counts = self._trie.row_of_entry(), self._trie.counts[:-1]
+            once = (counts == 1).float()
+            known = self._weights_of(self._levels[rows], self._totals[rows] - 1, self._different[rows] - once)
+            self._one_less = torch.cat([known, self._weights[-1:]])
+        return self._one_less
+
+    def _longest_dense_level(self) -> int:
+        """DENSE_LEVEL, or a lower level if there would be more than MAX_DENSE probabilities.
+
+        With many symbols, the probabilities would be far larger than the file of the memory.
+        """
+        rows = torch.tensor(self._trie.first_rows[1 : DENSE_LEVEL + 2])
+        return max(0, int((rows * self._trie.alphabet <= MAX_DENSE).sum()) - 1)
+
+    def _dense_probabilities(self) -> Tensor:
+        """The probabilities (1 + rows, symbols) after each context of up to `_dense_level` symbols, level after level.
+
+        The first are those before any context is known: the same for each symbol.
+        """
+        trie = self._trie
+        suffixes = torch.zeros(1, dtype=torch.int64, device=self._shares.device)  # of each row, in the level before
+        found = [torch.full((1, trie.alphabet), 1 / trie.alphabet, device=self._shares.device)]
+        for n in range(self._dense_level + 1):
+            rows, entries = trie.rows_of(n), trie.entries_of(n)
+            weights = self._weights[rows]
+            here = found[-1][suffixes] * weights[:, 1:]
+            row = trie.row_of_entry(n)
+            here[row, trie.symbols[entries].long()] += trie.counts[entries] * weights[row, 0]
+            found.append(here)
+            suffixes = trie.suffixes(n + 1, suffixes)
+        return torch.cat(found)
+
+
+def take_rows(weights: Tensor, rows: Tensor) -> Tensor:
+    """The weights (levels, places, 2) of rows (levels, places)."""
+    return weights.index_select(0, rows.flatten()).view(*rows.shape, 2)
+
+
+def usable_levels(weights: Tensor) -> Tensor:
+    """How many levels (places) of the weights (levels, places, 2) give a share to their counts."""
+    return (weights[..., 0] > 0).sum(0)
+
+
+def bucket(totals: Tensor, different: Tensor) -> Tensor:
+    """The bucket of rows with these totals and numbers of different symbols."""
+    by_total = torch.log2(totals.clamp(min=1)).floor().long().clamp(max=TOTAL_BUCKETS - 1)
+    limits = torch.tensor(RATIOS, device=totals.device, dtype=totals.dtype)
+    return by_total * (len(RATIOS) + 1) + torch.bucketize(different / totals.clamp(min=1), limits)
+
+
+def _sparse_matrix(trie: Trie) -> csr_matrix:
+    """The counts as a sparse matrix (rows + 1, symbols)."""
+    parts = trie.counts[:-1].numpy(), trie.symbols[:-1].int().numpy(), trie.starts.numpy()
+    return csr_matrix(parts, (len(trie.starts) - 1, trie.alphabet))

@@ -1,0 +1,107 @@
+"""Long contexts: where in the counted text did the last symbols stand before, and which symbol followed them there?
+
+Most long contexts occur once or never. Counting them would take a lot of memory, and one place in the text is enough to
+know what followed. So the places of the text are sorted by hashes of the symbols before them, and a binary search finds
+a place that shares a long context. Mahoney (2005) calls this a match model. It finds the sentences that stand in
+several articles, of which a news corpus is full.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+LENGTHS = (5, 8, 12, 20, 32)  # of the contexts that are told apart, in symbols
+BITS = (23, 11, 11, 9, 9)  # how many bits of a key come from the hash of each of these contexts
+SHIFTS = (40, 29, 18, 9, 0)  # the bits behind them
+HISTORY = LENGTHS[-1]  # the symbols before a place that decide its key
+PIECE = 1 << 16  # symbols of a text whose keys are computed at once
+NO_KEY = -1  # of a place whose article has fewer than LENGTHS[0] symbols so far
+# Odd numbers without a pattern in their bits. BASE · INVERSE is 1 modulo 2^64.
+BASE, MIX = 0x5851F42D4C957F2D, 0x1E3779B97F4A7C15
+INVERSE = pow(BASE, -1, 2**64) - (pow(BASE, -1, 2**64) >> 63) * 2**64  # as a signed number
+
+
+class Matches(NamedTuple):
+    """For each place, the symbol that followed its longest known context, and how long this context is."""
+
+    symbols: Tensor  # (places)
+    lengths: Tensor  # (places): 0 if no context is known, n if it has LENGTHS[n - 1] symbols or more
+
+
+class LongContexts:
+    """The places of a text, sorted by the symbols before them."""
+
+    def __init__(self, text: Tensor, eos: int) -> None:
+        """`text` (symbols) begins with `<eos>`, and each of its articles ends with one."""
+        self._keys, order = _keys_of_text(text[:-1], eos).sort(stable=True)
+        self._following = text[1:][order]
+        self._articles = ((text == eos).cumsum(0)[:-1][order] - 1).int()
+
+    def find(self, keys: Tensor, articles: Tensor | None = None) -> Matches:
+        """The matches of places with these keys. None is in the place's own article, given by its number in the text.
+
+        `keys` and `articles` have the shape (places).
+        """
+        found = torch.searchsorted(self._keys, keys)
+        symbols, lengths = torch.zeros_like(keys), torch.zeros_like(keys)
+        for neighbour in (0, 1, -1):  # the longest contexts are shared with neighbours in the sorted order
+            place = (found + neighbour).clamp_(0, len(self._keys) - 1)
+            different = keys ^ self._keys.index_select(0, place)
+            length = torch.stack([(different >> shift) == 0 for shift in SHIFTS]).sum(0)
+            allowed = keys != NO_KEY
+            if articles is not None:
+                allowed &= self._articles.index_select(0, place) != articles
+            better = allowed & (length > lengths)
+            lengths = torch.where(better, length, lengths)
+            symbols = torch.where(better, self._following.index_select(0, place).long(), symbols)
+        return Matches(symbols, lengths)
+
+
+def follow(probabilities: Tensor, matches: Matches, shares: Tensor, depths: Tensor) -> Tensor:
+    """Give the symbols of the matches their share of the probabilities (places, symbols), in place.
+
+    `shares` (lengths, depths) are chosen by the length of the match, and by `depths` (places) of the prediction.
+    """
+    share = torch.where(matches.lengths > 0, shares[(matches.lengths - 1).clamp(min=0), depths], 0.0)
+    places = torch.arange(len(depths), device=depths.device)
+    probabilities *= (1 - share)[:, None]
+    probabilities[places, matches.symbols] += share
+    return probabilities
+
+
+def keys_of(ids: Tensor, eos: int) -> Tensor:
+    """The key (time, batch) of the place behind each of the ids (time, batch): hashes of the symbols that end there.
+
+    Each hash is a polynomial of the symbols, modulo 2^64, computed from the difference of two prefix sums.
+    """
+    time = torch.arange(len(ids), device=ids.device)[:, None]
+    opened = torch.where(ids == eos, time, 0).cummax(0).values  # where the `<eos>` before the article is
+    powers = _powers(BASE, len(ids), ids.device)[:, None]
+    inverses = _powers(INVERSE, len(ids), ids.device)[:, None]
+    sums = torch.cat([torch.zeros_like(ids[:1]), ((ids + 1) * MIX * powers).cumsum(0)])
+    keys = torch.zeros_like(ids)
+    for length, bits in zip(LENGTHS, BITS, strict=True):
+        begin = torch.maximum(time - length + 1, opened)
+        hashed = (sums[1:] - sums.gather(0, begin)) * inverses
+        hashed = (hashed ^ (hashed >> 32)) * MIX
+        keys = keys << bits | (hashed >> (64 - bits)) & ((1 << bits) - 1)
+    return torch.where(time - opened + 1 >= LENGTHS[0], keys, NO_KEY)
+
+
+def _keys_of_text(text: Tensor, eos: int) -> Tensor:
+    """The keys (symbols) of a long text, piece by piece. This takes a third of the time, because the cache is used."""
+    pieces = []
+    for begin in range(0, len(text), PIECE):
+        before = max(0, begin - HISTORY)
+        pieces.append(keys_of(text[before : begin + PIECE, None].long(), eos)[begin - before :, 0])
+    return torch.cat(pieces)
+
+
+def _powers(base: int, count: int, device: torch.device) -> Tensor:
+    """The powers (count) of a number, modulo 2^64."""
+    factors = torch.full((count,), base, device=device)
+    factors[:1] = 1
+    return factors.cumprod(0)

@@ -1,0 +1,209 @@
+"""The counts of an n-gram memory: for each context, how often each symbol followed it.
+
+The contexts are a trie. Level n has a *row* for each context of n symbols. A row has an *entry* for each symbol that
+followed the context, with its count. An entry of level n is n + 1 symbols long. If it was counted twice or more, it
+leads to a row of level n + 1. Longer contexts that occur once are not counted.
+
+The rows of all levels are numbered one level after the other, and so are the entries. The number after the last stands
+for what was never counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+ID_TYPES = (torch.uint8, torch.int32)  # of the stored symbols and sizes
+MAX_TABLE = 1 << 22  # a level with at most so many pairs of row and symbol has a table of its entries
+
+Stored = Mapping[str, Tensor]
+
+
+class Trie(NamedTuple):
+    """Rows and entries. Entries are sorted by row, then by symbol.
+
+    The last element of most tensors stands for what was never counted.
+    """
+
+    alphabet: int  # the number of symbols
+    first_rows: list[int]  # (levels + 1): the first row of each level, and the number of all rows
+    first_entries: list[int]  # the same for entries
+    symbols: Tensor  # (entries + 1)
+    counts: Tensor  # (entries + 1): from 1 to 255 as float32; 0 for the last
+    starts: Tensor  # (rows + 2): the first entry of each row
+    children: Tensor  # (entries + 1): the row of the next level that an entry leads to
+    tables: list[Tensor]  # for each of the first levels (rows · alphabet + 1): the entry of each symbol in each row
+    steps: list[list[int]]  # for each level, the steps of a binary search in its longest row, such as 8, 4, 2, 1
+
+    @property
+    def order(self) -> int:
+        """The length of the longest contexts, in symbols."""
+        return len(self.first_rows) - 2
+
+    @property
+    def unknown_row(self) -> int:
+        """The number that stands for contexts that were never counted."""
+        return self.first_rows[-1]
+
+    @property
+    def unknown_entry(self) -> int:
+        """The number that stands for entries that were never counted."""
+        return self.first_entries[-1]
+
+    def to(self, device: torch.device | str) -> Trie:
+        """The same trie on another device."""
+        return self._replace(
+            symbols=self.symbols.to(device),
+            counts=self.counts.to(device),
+            starts=self.starts.to(device),
+            children=self.children.to(device),
+            tables=[table.to(device) for table in self.tables],
+        )
+
+    def rows_of(self, n: int) -> slice:
+        """The rows of level n."""
+        return slice(self.first_rows[n], self.first_rows[n + 1])
+
+    def entries_of(self, n: int) -> slice:
+        """The entries of level n."""
+        return slice(self.first_entries[n], self.first_entries[n + 1])
+
+    def find(self, n: int, rows: Tensor, symbols: Tensor) -> Tensor:
+        """The entries of these symbols in these rows of level n, or in unknown rows."""
+        if n < len(self.tables):
+            first, end = self.first_rows[n : n + 2]
+            wanted = (rows - first).clamp_(max=end - first) * self.alphabet + symbols
+            return take(self.tables[n], wanted.clamp_(max=len(self.tables[n]) - 1))
+        place = take(self.starts, rows) - 1  # the last entry of the row that is known to come before the symbol
+        last = take(self.starts, rows + 1) - 1
+        for step in self.steps[n]:  # binary search
+            further = torch.minimum(place + step, last)
+            place = torch.where(take(self.symbols, further) < symbols, further, place)
+        place += 1
+        found = (place <= last) & (take(self.symbols, place) == symbols)
+        return torch.where(found, place, self.unknown_entry)
+
+    def suffixes(self, n: int, before: Tensor) -> Tensor:
+        """For each row of level n, the row of its context without the first symbol, numbered within its level.
+
+        `before` is the same for level n - 1. Raises ValueError if a context without its first symbol was not counted.
+        """
+        entries = self.entries_of(n - 1)
+        leading = (self.children[entries] != self.unknown_row).nonzero()[:, 0] + entries.start
+        if n == 1:
+            return torch.zeros_like(leading)
+        shorter = (
+            before[self.row_of_entry(n - 1)[leading - entries.start]].to(self.children.dtype) + self.first_rows[n - 2]
+        )
+        found = take(self.children, self.find(n - 2, shorter, self.symbols[leading]))
+        if bool((found == self.unknown_row).any()):
+            raise ValueError("a context whose end was never counted")
+        return found.long() - self.first_rows[n - 1]
+
+    def row_of_entry(self, n: int | None = None) -> Tensor:
+        """The row (entries) of each entry; for the entries of level n, the rows are numbered within the level."""
+        rows = slice(None) if n is None else self.rows_of(n)
+        sizes = self.starts.diff()[rows]
+        return torch.repeat_interleave(torch.arange(len(sizes), device=sizes.device), sizes)
+
+    def totals(self) -> tuple[Tensor, Tensor]:
+        """The total of each row (rows + 1), and how many different symbols it has; both as floats."""
+        different = self.starts.diff().float()
+        return torch.zeros_like(different).index_add_(0, self.row_of_entry(), self.counts[:-1]), different
+
+    def frequencies(self) -> Tensor:
+        """The count (alphabet) of each symbol, whatever the context."""
+        entries = self.entries_of(0)
+        found = torch.zeros(self.alphabet, device=self.counts.device)
+        return found.index_copy_(0, self.symbols[entries].long(), self.counts[entries])
+
+    def level_of_row(self) -> Tensor:
+        """The level (rows + 1) of each row."""
+        sizes = torch.tensor(self.first_rows).diff()
+        levels = torch.repeat_interleave(torch.arange(len(sizes)), sizes)
+        return torch.cat([levels, levels[-1:]]).to(self.children.device)
+
+
+def take(values: Tensor, index: Tensor) -> Tensor:
+    """`values[index]`, for one-dimensional values and an index of any shape. This is faster than torch's indexing."""
+    return values.index_select(0, index.flatten()).view(index.shape)
+
+
+def read_trie(stored: Stored, alphabet: int, eos: int) -> Trie:
+    """The trie in the stored tensors of a memory, which Memory's docstring describes.
+
+    `alphabet` is the number of symbols. Raises ValueError if the tensors do not fit together.
+    """
+    levels = sum(name.startswith("symbols.") for name in stored)
+    parts = {f"{part}.{n}" for part in ("symbols", "counts", "sizes") for n in range(levels)}
+    if levels < 2 or stored.keys() != parts | {"shares", "match_shares", "text"}:
+        raise ValueError("its tensors have other names")
+    first_rows, leading = [0, 1], []
+    for n in range(levels):
+        symbols, sizes = stored[f"symbols.{n}"], stored[f"sizes.{n}"]
+        _check_level(symbols, stored[f"counts.{n}"], sizes, alphabet)
+        if len(sizes) != first_rows[-1] - first_rows[-2]:
+            raise ValueError(f"level {n} has {len(sizes)} rows instead of {first_rows[-1] - first_rows[-2]}")
+        leading.append(leads_on(symbols, stored[f"counts.{n}"], eos, n) & (n < levels - 1))
+        first_rows.append(first_rows[-1] + int(leading[-1].sum()))
+    del first_rows[-1]  # the last level leads nowhere
+    sizes = torch.cat([stored[f"sizes.{n}"].long() + 1 for n in range(levels)])
+    symbols = torch.cat([stored[f"symbols.{n}"].long() for n in range(levels)])
+    keys = torch.repeat_interleave(torch.arange(len(sizes)), sizes) * alphabet + symbols
+    if not bool((keys[1:] > keys[:-1]).all()):
+        raise ValueError("a level with an invalid entry")
+    leads = torch.cat(leading)
+    first_entries = torch.tensor([0, *(len(stored[f"symbols.{n}"]) for n in range(levels))]).cumsum(0).tolist()
+    # Half as many bytes are read faster.
+    number = torch.int32 if len(keys) < 2**31 else torch.int64
+    return Trie(
+        alphabet,
+        first_rows,
+        first_entries,
+        torch.cat([*(stored[f"symbols.{n}"] for n in range(levels)), torch.tensor([0])]),
+        torch.cat([*(stored[f"counts.{n}"] for n in range(levels)), torch.tensor([0])]).float(),
+        torch.cat([torch.tensor([0]), sizes.cumsum(0), torch.tensor([len(keys)])]).to(number),
+        torch.cat([torch.where(leads, leads.cumsum(0), len(sizes)), torch.tensor([len(sizes)])]).to(number),
+        [table.to(number) for table in _tables(keys, alphabet, first_rows, first_entries)],
+        [_steps(int(sizes[first:end].max())) for first, end in pairwise(first_rows)],
+    )
+
+
+def _tables(keys: Tensor, alphabet: int, first_rows: list[int], first_entries: list[int]) -> Iterator[Tensor]:
+    """For each of the first levels, the entry of each symbol in each row, and at the end one for an unknown row."""
+    for (first_row, end_row), (first, end) in zip(pairwise(first_rows), pairwise(first_entries), strict=True):
+        pairs = (end_row - first_row) * alphabet
+        if pairs > MAX_TABLE:
+            return
+        table = torch.full((pairs + 1,), len(keys))
+        table[keys[first:end] - first_row * alphabet] = torch.arange(first, end)
+        yield table
+
+
+def _steps(longest: int) -> list[int]:
+    return [1 << bit for bit in reversed(range(longest.bit_length()))]
+
+
+def _check_level(symbols: Tensor, counts: Tensor, sizes: Tensor, alphabet: int) -> None:
+    """Raise ValueError if these are not the tensors of a level."""
+    if not symbols.dim() == counts.dim() == sizes.dim() == 1 or not len(symbols) or not len(sizes):
+        raise ValueError("a level of another shape")
+    if symbols.dtype not in ID_TYPES or sizes.dtype not in ID_TYPES or counts.dtype != torch.uint8:
+        raise ValueError("a level of another type")
+    smallest, largest, entries = int(sizes.min()) + 1, int(sizes.max()) + 1, int(sizes.sum()) + len(sizes)
+    if smallest < 1 or largest > alphabet or not entries == len(symbols) == len(counts):
+        raise ValueError("a level whose rows and entries do not fit together")
+    if int(symbols.min()) < 0 or int(symbols.max()) >= alphabet or not int(counts.min()):
+        raise ValueError("a level with an invalid entry")
+
+
+def leads_on(symbols: Tensor, counts: Tensor, eos: int, n: int) -> Tensor:
+    """Which entries of level n begin a longer context: those that were counted more than once.
+
+    An `<eos>` after other symbols does not: it ends the article.
+    """
+    return ((symbols != eos) | (n == 0)) & (counts > 1)
