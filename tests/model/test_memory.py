@@ -2,210 +2,261 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from itertools import cycle, pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from charloom.model.counting import make_memory
-from charloom.model.memory import BUCKETS, MAX_DENSE, Memory, bucket
+from charloom.model.counting import count_ngrams, make_memory
+from charloom.model.interpolation import MAX_DENSE, RARE
+from charloom.model.matching import HISTORY, LENGTHS
+from charloom.model.memory import Memory
+from tests.model.slow_memory import (
+    ALL_NUMBERS,
+    Counted,
+    SlowMemory,
+    articles_of,
+    count_small_text,
+    random_shares,
+    share_of_wrong_places,
+    with_history,
+)
 
-SYMBOLS, EOS = 6, 4
-Context = tuple[int, ...]
-Rows = dict[Context, Counter[int]]
+
+# The order of the memory, and a factor for the ids. Ids from 0 to 7 are stored as bytes, ids from 0 to 315 as int32.
+@pytest.fixture(scope="module", params=[(1, 1), (2, 1), (4, 1), (7, 1), (6, 45)], ids=str)
+def counted(request: pytest.FixtureRequest) -> Counted:
+    return count_small_text(*request.param)
 
 
 @pytest.fixture(scope="module")
-def text() -> list[int]:
-    """Articles of symbols 0 to 3 that repeat one another's parts, each ended by `<eos>`."""
-    random = torch.Generator().manual_seed(5)
-    words = [[0, 1, 2], [1, 1], [3], [2, 0, 0, 3], [2, 1]]
-    ids = [EOS]
-    for length in torch.randint(0, 7, (45,), generator=random).tolist():
-        for word in torch.randint(0, len(words), (length,), generator=random).tolist():
-            ids += words[word]
-        ids.append(EOS)
-    return ids
+def memory() -> Memory:
+    return count_small_text(order=6).memory
 
 
-@pytest.fixture(scope="module", params=[1, 2, 3, 6])
-def memory(text: list[int], request: pytest.FixtureRequest) -> Memory:
-    return make_memory(torch.tensor(text), SYMBOLS, EOS, request.param)
+# Without matches, each place is predicted exactly. With matches, two different contexts sometimes have equal hashes.
+factors = pytest.mark.parametrize(("factor", "allowed"), [(0, 0), (1, 0.02)], ids=["no-match", "matches"])
 
 
-def contexts(ids: Sequence[int], order: int) -> Iterator[Context]:
-    """The contexts of 0, 1, … `order` symbols that end with `ids`; none has an `<eos>` behind another symbol."""
-    for n in range(min(order, len(ids)) + 1):
-        context = tuple(ids[len(ids) - n :])
-        if EOS in context[1:]:
-            return
-        yield context
+def with_match_shares(counted: Counted, factor: float) -> Memory:
+    """The memory with other shares of the matches."""
+    stored = counted.memory.stored | {"match_shares": factor * counted.memory.stored["match_shares"]}
+    return Memory(stored, counted.memory.symbols, counted.eos)
 
 
-def count(ids: Sequence[int], order: int) -> Rows:
-    rows: Rows = defaultdict(Counter)
-    for place in range(1, len(ids)):
-        for context in contexts(ids[:place], order):
-            rows[context][ids[place]] += 1
-    return rows
+@factors
+def test_predictions_equal_those_of_the_formula(counted: Counted, factor: float, allowed: float) -> None:
+    memory = with_match_shares(counted, factor)
+    slow = SlowMemory(counted.text, memory, counted.eos)
+    texts = counted.text[: len(counted.unseen)], counted.unseen
+    found, _ = memory.read(torch.tensor(texts).T, None)
+    for column, ids in enumerate(texts):
+        expected = (slow.predict(ids[:end]) for end in range(1, len(ids) + 1))
+        assert share_of_wrong_places(found[:, column], expected) <= allowed
+    numbers = {slow.match(counted.unseen[:end])[0] for end in range(1, len(counted.unseen))}
+    assert numbers == ALL_NUMBERS, "matches of all lengths occur"
 
 
-def predict(rows: Rows, shares: Tensor, ids: Sequence[int], order: int) -> list[float]:
-    """The probability of each symbol after `ids`."""
-    found = [1 / SYMBOLS] * SYMBOLS
-    for context in contexts(ids, order):
-        row = +rows.get(context, Counter())
-        if total := row.total():
-            share = float(shares[len(context), bucket(torch.tensor(float(total)), torch.tensor(float(len(row))))])
-            found = [share * row[symbol] / total + (1 - share) * found[symbol] for symbol in range(SYMBOLS)]
-    return found
-
-
-def test_predictions_equal_those_of_the_formula(memory: Memory, text: list[int]) -> None:
-    rows = count(text, memory.order)
-    unseen = [EOS, 3, 3, 3, 0, 5, 1, 2, 1, 1, EOS, 0, EOS, EOS, 2]
-    found, _ = memory.read(torch.tensor([text[:200], (unseen * 20)[:200]]).T, None)
-    for column, ids in enumerate((text[:200], (unseen * 20)[:200])):
-        expected = [predict(rows, memory.shares, ids[: place + 1], memory.order) for place in range(200)]
-        torch.testing.assert_close(found[:, column], torch.tensor(expected), rtol=1e-5, atol=1e-7)
-
-
+@factors
+@pytest.mark.parametrize("rare", [RARE, 1000])
 def test_a_place_left_out_is_predicted_as_if_it_had_not_been_counted(
-    memory: Memory, text: list[int], monkeypatch: pytest.MonkeyPatch
+    counted: Counted, factor: float, allowed: float, rare: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("charloom.model.memory.RARE", 1000)  # nothing is approximated
-    order, history = memory.order, memory.order + 1
-    first, time = 40, 50
-    ids = torch.tensor(text[first - history : first + time + 1])[:, None]
-    counted = torch.rand(time, 1, generator=torch.Generator().manual_seed(1)) < 0.7
-    found = memory.leave_one_out(ids, counted, history)
-    rows = count(text, order)
-    for place in range(time):
-        before, target = text[: first + place + 1], text[first + place + 1]
-        for context in contexts(before, order):
-            rows[context][target] -= bool(counted[place])
-        expected = predict(rows, memory.shares, before, order)
-        for context in contexts(before, order):
-            rows[context][target] += bool(counted[place])
-        torch.testing.assert_close(found[place, 0], torch.tensor(expected), rtol=1e-5, atol=1e-7)
+    """With 1000, nothing is approximated. Every fourth article is predicted as an article that was not counted."""
+    monkeypatch.setattr("charloom.model.interpolation.RARE", rare)
+    memory, text, eos = with_match_shares(counted, factor), counted.text, counted.eos
+    slow = SlowMemory(text, memory, eos)
+    articles = torch.where(articles_of(text, eos) % 4 == 1, -1, articles_of(text, eos))
+    expected = [
+        slow.predict(text[:end], article, None if article == -1 else text[end], rare)
+        for end, article in enumerate(articles[:, 0].tolist(), start=1)
+    ]
+    found = memory.leave_one_out(with_history(text, eos), articles)
+    assert share_of_wrong_places(found[:, 0], expected) <= allowed
+    numbers = {slow.match(text[:end], article)[0] for end, article in enumerate(articles[:, 0].tolist(), start=1)}
+    assert numbers == ALL_NUMBERS, "matches of all lengths occur"
 
 
-def test_probabilities_sum_to_one(memory: Memory, text: list[int]) -> None:
-    ids = torch.tensor(text)[:, None]
-    found, _ = memory.read(ids, None)
-    left_out = memory.leave_one_out(ids, torch.ones(len(text) - 10, 1, dtype=torch.bool), 9)
-    assert float(found.min()) > 0
-    assert float((found.sum(-1) - 1).abs().max()) < 1e-5
-    assert float((left_out.sum(-1) - 1).abs().max()) < 1e-5
+@factors
+@pytest.mark.parametrize("dense_level", [0, 1, 3])
+def test_fewer_dense_levels_are_those_of_the_formula_too(
+    counted: Counted, factor: float, allowed: float, dense_level: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The share of a match depends on the number of levels that are not dense."""
+    dense_level = min(dense_level, counted.memory.order)
+    most = counted.memory.trie.first_rows[dense_level + 1] * counted.memory.symbols
+    monkeypatch.setattr("charloom.model.interpolation.MAX_DENSE", most)
+    memory = with_match_shares(counted, factor)
+    slow = SlowMemory(counted.text, memory, counted.eos, dense_level)
+    found, _ = memory.read(torch.tensor(counted.unseen)[:, None], None)
+    expected = (slow.predict(counted.unseen[:end]) for end in range(1, len(counted.unseen) + 1))
+    assert share_of_wrong_places(found[:, 0], expected) <= allowed
 
 
-@pytest.mark.parametrize("size", [1, 2, 7])
-def test_a_text_read_in_pieces_has_the_same_predictions(memory: Memory, text: list[int], size: int) -> None:
-    ids = torch.tensor(text[:100])[:, None]
-    whole, _ = memory.read(ids, None)
-    rows, pieces = None, []
-    for piece in ids.split(size):
-        found, rows = memory.read(piece, rows)
-        pieces.append(found)
-    assert torch.equal(torch.cat(pieces), whole)
+def test_a_memory_of_many_symbols_predicts_the_same_and_takes_little_memory() -> None:
+    """700 of 50,000 symbols occur. The probabilities after each of them would be 140 MB."""
+    symbols, eos = 50_000, 49_998
+    random = np.random.default_rng(1)
+    codes = random.permutation(np.repeat(random.permutation(eos)[:700], 4)).tolist()
+    text = [eos, *codes[:1500], eos, *codes[1400:], eos]
+    stored = count_ngrams(torch.tensor(text), symbols, eos, 2)
+    shares, match_shares = random_shares(3)
+    stored |= {"text": torch.tensor(text, dtype=torch.int32), "shares": shares, "match_shares": 0 * match_shares}
+    memory = Memory(stored, symbols, eos)
+    assert memory.trie.first_rows[2] * symbols > MAX_DENSE >= memory._interpolation._dense.numel()
+    slow = SlowMemory(text, memory, eos, dense_level=0)
+    ids = text[1450:1520]
+    found, _ = memory.read(torch.tensor(ids)[:, None], None)
+    assert share_of_wrong_places(found[:, 0], (slow.predict(ids[:end]) for end in range(1, len(ids) + 1))) == 0
 
 
-def test_nothing_before_the_opening_eos_of_an_article_matters(memory: Memory) -> None:
-    article = [EOS, 0, 1, 2, 1]
-    behind_another, _ = memory.read(torch.tensor([EOS, 3, 2, 0, *article])[:, None], None)
-    alone, _ = memory.read(torch.tensor(article)[:, None], None)
-    assert torch.equal(behind_another[4:], alone)
+def test_probabilities_sum_to_one(counted: Counted) -> None:
+    ids, eos = torch.tensor(counted.text)[:, None], counted.eos
+    found, _ = counted.memory.read(ids, None)
+    left_out = counted.memory.leave_one_out(with_history(counted.text, eos), articles_of(counted.text, eos))
+    for each in (found, left_out):
+        assert float(each.min()) > 0
+        assert float((each.sum(-1) - 1).abs().max()) < 1e-5
 
 
-def test_a_row_with_a_large_count_keeps_its_proportions() -> None:
-    text = [EOS] + ([0] * 3 + [1]) * 1000 + [EOS]
-    memory = make_memory(torch.tensor(text), SYMBOLS, EOS, 1)
-    counts = memory.levels[0].counts.tolist()
-    assert max(counts) == 255
-    assert counts[0] / counts[1] == pytest.approx(3, rel=0.02)
+def test_no_probability_is_zero_even_if_a_share_is_one(counted: Counted) -> None:
+    """The logarithm of a probability must be finite."""
+    ones = {name: torch.ones_like(counted.memory.stored[name]) for name in ("shares", "match_shares")}
+    memory = Memory(counted.memory.stored | ones, counted.memory.symbols, counted.eos)
+    found, _ = memory.read(torch.tensor(counted.unseen)[:, None], None)
+    left_out = memory.leave_one_out(with_history(counted.text, counted.eos), articles_of(counted.text, counted.eos))
+    assert 0 < float(found.min()) < 1e-6
+    assert 0 < float(left_out.min()) < 1e-6
 
 
-def test_the_stored_form_gives_the_same_memory_back(memory: Memory, text: list[int]) -> None:
-    again = Memory(memory.stored, SYMBOLS, EOS)
-    ids = torch.tensor(text)[:, None]
-    assert torch.equal(again.read(ids, None)[0], memory.read(ids, None)[0])
+@pytest.mark.parametrize("sizes", [[1], [2], [7], [HISTORY], [50, 1, 3], [1, 1, 40]], ids=str)
+def test_a_text_read_in_pieces_has_the_same_predictions(counted: Counted, sizes: list[int]) -> None:
+    ids = torch.tensor([counted.unseen, counted.text[: len(counted.unseen)]]).T
+    whole, end = counted.memory.read(ids, None)
+    assert torch.equal(end, ids[-HISTORY:])
+    recent: Tensor | None = None
+    begin = 0
+    for size in cycle(sizes):
+        found, recent = counted.memory.read(ids[begin : begin + size], recent)
+        assert torch.equal(found, whole[begin : begin + size])
+        begin += size
+        if begin >= len(ids):
+            break
+
+
+def test_nothing_before_the_opening_eos_of_an_article_matters(counted: Counted) -> None:
+    ids = [*counted.text, *counted.unseen]
+    whole, _ = counted.memory.read(torch.tensor(ids)[:, None], None)
+    for begin, end in pairwise([*np.flatnonzero(np.array(ids) == counted.eos).tolist(), len(ids)]):
+        alone, _ = counted.memory.read(torch.tensor(ids[begin:end])[:, None], None)
+        assert torch.equal(alone, whole[begin:end])
+
+
+def test_nothing_before_the_opening_eos_matters_if_places_are_left_out(counted: Counted) -> None:
+    articles = articles_of(counted.text, counted.eos)
+    whole = counted.memory.leave_one_out(with_history(counted.text, counted.eos), articles)
+    for number in range(int(articles.max()) + 1):
+        places = (articles[:, 0] == number).nonzero()[:, 0]
+        ids = counted.text[int(places[0]) : int(places[-1]) + 2]
+        alone = counted.memory.leave_one_out(with_history(ids, counted.eos), articles[places])
+        torch.testing.assert_close(alone, whole[places])
+
+
+@pytest.mark.parametrize("length", [LENGTHS[0] - 1, LENGTHS[0], HISTORY + 5])
+def test_a_match_in_another_article_is_used_but_none_in_the_own_article(length: int) -> None:
+    """The second article repeats the end of the first one, but another symbol follows. The share of a match is 1."""
+    eos, first, second = 60, 61, 62
+    passage = np.random.default_rng(1).permutation(60)[: HISTORY + 5].tolist()
+    text = [eos, *passage, first, eos, *passage[-length:], second, eos]
+    memory = make_memory(torch.tensor(text), 63, eos, 2)
+    ids, articles, ends = with_history(text, eos), articles_of(text, eos), [len(passage), len(text) - 3]
+    memory.use_shares(memory.shares, torch.zeros_like(memory.stored["match_shares"]))
+    without_matches = memory.leave_one_out(ids, articles)[ends, 0]
+    memory.use_shares(memory.shares, torch.ones_like(memory.stored["match_shares"]))
+    left_out = memory.leave_one_out(ids, articles)[ends, 0]
+    if length < LENGTHS[0]:
+        assert torch.equal(left_out, without_matches)
+    else:
+        assert left_out.argmax(1).tolist() == [second, first]
+        assert float(left_out.amax(1).min()) == pytest.approx(1)
+    not_counted = memory.leave_one_out(ids, torch.full_like(articles, -1))[ends, 0]
+    assert float(not_counted[0, first]) == pytest.approx(1)
+
+
+def test_the_most_frequent_symbols_come_first() -> None:
+    text = [symbol for symbol, count in ((3, 1), (0, 2), (5, 4), (1, 2)) for _ in range(count)]
+    memory = make_memory(torch.tensor([6, *text, 6, 6, 6]), 8, 6, 1)
+    assert memory.by_frequency.tolist() == [5, 6, 0, 1, 3, 2, 4, 7]
+
+
+def test_the_stored_form_gives_the_same_memory_back(counted: Counted) -> None:
+    again = Memory(counted.memory.stored, counted.memory.symbols, counted.eos)
+    assert again.stored.keys() == counted.memory.stored.keys()
+    assert all(torch.equal(again.stored[name], tensor) for name, tensor in counted.memory.stored.items())
+    ids, articles = with_history(counted.text, counted.eos), articles_of(counted.text, counted.eos)
+    assert torch.equal(again.read(ids, None)[0], counted.memory.read(ids, None)[0])
+    assert torch.equal(again.leave_one_out(ids, articles), counted.memory.leave_one_out(ids, articles))
+
+
+def test_a_memory_that_is_on_its_device_is_not_built_again(memory: Memory) -> None:
+    assert memory.to("cpu") is memory
 
 
 @pytest.mark.parametrize(
     ("name", "change"),
     [
-        ("symbols.1", lambda tensor: tensor + 200),
-        ("symbols.1", lambda tensor: tensor.flip(0)),
-        ("symbols.0", lambda tensor: tensor[:-1]),
-        ("symbols.1", lambda tensor: tensor[None]),
-        ("symbols.1", lambda tensor: tensor.half()),
-        ("sizes.1", lambda tensor: tensor.double()),
         ("shares", lambda tensor: tensor.half()),
-        ("counts.1", lambda tensor: tensor * 0),
-        ("counts.1", lambda tensor: tensor.float()),
-        ("sizes.1", lambda tensor: tensor + 1),
-        ("sizes.1", lambda tensor: tensor[:-1]),
-        ("sizes.0", lambda tensor: tensor[:0]),
+        ("shares", lambda tensor: tensor.double()),
         ("shares", lambda tensor: tensor * float("nan")),
         ("shares", lambda tensor: tensor + 2),
+        ("shares", lambda tensor: tensor - 2),
         ("shares", lambda tensor: tensor[:, :3]),
+        ("shares", lambda tensor: tensor[1:]),
+        ("match_shares", lambda tensor: tensor.half()),
+        ("match_shares", lambda tensor: tensor * float("inf")),
+        ("match_shares", lambda tensor: tensor * float("nan")),
+        ("match_shares", lambda tensor: tensor + 2),
+        ("match_shares", lambda tensor: tensor - 2),
+        ("match_shares", lambda tensor: tensor[1:]),
+        ("match_shares", lambda tensor: tensor[:, 1:]),
+        ("match_shares", lambda tensor: tensor.flatten()),
+        ("text", lambda tensor: tensor.long()),
+        ("text", lambda tensor: tensor.float()),
+        ("text", lambda tensor: tensor == 0),
+        ("text", lambda tensor: tensor[:, None]),
+        ("text", lambda tensor: tensor[0]),
+        ("text", lambda tensor: tensor[:0]),
+        ("text", lambda tensor: tensor[:1]),
+        ("text", lambda tensor: tensor[1:]),
+        ("text", lambda tensor: tensor + 2),
+        ("text", lambda tensor: torch.where(tensor == 5, -1, tensor.int())),
     ],
 )
-def test_a_damaged_memory_is_refused(memory: Memory, name: str, change: Any) -> None:
+def test_damaged_shares_and_a_damaged_text_are_refused(memory: Memory, name: str, change: Any) -> None:
     stored = memory.stored | {name: change(memory.stored[name])}
-    with pytest.raises(ValueError, match=r"^a level |shares|a share"):
-        Memory(stored, SYMBOLS, EOS)
+    with pytest.raises(ValueError, match=r"^(a text|shares|a share) "):
+        Memory(stored, memory.symbols, 6)
 
 
-def test_a_memory_without_a_level_is_refused(memory: Memory) -> None:
-    stored = {name: tensor for name, tensor in memory.stored.items() if name != f"counts.{memory.order}"}
-    with pytest.raises(ValueError, match="other names"):
-        Memory(stored, SYMBOLS, EOS)
-
-
-def test_a_memory_with_an_unknown_tensor_is_refused(memory: Memory) -> None:
-    with pytest.raises(ValueError, match="other names"):
-        Memory(memory.stored | {"more": torch.zeros(1)}, SYMBOLS, EOS)
-
-
-def test_a_memory_without_contexts_is_refused(memory: Memory) -> None:
-    """Only level 0 is left. Its predictions would not need a state, so `read` could not return one."""
-    stored = {name: memory.stored[name] for name in ("symbols.0", "counts.0", "sizes.0")}
-    with pytest.raises(ValueError, match="other names"):
-        Memory(stored | {"shares": memory.shares[:1]}, SYMBOLS, EOS)
+def test_a_memory_cannot_use_shares_that_do_not_fit(memory: Memory) -> None:
+    shares, match_shares = memory.stored["shares"], memory.stored["match_shares"]
+    for wrong in ((shares[1:], match_shares), (shares, match_shares[1:]), (shares + 2, match_shares)):
+        with pytest.raises(ValueError, match="share"):
+            memory.use_shares(*wrong)
 
 
 def test_a_context_of_symbols_that_were_never_counted_is_refused() -> None:
-    """After `<eos>` comes only 0, and level 0 knows nothing but 0. A forged level 1 says that 3 follows 0."""
-    byte = torch.uint8
-    one = {"counts.0": [1], "sizes.0": [0], "symbols.0": [0], "counts.1": [1], "sizes.1": [0], "symbols.1": [3]}
-    one |= {"counts.2": [1], "sizes.2": [0], "symbols.2": [0]}
-    stored = {name: torch.tensor(values, dtype=byte) for name, values in one.items()}
-    with pytest.raises(ValueError, match="a symbol that was never counted"):
-        Memory(stored | {"shares": torch.full((3, BUCKETS), 0.5)}, SYMBOLS, EOS)
-
-
-@pytest.mark.parametrize("most", [0, 20, 60])
-def test_the_dense_probabilities_only_save_time(
-    memory: Memory, text: list[int], most: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("charloom.model.memory.MAX_DENSE", most)
-    again = Memory(memory.stored, SYMBOLS, EOS)
-    ids = torch.tensor(text)[:, None]
-    torch.testing.assert_close(again.read(ids, None)[0], memory.read(ids, None)[0], rtol=1e-5, atol=1e-8)
-
-
-def test_a_memory_of_many_symbols_takes_little_memory() -> None:
-    """50,000 symbols, each followed by one symbol. The probabilities after each would be 10 GB; the file has 1 MB."""
-    symbols = 50_000
-    each = torch.arange(symbols, dtype=torch.int32)
-    ones, zeros = torch.ones(symbols, dtype=torch.uint8), torch.zeros(symbols, dtype=torch.int32)
-    stored = {"symbols.0": each, "counts.0": ones, "sizes.0": torch.tensor([symbols - 1], dtype=torch.int32)}
-    stored |= {"symbols.1": each, "counts.1": ones, "sizes.1": zeros, "shares": torch.full((2, BUCKETS), 0.5)}
-    memory = Memory(stored, symbols, symbols - 2)
-    assert memory._dense.numel() <= MAX_DENSE
-    found, _ = memory.read(torch.tensor([[7]]), None)
-    assert float(found[0, 0, 7]) == pytest.approx(0.5 + 0.5 * (0.5 / symbols + 0.5 / symbols))
+    """After `<eos>` comes only 0, and level 0 knows only 0. A forged level 1 says that 3 follows 0."""
+    levels = [([2], [0], [0]), ([2], [0], [3]), ([2], [0], [0])]
+    stored = {
+        f"{part}.{n}": torch.tensor(values, dtype=torch.uint8)
+        for n, level in enumerate(levels)
+        for part, values in zip(("counts", "sizes", "symbols"), level, strict=True)
+    }
+    shares, match_shares = random_shares(3)
+    stored |= {"text": torch.tensor([6, 0, 6], dtype=torch.uint8), "shares": shares, "match_shares": match_shares}
+    with pytest.raises(ValueError, match="a context whose end was never counted"):
+        Memory(stored, 8, 6)

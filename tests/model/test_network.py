@@ -2,7 +2,9 @@ import pytest
 import torch
 
 from charloom.cells import CELLS
-from charloom.model.network import make_state, state_tensors
+from charloom.model.counting import make_memory
+from charloom.model.matching import HISTORY
+from charloom.model.network import MEMORY_INPUTS, CharModel, MemoryState, make_state, state_tensors
 from tests.learning import check_gradients, small_model
 
 
@@ -102,3 +104,36 @@ def test_gradients_are_the_slopes_of_the_loss(cell: str) -> None:
 def test_make_state_is_the_inverse_of_state_tensors(count: int) -> None:
     tensors = [torch.ones(1) for _ in range(count)]
     assert state_tensors(make_state(tensors)) == tensors
+
+
+def model_with_memory(symbols: int) -> CharModel:
+    """A model with a memory. Symbol n occurs n times in the text that the memory counted; the last is `<eos>`."""
+    model = small_model(symbols, memory=2)
+    eos = torch.tensor([symbols - 1])
+    text = torch.repeat_interleave(torch.arange(symbols), torch.arange(symbols))
+    model.memory = make_memory(torch.cat([eos, text]), symbols, symbols - 1, 2)
+    torch.nn.init.normal_(model.head.weight)
+    return model
+
+
+def test_the_state_of_a_model_with_a_memory_includes_the_last_symbols() -> None:
+    model, ids = model_with_memory(7), torch.randint(7, (HISTORY + 9, 3))
+    whole, end = model(ids)
+    first, state = model(ids[:4])
+    second, end_of_second = model(ids[4:], state)
+    torch.testing.assert_close(torch.cat((first, second)), whole)
+    for each in (end, end_of_second):
+        assert isinstance(each, MemoryState)
+        assert torch.equal(each.recent, ids[-HISTORY:])
+
+
+@pytest.mark.parametrize("symbols", [5, MEMORY_INPUTS, MEMORY_INPUTS + 6])
+def test_the_network_reads_the_memory_for_the_most_frequent_symbols(symbols: int) -> None:
+    model = model_with_memory(symbols)
+    torch.nn.init.zeros_(model.memory_gate.bias)  # so the probabilities reach the logits only through the network
+    remembered = torch.full((1, 1, symbols), 1 / symbols, requires_grad=True)
+    logits, _ = model(torch.tensor([[1]]), remembered=remembered)
+    logits[0, 0, 0].backward()
+    assert remembered.grad is not None
+    most_frequent = range(max(0, symbols - MEMORY_INPUTS), symbols)
+    assert remembered.grad[0, 0].nonzero()[:, 0].tolist() == [*most_frequent]

@@ -151,7 +151,7 @@ def test_a_memory_in_a_model_without_one_is_refused(saved: Path) -> None:
         load_model(saved)
 
 
-@pytest.mark.parametrize("name", ["shares", "symbols.0", "counts.4", "sizes.2"])
+@pytest.mark.parametrize("name", ["shares", "match_shares", "text", "symbols.0", "counts.4", "sizes.2"])
 def test_a_memory_that_lacks_a_tensor_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
     save_model(tmp_path, model_with_memory(), VOCABULARY, "key")
     forge(tmp_path, lambda all_: {each: all_[each] for each in all_ if each != f"memory.{name}"})
