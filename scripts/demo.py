@@ -16,7 +16,7 @@ SETTINGS: dict[str, object] = {
     "model.hidden_size": 256,
     "model.dropout": 0.3,  # a model overfits such a small corpus after a few epochs
     "train.batch_size": 8,
-    "train.epochs": 12.0,
+    "train.epochs": 6.0,
     "train.validate_every": 100,
     "train.log_every": 10,
 }

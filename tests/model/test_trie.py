@@ -179,8 +179,7 @@ def test_an_unknown_tensor_is_refused(stored: dict[str, Tensor], name: str) -> N
         read_trie(stored | {name: stored["symbols.5"]}, SYMBOLS, EOS)
 
 
-def test_a_memory_without_contexts_is_refused(stored: dict[str, Tensor]) -> None:
-    """Only level 0 is left."""
-    names = ("symbols.0", "counts.0", "sizes.0", "text", "shares", "match_shares")
+def test_a_memory_without_levels_is_refused(stored: dict[str, Tensor]) -> None:
+    names = ("text", "shares", "match_shares")
     with pytest.raises(ValueError, match="other names"):
         read_trie({name: stored[name] for name in names}, SYMBOLS, EOS)

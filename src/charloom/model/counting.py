@@ -13,6 +13,7 @@ from charloom.model.trie import leads_on, take
 MAX_COUNT = 255  # counts are stored as bytes; a row with a larger count is scaled down
 ROUNDS = 15  # of expectation maximisation: the shares change in the third decimal after that
 FITTED = 400_000  # places of the text from which the shares are fitted
+PIECE = 1 << 12  # places whose probabilities are held at once while the shares are fitted
 FIRST_SHARE = 0.6
 
 
@@ -95,18 +96,22 @@ def fit_match_shares(memory: Memory, places: Places, articles: Tensor, targets: 
 
     `articles` and `targets` (places) are the numbers of the articles, and the symbols that follow.
     """
-    prediction, matches = memory.predict_left_out(places, articles)
-    below = prediction.probabilities.gather(1, targets[:, None])[:, 0].double()
-    hit = matches.symbols == targets
     depths = memory.order + 2
-    buckets = (matches.lengths - 1) * depths + prediction.depths
-    known = matches.lengths > 0
+    parts = []
+    for piece in torch.arange(len(targets)).split(PIECE):
+        some = Places(places.rows[:, piece], places.targets[:, piece], places.keys[piece])
+        prediction, matches = memory.predict_left_out(some, articles[piece])
+        known = matches.lengths > 0
+        below = prediction.probabilities.gather(1, targets[piece, None])[:, 0].double()
+        bucket_of = (matches.lengths - 1) * depths + prediction.depths
+        parts.append((below[known], (matches.symbols == targets[piece])[known], bucket_of[known]))
+    below, hit, which = (torch.cat(part) for part in zip(*parts, strict=True))
     shares = torch.full((len(LENGTHS) * depths,), FIRST_SHARE, dtype=torch.float64)
     for _ in range(ROUNDS):
-        share = shares[buckets[known]]
-        used = torch.where(hit[known], share / (share + (1 - share) * below[known]), 0.0)
-        sums = (_sum(each, buckets[known], len(shares)) for each in (used, torch.ones_like(used)))
-        shares = (next(sums) + 0.5) / (next(sums) + 1)
+        share = shares[which]
+        used = torch.where(hit, share / (share + (1 - share) * below), 0.0)
+        seen = _sum(torch.ones_like(used), which, len(shares))
+        shares = (_sum(used, which, len(shares)) + 0.5) / (seen + 1)
     return shares.float().view(len(LENGTHS), depths)
 
 

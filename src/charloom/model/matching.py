@@ -28,7 +28,9 @@ class Matches(NamedTuple):
     """For each place, the symbol that followed its longest known context, and how long this context is."""
 
     symbols: Tensor  # (places)
-    lengths: Tensor  # (places): 0 if no context is known, n if it has LENGTHS[n - 1] symbols or more
+    # (places): 0 if no context is known, n if it has LENGTHS[n - 1] symbols or more. A context that reaches back to the
+    # `<eos>` before its article counts as one of the longest: it was more certain to be followed by the same symbol.
+    lengths: Tensor
 
 
 class LongContexts:

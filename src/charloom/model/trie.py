@@ -140,7 +140,7 @@ def read_trie(stored: Stored, alphabet: int, eos: int) -> Trie:
     """
     levels = sum(name.startswith("symbols.") for name in stored)
     parts = {f"{part}.{n}" for part in ("symbols", "counts", "sizes") for n in range(levels)}
-    if levels < 2 or stored.keys() != parts | {"shares", "match_shares", "text"}:
+    if not levels or stored.keys() != parts | {"shares", "match_shares", "text"}:
         raise ValueError("its tensors have other names")
     first_rows, leading = [0, 1], []
     for n in range(levels):
