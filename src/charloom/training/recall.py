@@ -43,7 +43,9 @@ class Recall:
             columns = self._batches.at(epoch, step).shape[1]
             several = max(1, PLACES // (self._batches.length * columns))
             self._epoch = epoch
-            self._steps = range(step, min(step + several, self._batches.steps_per_epoch))
+            # A resumed training groups the steps as an undisturbed one does, because the grouping can change rounding.
+            first = step - step % several
+            self._steps = range(first, min(first + several, self._batches.steps_per_epoch))
             self._found = self._predict(epoch, self._steps)
         return self._found[step - self._steps.start]
 
