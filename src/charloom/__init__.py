@@ -9,10 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 # How many times an idle OpenMP thread spins before it sleeps. The OpenMP library reads the number once, when torch is
-# loaded. GNU's default is 300,000. With 2,000, training is a little slower on a quiet machine, and far faster while
-# another process keeps one of two cores busy (benchmarks/busy.py, BENCHMARKS.md). With 500, training was only about
-# half as fast on a quiet virtual machine, which takes long to wake a thread. A user who sets OMP_WAIT_POLICY has made
-# another choice, which stays.
+# loaded. GNU's default is 300,000. A smaller number helps if another process keeps a core busy, and costs time on a
+# quiet machine. At 256 units on a virtual machine, training with 2,000 was 7 % slower than with the default on a quiet
+# machine and 3 % faster on a busy one. With 500 it was 36 % slower and 46 % faster (benchmarks/busy.py, BENCHMARKS.md).
+# charloom does not overrule a user who sets OMP_WAIT_POLICY.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 

@@ -66,7 +66,7 @@ def test_a_training_continues_after_full_disks(undisturbed: Undisturbed, tmp_pat
     command = ["sh", "-uc", TRAIN]
     for name in (".charloom", "models", "plots"):
         (folder / name).mkdir(exist_ok=True)
-        command = on_small_disk(folder / name, 1024, command)
+        command = on_small_disk(folder / name, 4096, command)  # room for the models of the third and fourth training
     (folder / "result").mkdir()
     ended = Workspace(folder).run(*command, timeout_s=120)
     assert ended.code == 0, ended.output

@@ -1,33 +1,33 @@
-"""Counting a training text into an n-gram memory, and how much each context is to be trusted."""
+"""Counting a training text into an n-gram memory, and fitting the shares: how much each context is trusted."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from charloom.model.interpolation import BUCKETS, bucket
+from charloom.model.interpolation import BUCKETS, MAX_AT_ONCE, bucket
 from charloom.model.matching import HISTORY, LENGTHS
 from charloom.model.memory import Memory, Places
 from charloom.model.trie import leads_on, take
 
 MAX_COUNT = 255  # counts are stored as bytes; a row with a larger count is scaled down
-ROUNDS = 15  # of expectation maximisation: the shares change in the third decimal after that
-FITTED = 400_000  # places of the text from which the shares are fitted
-PIECE = 1 << 12  # places whose probabilities are held at once while the shares are fitted
-FIRST_SHARE = 0.6
+ROUNDS = 15  # rounds of expectation maximisation; more rounds change the shares only in the third decimal
+FITTED = 400_000  # the shares are fitted to this many places of the text
+FIRST_SHARE = 0.6  # each share before the first round
 
 
 def count_ngrams(codes: Tensor, symbols: int, eos: int, order: int) -> dict[str, Tensor]:
     """Count what follows each context of up to `order` symbols in `codes` (1-D ids, beginning with `<eos>`).
 
-    Returns the levels of what Memory takes. Needs about 100 bytes for each symbol of the text while it counts.
+    Returns the tensors of all levels, as Memory's docstring describes them. Counting needs about 100 bytes for each
+    symbol of the text.
     """
     after = codes[1:]
-    row = torch.zeros_like(after)  # the row of the context before each symbol; −1 if there is none at this level
+    row = torch.zeros_like(after)  # the row of the context before each symbol; −1 if this context is not counted
     rows = 1
     stored: dict[str, Tensor] = {}
     for n in range(order + 1):
-        if not rows:  # the text is shorter than such a context
+        if not rows:  # no context of this length is counted
             break
         known = row >= 0
         keys, entry, counts = torch.unique(row[known] * symbols + after[known], return_inverse=True, return_counts=True)
@@ -43,7 +43,7 @@ def count_ngrams(codes: Tensor, symbols: int, eos: int, order: int) -> dict[str,
         following[known] = children[entry]
         row = torch.full_like(row, -1)
         row[1:] = following[:-1]
-        if n == 0:  # the context of the first symbol is the <eos> before it
+        if n == 0:  # the first symbol comes after an `<eos>`
             row[:1] = children[keys == eos]
     return stored
 
@@ -59,16 +59,16 @@ def make_memory(codes: Tensor, symbols: int, eos: int, order: int) -> Memory:
     ids, articles = _spread(codes, eos)
     places = memory.places(ids)
     memory.use_shares(fit_shares(memory, places), memory.stored["match_shares"])
-    match_shares = fit_match_shares(memory, places, articles, ids[HISTORY + 1 :].flatten())
-    memory.use_shares(memory.stored["shares"], match_shares)
+    memory.use_match_shares(fit_match_shares(memory, places, articles, ids[HISTORY + 1 :].flatten()))
     return memory
 
 
 def fit_shares(memory: Memory, places: Places) -> Tensor:
-    """The shares (levels, BUCKETS) with which the counts best predict places of their text, each symbol left out once.
+    """The shares (levels, BUCKETS) with which the counts predict these places best.
 
-    Expectation maximisation: a place's probability is a mixture of the levels, and a bucket's share is the part of its
-    places' probability that its level explains.
+    Each place is left out of the counts. The probability at a place is a mixture of the levels. Expectation
+    maximisation finds the shares: the share of a bucket becomes the part of the probability, at the places of this
+    bucket, that comes from its level.
     """
     totals, different, counts = _left_out_once(memory, places)
     buckets = bucket(totals, different)
@@ -76,7 +76,7 @@ def fit_shares(memory: Memory, places: Places) -> Tensor:
     shares = torch.full((memory.order + 1, BUCKETS), FIRST_SHARE, dtype=torch.float64)
     for _ in range(ROUNDS):
         below = torch.full_like(frequencies[0], 1 / memory.symbols)
-        explained = []  # at each level, the part of the probability so far that the level itself explains
+        explained = []  # for each level, the part of the probability after this level that comes from it
         for n, frequency in enumerate(frequencies):
             share = torch.where(totals[n] > 1, shares[n][buckets[n]], 0.0)
             own = share * frequency
@@ -92,13 +92,13 @@ def fit_shares(memory: Memory, places: Places) -> Tensor:
 
 
 def fit_match_shares(memory: Memory, places: Places, articles: Tensor, targets: Tensor) -> Tensor:
-    """The shares (lengths, levels + 1) of what followed long contexts, fitted in the same way after the others.
+    """The shares (lengths, levels + 1) of the long contexts. They are fitted as `fit_shares` does, after the others.
 
-    `articles` and `targets` (places) are the numbers of the articles, and the symbols that follow.
+    `articles` (places) are the numbers of the places' articles. `targets` (places) are the symbols after the places.
     """
     depths = memory.order + 2
     parts = []
-    for piece in torch.arange(len(targets)).split(PIECE):
+    for piece in torch.arange(len(targets)).split(max(1, MAX_AT_ONCE // memory.symbols)):
         some = Places(places.rows[:, piece], places.targets[:, piece], places.keys[piece])
         prediction, matches = memory.predict_left_out(some, articles[piece])
         known = matches.lengths > 0
@@ -116,13 +116,15 @@ def fit_match_shares(memory: Memory, places: Places, articles: Tensor, targets: 
 
 
 def _sum(values: Tensor, buckets: Tensor, count: int = BUCKETS) -> Tensor:
+    """The sum (count) of the values in each bucket."""
     return torch.zeros(count, dtype=values.dtype).index_add_(0, buckets, values)
 
 
 def _spread(codes: Tensor, eos: int) -> tuple[Tensor, Tensor]:
-    """Columns of the text, with FITTED places or all of them, as `Memory.leave_one_out` takes them.
+    """At most FITTED places, spread over the text.
 
-    Returns the ids (HISTORY + time + 1, columns), and the numbers of the articles (time · columns).
+    Returns the ids (HISTORY + time + 1, columns) that `Memory.places` needs, and the numbers of the places' articles
+    (time · columns).
     """
     codes = torch.cat([torch.full((HISTORY,), eos), codes])
     places = len(codes) - HISTORY - 1
@@ -135,9 +137,9 @@ def _spread(codes: Tensor, eos: int) -> tuple[Tensor, Tensor]:
 
 
 def _left_out_once(memory: Memory, places: Places) -> tuple[Tensor, Tensor, Tensor]:
-    """Totals and different symbols of the rows, and counts of the targets, if each target were counted once less.
+    """For each row, its total and its number of different symbols, and for each target its count.
 
-    Each result has the shape (levels, places).
+    One is taken from the count of each target first. Each result has the shape (levels, places).
     """
     totals, different = memory.trie.totals()
     counts = take(memory.trie.counts, places.targets).double()
@@ -155,7 +157,10 @@ def _id_type(symbols: int) -> torch.dtype:
 
 
 def _as_bytes(counts: Tensor, of_row: Tensor, rows: int) -> Tensor:
-    """Counts as bytes: the counts of a row whose largest one is above MAX_COUNT keep their proportions."""
+    """The counts as bytes. If the largest count of a row is above MAX_COUNT, the whole row is scaled down.
+
+    A count above 1 stays above 1, because `leads_on` depends on it.
+    """
     largest = torch.zeros(rows, dtype=counts.dtype).scatter_reduce_(0, of_row, counts, "amax")
     scale = (MAX_COUNT / largest.double()).clamp(max=1.0)
     return (counts * scale[of_row]).round().maximum(counts.clamp(max=2)).to(torch.uint8)

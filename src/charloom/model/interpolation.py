@@ -1,37 +1,43 @@
-"""What an n-gram memory predicts: the counts of all contexts that end at a place, interpolated from short to long.
+"""What the counts of an n-gram memory predict. The counts of short and of long contexts are interpolated:
 
     p_n(symbol) = share_n · count(symbol) / total + (1 - share_n) · p_(n-1)(symbol)
 
-The share depends on the level, on the total of the row, and on how many different symbols the row has. That is the
-interpolation of Jelinek and Mercer (1980). In the end, the symbol that followed a long context (matching.py) gets a
-share of the probability. counting.py fits the shares.
+p_n is the prediction from contexts of up to n symbols. Before level 0, all symbols have the same probability. The share
+depends on the level, on the total of the row, and on how many different symbols the row has. Jelinek and Mercer (1980)
+describe this interpolation. counting.py fits the shares.
+
+A place is a position in a text at which the next symbol is predicted.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from charloom.model.trie import Trie, take
 
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
 TOTAL_BUCKETS = 13  # a row's total is 1, 2 to 3, 4 to 7, …, or 4096 and more
 RATIOS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9)  # the limits between buckets of (different symbols / total)
 BUCKETS = TOTAL_BUCKETS * (len(RATIOS) + 1)
-MIN_PROBABILITY = 1e-9
-RARE = 4  # a count from which leaving one out matters little
-DENSE_LEVEL = 4  # the probabilities after all contexts up to this length are computed once, when the memory is made
-MAX_DENSE = 1 << 25  # but only if there are at most so many of these probabilities, which is 128 MiB
+RARE = 4  # if a symbol was counted this often in a context, leaving one count out changes the prediction little
+# The probabilities after all contexts of up to DENSE_LEVEL symbols are computed once, when the memory is made. They are
+# the dense probabilities. If there would be more than MAX_DENSE of them (128 MiB), only shorter contexts have them.
+DENSE_LEVEL, MAX_DENSE = 4, 1 << 25
+MAX_AT_ONCE = 1 << 20  # probabilities that are computed at once: 4 MiB, which fits in the processor's cache
 
 
 class Prediction(NamedTuple):
     """What the counts predict at places of a text."""
 
     probabilities: Tensor  # (places, symbols)
-    depths: Tensor  # (places): how many levels beyond the dense ones had a part in it
+    depths: Tensor  # (places): how many levels above the dense levels contributed
 
 
 class Interpolation:
@@ -47,7 +53,7 @@ class Interpolation:
         self._one_less: Tensor | None = None
         self._dense_level = self._longest_dense_level()
         self._dense = self._dense_probabilities()
-        self._matrix = _sparse_matrix(trie) if shares.device.type == "cpu" else None
+        self._matrix = _matrix_of_counts(trie) if shares.device.type == "cpu" else None
 
     def probabilities(self, rows: Tensor) -> Prediction:
         """The probabilities after contexts, given by their rows (levels, places)."""
@@ -56,16 +62,18 @@ class Interpolation:
         return Prediction(self._mix(base, rows, weights), usable_levels(weights))
 
     def leave_one_out(self, rows: Tensor, targets: Tensor, counted: Tensor) -> Prediction:
-        """The same, where `targets` (levels, places) are the entries of the symbols that follow.
+        """The same as `probabilities`, but with one count less for the symbol that follows each place.
 
-        Where `counted` (places), each of these entries is counted once less.
+        `targets` (levels, places) are the entries of these symbols. `counted` (places) says whether the memory counted
+        the place. If it did not, nothing is left out.
         """
         base = self._longest_dense(rows)
         symbols = take(self._trie.symbols, targets[0])
         sparse = slice(self._dense_level + 1, None)
         weights = self._weights_left(rows[sparse], targets[sparse], counted)
         found = self._mix(base, rows[sparse], weights, symbols, counted)
-        # Where a symbol is rare, a dense probability, from which nothing is left out, would give it away.
+        # Nothing is left out of the dense probabilities. If a symbol is rare after a context, the dense probabilities
+        # of this context would reveal it. So the prediction is computed again without dense probabilities of this kind.
         dense = slice(self._dense_level + 1)
         is_rare = counted & (take(self._trie.counts, targets[dense]) < RARE)
         common = self._longest_dense(torch.where(is_rare, self._trie.unknown_row, rows[dense]))
@@ -76,18 +84,18 @@ class Interpolation:
         return Prediction(found, usable_levels(weights))
 
     def _longest_dense(self, rows: Tensor) -> Tensor:
-        """The row (places) of the longest known context whose probabilities are dense; −1 if there is none."""
+        """The row (places) of the longest known context that has dense probabilities. −1 means no known context."""
         found = torch.full_like(rows[0], -1)
         for level in rows[: self._dense_level + 1]:
             found = torch.where(level == self._trie.unknown_row, found, level)
         return found
 
     def _weights_left(self, rows: Tensor, targets: Tensor, counted: Tensor) -> Tensor:
-        """The weights (levels, places, 2) of rows if, where `counted`, the targets had been counted once less."""
+        """The weights (levels, places, 2) of rows. For places that are `counted`, the target has one count less."""
         weights = take_rows(self._weights_of_one_less(), targets)
-        return (
-            weights if bool(counted.all()) else torch.where(counted[:, None], weights, take_rows(self._weights, rows))
-        )
+        if bool(counted.all()):
+            return weights
+        return torch.where(counted[:, None], weights, take_rows(self._weights, rows))
 
     def _mix(
         self,
@@ -99,7 +107,8 @@ class Interpolation:
     ) -> Tensor:
         """Interpolate the dense probabilities of `base` (places) with the counts of longer contexts.
 
-        `weights` are those of the `rows` (levels, places). Where `counted`, the symbol is counted once less.
+        `weights` (levels, places, 2) belong to `rows` (levels, places). For places that are `counted`, the symbol in
+        `symbols` (places) has one count less.
         """
         share, rest = weights.unbind(2)
         longer = rows > base  # the rows of longer contexts have higher numbers
@@ -116,16 +125,20 @@ class Interpolation:
         return found
 
     def _sum_of_counts(self, rows: Tensor, scales: Tensor) -> Tensor:
-        """For each place the counts (places, symbols) of its rows (levels, places), each times its scale, added."""
+        """For each place, the sum (places, symbols) of the counts of its rows. Each row is multiplied by its scale.
+
+        `rows` and `scales` have the shape (levels, places).
+        """
         levels, places = rows.shape
-        rows = torch.where(scales > 0, rows, self._trie.unknown_row)  # which has no entries to add
+        rows = torch.where(scales > 0, rows, self._trie.unknown_row)  # the unknown row has no entries
         if self._matrix is None:
             return self._sum_on_device(rows, scales)
-        parts = scales.T.ravel().numpy(), rows.T.ravel().numpy(), np.arange(places + 1, dtype=np.int32) * levels
-        return torch.from_numpy((csr_matrix(parts, (places, self._matrix.shape[0])) @ self._matrix).toarray())
+        ends = np.arange(places + 1, dtype=np.int32) * levels
+        scaled = _sparse_matrix(scales.T.ravel(), rows.T.ravel(), ends, (places, self._matrix.shape[0]))
+        return torch.from_numpy((scaled @ self._matrix).toarray())
 
     def _sum_on_device(self, rows: Tensor, scales: Tensor) -> Tensor:
-        """`_sum_of_counts` for other devices than the CPU, which scipy does not know."""
+        """`_sum_of_counts` for GPUs. scipy, which is faster on a CPU, does not support them."""
         trie, places = self._trie, rows.shape[1]
         first = take(trie.starts, rows.flatten())
         sizes = take(trie.starts, rows.flatten() + 1) - first
@@ -137,12 +150,12 @@ class Interpolation:
         return found
 
     def _weights_of(self, levels: Tensor, totals: Tensor, different: Tensor) -> Tensor:
-        """(rows, 2): what a count is multiplied by (share / total), and what is left for shorter contexts."""
+        """The weights (rows, 2): the factor of each count (share / total), and the factor of shorter contexts."""
         share = torch.where(totals > 1, self._shares[levels, bucket(totals, different)], 0.0)
         return torch.stack([share / totals.clamp(min=1), 1 - share], 1)
 
     def _weights_of_one_less(self) -> Tensor:
-        """For each entry, the weights (entries + 1, 2) of its row if the entry had been counted once less."""
+        """For each entry, the weights (entries + 1, 2) of its row after taking one from the entry's count."""
         if self._one_less is None:
             rows, counts = self._trie.row_of_entry(), self._trie.counts[:-1]
             once = (counts == 1).float()
@@ -159,9 +172,9 @@ class Interpolation:
         return max(0, int((rows * self._trie.alphabet <= MAX_DENSE).sum()) - 1)
 
     def _dense_probabilities(self) -> Tensor:
-        """The probabilities (1 + rows, symbols) after each context of up to `_dense_level` symbols, level after level.
+        """The dense probabilities (1 + rows, symbols). Row r of the trie has index r + 1.
 
-        The first are those before any context is known: the same for each symbol.
+        Index 0 has the prediction without any context: the same probability for each symbol.
         """
         trie = self._trie
         suffixes = torch.zeros(1, dtype=torch.int64, device=self._shares.device)  # of each row, in the level before
@@ -194,7 +207,16 @@ def bucket(totals: Tensor, different: Tensor) -> Tensor:
     return by_total * (len(RATIOS) + 1) + torch.bucketize(different / totals.clamp(min=1), limits)
 
 
-def _sparse_matrix(trie: Trie) -> csr_matrix:
+def _matrix_of_counts(trie: Trie) -> csr_matrix:
     """The counts as a sparse matrix (rows + 1, symbols)."""
-    parts = trie.counts[:-1].numpy(), trie.symbols[:-1].int().numpy(), trie.starts.numpy()
-    return csr_matrix(parts, (len(trie.starts) - 1, trie.alphabet))
+    shape = len(trie.starts) - 1, trie.alphabet
+    return _sparse_matrix(trie.counts[:-1], trie.symbols[:-1].int(), trie.starts.numpy(), shape)
+
+
+def _sparse_matrix(
+    values: Tensor, columns: Tensor, starts: npt.NDArray[np.integer], shape: tuple[int, int]
+) -> csr_matrix:
+    """A sparse matrix from its values, their columns, and the index of the first value of each row."""
+    from scipy.sparse import csr_matrix  # loaded here, because it takes 0.15 s and a model without a memory needs none
+
+    return csr_matrix((values.numpy(), columns.numpy(), starts), shape)

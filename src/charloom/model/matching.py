@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 
 LENGTHS = (5, 8, 12, 20, 32)  # of the contexts that are told apart, in symbols
-BITS = (23, 11, 11, 9, 9)  # how many bits of a key come from the hash of each of these contexts
-SHIFTS = (40, 29, 18, 9, 0)  # the bits behind them
-HISTORY = LENGTHS[-1]  # the symbols before a place that decide its key
-PIECE = 1 << 16  # symbols of a text whose keys are computed at once
-NO_KEY = -1  # of a place whose article has fewer than LENGTHS[0] symbols so far
+# A key has 63 bits: some bits of the hash of each of these contexts, the shortest context first.
+BITS = (23, 11, 11, 9, 9)
+SHIFTS = (40, 29, 18, 9, 0)  # for each length, the number of bits that belong to longer contexts
+HISTORY = LENGTHS[-1]  # how many symbols before a place decide its key
+PIECE = 1 << 16  # how many keys of a text are computed at once
+NO_KEY = -1  # the key of a place whose article has fewer than LENGTHS[0] symbols so far
 # Odd numbers without a pattern in their bits. BASE · INVERSE is 1 modulo 2^64.
 BASE, MIX = 0x5851F42D4C957F2D, 0x1E3779B97F4A7C15
 INVERSE = pow(BASE, -1, 2**64) - (pow(BASE, -1, 2**64) >> 63) * 2**64  # as a signed number
@@ -28,8 +29,8 @@ class Matches(NamedTuple):
     """For each place, the symbol that followed its longest known context, and how long this context is."""
 
     symbols: Tensor  # (places)
-    # (places): 0 if no context is known, n if it has LENGTHS[n - 1] symbols or more. A context that reaches back to the
-    # `<eos>` before its article counts as one of the longest: it was more certain to be followed by the same symbol.
+    # (places): 0 if no long context is known, n if the context has LENGTHS[n - 1] symbols or more. A context that
+    # begins with the `<eos>` before its article has the highest n, because it predicts better than others.
     lengths: Tensor
 
 
@@ -43,13 +44,14 @@ class LongContexts:
         self._articles = ((text == eos).cumsum(0)[:-1][order] - 1).int()
 
     def find(self, keys: Tensor, articles: Tensor | None = None) -> Matches:
-        """The matches of places with these keys. None is in the place's own article, given by its number in the text.
+        """The matches of the places that have these keys (places).
 
-        `keys` and `articles` have the shape (places).
+        `articles` (places) are the numbers of the places' articles in the text. A match in the same article is not
+        used. None means that all matches are used.
         """
         found = torch.searchsorted(self._keys, keys)
         symbols, lengths = torch.zeros_like(keys), torch.zeros_like(keys)
-        for neighbour in (0, 1, -1):  # the longest contexts are shared with neighbours in the sorted order
+        for neighbour in (0, 1, -1):  # neighbours in the sorted order share the longest contexts
             place = (found + neighbour).clamp_(0, len(self._keys) - 1)
             different = keys ^ self._keys.index_select(0, place)
             length = torch.stack([(different >> shift) == 0 for shift in SHIFTS]).sum(0)
@@ -63,9 +65,10 @@ class LongContexts:
 
 
 def follow(probabilities: Tensor, matches: Matches, shares: Tensor, depths: Tensor) -> Tensor:
-    """Give the symbols of the matches their share of the probabilities (places, symbols), in place.
+    """Give the symbol of each match a share of the probability. This changes `probabilities` (places, symbols).
 
-    `shares` (lengths, depths) are chosen by the length of the match, and by `depths` (places) of the prediction.
+    The share depends on the length of the match and on the depth of the prediction. `shares` has the shape (lengths,
+    depths), and `depths` has the shape (places).
     """
     share = torch.where(matches.lengths > 0, shares[(matches.lengths - 1).clamp(min=0), depths], 0.0)
     places = torch.arange(len(depths), device=depths.device)
@@ -75,12 +78,13 @@ def follow(probabilities: Tensor, matches: Matches, shares: Tensor, depths: Tens
 
 
 def keys_of(ids: Tensor, eos: int) -> Tensor:
-    """The key (time, batch) of the place behind each of the ids (time, batch): hashes of the symbols that end there.
+    """The key (time, batch) of the place after each of the ids (time, batch).
 
-    Each hash is a polynomial of the symbols, modulo 2^64, computed from the difference of two prefix sums.
+    A key joins hashes of the last symbols. Each hash is a polynomial of the symbols, modulo 2^64. The difference of two
+    prefix sums gives this polynomial.
     """
     time = torch.arange(len(ids), device=ids.device)[:, None]
-    opened = torch.where(ids == eos, time, 0).cummax(0).values  # where the `<eos>` before the article is
+    opened = torch.where(ids == eos, time, 0).cummax(0).values  # the index of the article's opening `<eos>`
     powers = _powers(BASE, len(ids), ids.device)[:, None]
     inverses = _powers(INVERSE, len(ids), ids.device)[:, None]
     sums = torch.cat([torch.zeros_like(ids[:1]), ((ids + 1) * MIX * powers).cumsum(0)])
@@ -94,7 +98,7 @@ def keys_of(ids: Tensor, eos: int) -> Tensor:
 
 
 def _keys_of_text(text: Tensor, eos: int) -> Tensor:
-    """The keys (symbols) of a long text, piece by piece. This takes a third of the time, because the cache is used."""
+    """The keys (symbols) of a long text. A piece of the text fits in the cache, which makes this three times faster."""
     pieces = []
     for begin in range(0, len(text), PIECE):
         before = max(0, begin - HISTORY)

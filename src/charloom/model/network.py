@@ -30,9 +30,9 @@ State = HiddenState | MemoryState
 
 # The standard deviation of the initial input weights. CharModel.reset_parameters gives the reason.
 INPUT_STD = 3.0
-# The network reads what the memory predicts for the most frequent symbols. 12 of 84 are as good as all, and faster
-# (docs/experiments.md). The probabilities enter it multiplied by MEMORY_SCALE, with input weights of the standard
-# deviation MEMORY_STD.
+# The input of the network contains the memory's probabilities for the MEMORY_INPUTS most frequent symbols. With 12 of
+# 84 symbols the model is as good as with all, and faster (docs/experiments.md). The probabilities are multiplied by
+# MEMORY_SCALE. Their initial input weights have a standard deviation of MEMORY_STD.
 MEMORY_INPUTS, MEMORY_SCALE, MEMORY_STD = 12, 3.0, 0.03
 
 
@@ -49,7 +49,7 @@ class CharModel(nn.Module):
 
     A model with a memory (`model.memory`) also receives what its n-gram memory (memory.py) predicts for the next
     symbol. The probabilities are a part of the input. Their logarithms, times a factor that the network computes
-    (`memory_gate`), are added to the logits. The network begins as the memory, and learns where the memory is wrong.
+    (`memory_gate`), are added to the logits. Before training, the network predicts exactly what the memory predicts.
     """
 
     def __init__(self, symbols: int, params: ModelParams, classes: int = 0) -> None:
@@ -62,8 +62,8 @@ class CharModel(nn.Module):
         class_slots = classes + 1 if self.conditioned else 0  # one for each class, and one for "no class"
         self.one_hot_size = symbols + class_slots
         self.class_character_size = params.class_embedding if self.conditioned else 0
-        self.memory: Memory | None = None  # not a part of the state_dict: it is counted, not learned
-        self.memory_size = min(symbols, MEMORY_INPUTS) if params.memory else 0  # of the input
+        self.memory: Memory | None = None  # counted, not learned, so it is not in the state_dict
+        self.memory_size = min(symbols, MEMORY_INPUTS) if params.memory else 0  # the part of the input
         cell = CELLS[params.cell]
         self.rnn: nn.Module = cell.load()(
             self.one_hot_size + self.class_character_size + self.memory_size,
@@ -125,7 +125,7 @@ class CharModel(nn.Module):
         return self.head.weight.device
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> CharModel:
-        """Move the memory along when the weights move to another device."""
+        """Move the memory to the device of the weights. torch calls this method when it moves the weights."""
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         if self.memory is not None:
             self.memory = self.memory.to(self.device)

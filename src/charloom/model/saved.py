@@ -28,7 +28,7 @@ TRAIN_KEY = re.compile(r"[0-9A-Za-z-]{1,64}")
 UNSTATED = {"conditioning": "none", "class_dropout": 0.1, "class_embedding": 0, "memory": 0, "memory_characters": 1}
 CLASS_COUNTS = TypeAdapter(list[ClassCount])
 
-MEMORY = "memory."  # the tensors of the memory have names that begin so
+MEMORY = "memory."  # the names of the memory's tensors begin with this word
 
 TensorSpec = tuple[torch.Size, torch.dtype]
 

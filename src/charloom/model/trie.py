@@ -4,8 +4,9 @@ The contexts are a trie. Level n has a *row* for each context of n symbols. A ro
 followed the context, with its count. An entry of level n is n + 1 symbols long. If it was counted twice or more, it
 leads to a row of level n + 1. Longer contexts that occur once are not counted.
 
-The rows of all levels are numbered one level after the other, and so are the entries. The number after the last stands
-for what was never counted.
+The rows of all levels are numbered together: first the row of level 0, then the rows of level 1, and so on. The entries
+are numbered in the same way. One more row, after the last, is the *unknown row*: the number of all contexts that were
+never counted. The *unknown entry* is the same for entries.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor
 
 ID_TYPES = (torch.uint8, torch.int32)  # of the stored symbols and sizes
-MAX_TABLE = 1 << 22  # a level with at most so many pairs of row and symbol has a table of its entries
+MAX_TABLE = 1 << 22  # a level with at most this many pairs (row, symbol) has a table that gives the entry of each pair
 
 Stored = Mapping[str, Tensor]
 
@@ -26,17 +27,17 @@ Stored = Mapping[str, Tensor]
 class Trie(NamedTuple):
     """Rows and entries. Entries are sorted by row, then by symbol.
 
-    The last element of most tensors stands for what was never counted.
+    A tensor of the shape (entries + 1) ends with an element for the unknown entry.
     """
 
     alphabet: int  # the number of symbols
-    first_rows: list[int]  # (levels + 1): the first row of each level, and the number of all rows
-    first_entries: list[int]  # the same for entries
+    first_rows: list[int]  # (levels + 1): the first row of each level, then the unknown row
+    first_entries: list[int]  # (levels + 1): the first entry of each level, then the unknown entry
     symbols: Tensor  # (entries + 1)
-    counts: Tensor  # (entries + 1): from 1 to 255 as float32; 0 for the last
-    starts: Tensor  # (rows + 2): the first entry of each row
-    children: Tensor  # (entries + 1): the row of the next level that an entry leads to
-    tables: list[Tensor]  # for each of the first levels (rows · alphabet + 1): the entry of each symbol in each row
+    counts: Tensor  # (entries + 1): float32, from 1 to 255, and 0 for the unknown entry
+    starts: Tensor  # (rows + 2): the first entry of each row and of the unknown row, then the number of entries
+    children: Tensor  # (entries + 1): the row that an entry leads to, or the unknown row
+    tables: list[Tensor]  # for each of the first levels (rows · alphabet + 1): the entry of each pair (row, symbol)
     steps: list[list[int]]  # for each level, the steps of a binary search in its longest row, such as 8, 4, 2, 1
 
     @property
@@ -46,12 +47,12 @@ class Trie(NamedTuple):
 
     @property
     def unknown_row(self) -> int:
-        """The number that stands for contexts that were never counted."""
+        """The row of all contexts that were never counted. It has no entries."""
         return self.first_rows[-1]
 
     @property
     def unknown_entry(self) -> int:
-        """The number that stands for entries that were never counted."""
+        """The number of all entries that were never counted. Its count is 0."""
         return self.first_entries[-1]
 
     def to(self, device: torch.device | str) -> Trie:
@@ -73,7 +74,10 @@ class Trie(NamedTuple):
         return slice(self.first_entries[n], self.first_entries[n + 1])
 
     def find(self, n: int, rows: Tensor, symbols: Tensor) -> Tensor:
-        """The entries of these symbols in these rows of level n, or in unknown rows."""
+        """The entry of each symbol in its row. Each of the rows belongs to level n or is the unknown row.
+
+        `rows` and `symbols` have the same shape. The result has this shape, too.
+        """
         if n < len(self.tables):
             first, end = self.first_rows[n : n + 2]
             wanted = (rows - first).clamp_(max=end - first) * self.alphabet + symbols
@@ -96,27 +100,26 @@ class Trie(NamedTuple):
         leading = (self.children[entries] != self.unknown_row).nonzero()[:, 0] + entries.start
         if n == 1:
             return torch.zeros_like(leading)
-        shorter = (
-            before[self.row_of_entry(n - 1)[leading - entries.start]].to(self.children.dtype) + self.first_rows[n - 2]
-        )
+        parents = self.row_of_entry(n - 1)[leading - entries.start]
+        shorter = before[parents].to(self.children.dtype) + self.first_rows[n - 2]
         found = take(self.children, self.find(n - 2, shorter, self.symbols[leading]))
         if bool((found == self.unknown_row).any()):
             raise ValueError("a context whose end was never counted")
         return found.long() - self.first_rows[n - 1]
 
     def row_of_entry(self, n: int | None = None) -> Tensor:
-        """The row (entries) of each entry; for the entries of level n, the rows are numbered within the level."""
-        rows = slice(None) if n is None else self.rows_of(n)
-        sizes = self.starts.diff()[rows]
+        """The row (entries) of each entry. With `n`, only the entries of level n, whose rows are numbered from 0."""
+        first, end = (0, None) if n is None else (self.first_rows[n], self.first_rows[n + 1] + 1)
+        sizes = self.starts[first:end].diff()
         return torch.repeat_interleave(torch.arange(len(sizes), device=sizes.device), sizes)
 
     def totals(self) -> tuple[Tensor, Tensor]:
-        """The total of each row (rows + 1), and how many different symbols it has; both as floats."""
+        """The sum of each row's counts (rows + 1), and how many different symbols it has. Both are floats."""
         different = self.starts.diff().float()
         return torch.zeros_like(different).index_add_(0, self.row_of_entry(), self.counts[:-1]), different
 
     def frequencies(self) -> Tensor:
-        """The count (alphabet) of each symbol, whatever the context."""
+        """The count (alphabet) of each symbol in all contexts together."""
         entries = self.entries_of(0)
         found = torch.zeros(self.alphabet, device=self.counts.device)
         return found.index_copy_(0, self.symbols[entries].long(), self.counts[entries])
@@ -129,7 +132,7 @@ class Trie(NamedTuple):
 
 
 def take(values: Tensor, index: Tensor) -> Tensor:
-    """`values[index]`, for one-dimensional values and an index of any shape. This is faster than torch's indexing."""
+    """`values[index]` for one-dimensional values and an index of any shape. `index_select` is faster than indexing."""
     return values.index_select(0, index.flatten()).view(index.shape)
 
 
@@ -150,7 +153,7 @@ def read_trie(stored: Stored, alphabet: int, eos: int) -> Trie:
             raise ValueError(f"level {n} has {len(sizes)} rows instead of {first_rows[-1] - first_rows[-2]}")
         leading.append(leads_on(symbols, stored[f"counts.{n}"], eos, n) & (n < levels - 1))
         first_rows.append(first_rows[-1] + int(leading[-1].sum()))
-    del first_rows[-1]  # the last level leads nowhere
+    del first_rows[-1]  # the entries of the last level lead to no row
     sizes = torch.cat([stored[f"sizes.{n}"].long() + 1 for n in range(levels)])
     symbols = torch.cat([stored[f"symbols.{n}"].long() for n in range(levels)])
     keys = torch.repeat_interleave(torch.arange(len(sizes)), sizes) * alphabet + symbols
@@ -158,8 +161,7 @@ def read_trie(stored: Stored, alphabet: int, eos: int) -> Trie:
         raise ValueError("a level with an invalid entry")
     leads = torch.cat(leading)
     first_entries = torch.tensor([0, *(len(stored[f"symbols.{n}"]) for n in range(levels))]).cumsum(0).tolist()
-    # Half as many bytes are read faster.
-    number = torch.int32 if len(keys) < 2**31 else torch.int64
+    number = torch.int32 if len(keys) < 2**31 else torch.int64  # int32 is faster, because it has half as many bytes
     return Trie(
         alphabet,
         first_rows,
@@ -174,7 +176,7 @@ def read_trie(stored: Stored, alphabet: int, eos: int) -> Trie:
 
 
 def _tables(keys: Tensor, alphabet: int, first_rows: list[int], first_entries: list[int]) -> Iterator[Tensor]:
-    """For each of the first levels, the entry of each symbol in each row, and at the end one for an unknown row."""
+    """For each of the first levels, the entry of each pair (row, symbol), then the unknown entry."""
     for (first_row, end_row), (first, end) in zip(pairwise(first_rows), pairwise(first_entries), strict=True):
         pairs = (end_row - first_row) * alphabet
         if pairs > MAX_TABLE:
@@ -185,6 +187,7 @@ def _tables(keys: Tensor, alphabet: int, first_rows: list[int], first_entries: l
 
 
 def _steps(longest: int) -> list[int]:
+    """The steps of a binary search in a row with at most `longest` entries: powers of 2, in falling order."""
     return [1 << bit for bit in reversed(range(longest.bit_length()))]
 
 
@@ -202,8 +205,8 @@ def _check_level(symbols: Tensor, counts: Tensor, sizes: Tensor, alphabet: int) 
 
 
 def leads_on(symbols: Tensor, counts: Tensor, eos: int, n: int) -> Tensor:
-    """Which entries of level n begin a longer context: those that were counted more than once.
+    """Whether each entry of level n leads to a row of level n + 1. It does if it was counted twice or more.
 
-    An `<eos>` after other symbols does not: it ends the article.
+    The exception is an `<eos>` after other symbols. It ends the article, and contexts do not continue after it.
     """
     return ((symbols != eos) | (n == 0)) & (counts > 1)

@@ -77,9 +77,10 @@ class Batches(ABC, Generic[Order]):
         return self._block_of(epoch, step).articles[step % self._block_steps]
 
     def before(self, epoch: int, step: int, count: int) -> Tensor:
-        """The `count` symbols (count, columns) that stand in the codes before the first symbol of a step.
+        """The last `count` symbols (count, columns) of the codes before the first symbol of a step.
 
-        Those of its own article are the text before it. What stands before that article's `<eos>` is another article.
+        The symbols after the latest `<eos>` among them belong to the same article as the step. Earlier symbols belong
+        to another article.
         """
         starts = self._block_of(epoch, step).starts[step % self._block_steps]
         places = starts - torch.arange(count, 0, -1, device=self._device)[:, None]

@@ -1,7 +1,7 @@
-"""What the memory predicts for the batches of a training, each symbol left out of the counts while it is predicted.
+"""The predictions of the memory for the batches of a training. Each place is left out of the counts for its prediction.
 
-The memory has counted the training text. If a symbol were predicted from counts that include it, the memory would look
-better in training than it is, and the network would rely on it too much.
+Reason: the memory has counted the training text. If the counts included the place itself, the memory would predict the
+training text better than a new text, and the network would trust the memory too much.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ import torch
 from torch import Tensor
 
 from charloom.model.counting import make_memory
+from charloom.model.interpolation import MAX_AT_ONCE
 from charloom.model.matching import HISTORY
 from charloom.model.network import CharModel
 from charloom.text.split import EncodedSplit
 from charloom.training.batches import AnyBatches
-
-PLACES = 1 << 14  # places that are predicted at once
 
 
 class Recall:
@@ -40,10 +39,10 @@ class Recall:
     def at(self, epoch: int, step: int) -> Tensor:
         """The probabilities (length, columns, symbols) of the symbol after each input of a step."""
         if epoch != self._epoch or step not in self._steps:
-            columns = self._batches.at(epoch, step).shape[1]
-            several = max(1, PLACES // (self._batches.length * columns))
+            places = self._batches.articles_at(epoch, step).numel()
+            several = max(1, MAX_AT_ONCE // (places * self._memory.symbols))
             self._epoch = epoch
-            # A resumed training groups the steps as an undisturbed one does, because the grouping can change rounding.
+            # A resumed training must group the steps in the same way, because the grouping can change the rounding.
             first = step - step % several
             self._steps = range(first, min(first + several, self._batches.steps_per_epoch))
             self._found = self._predict(epoch, self._steps)
@@ -57,7 +56,7 @@ class Recall:
 
 
 def choose_articles(lengths: npt.NDArray[np.int64], limit: int, seed: int) -> npt.NDArray[np.bool_]:
-    """Which articles (articles) are counted: random ones of at most `limit` symbols together, but one at least."""
+    """Choose random articles with at most `limit` symbols together, at least one article. Returns a mask (articles)."""
     order = np.random.default_rng(seed).permutation(len(lengths))
     chosen = np.zeros(len(lengths), dtype=bool)
     chosen[order[: max(1, int((np.cumsum(lengths[order]) <= limit).sum()))]] = True
