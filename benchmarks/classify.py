@@ -12,7 +12,7 @@ from functools import partial
 import statistics
 
 from charloom.corpus.sources import AG_NEWS_CLASSES
-from charloom.evaluation.classification import nats_by_class
+from charloom.evaluation.classification import costs_by_class
 from charloom.model.device import set_threads
 from charloom.model.network import CharModel
 from charloom.model.scoring import surprisals
@@ -37,7 +37,7 @@ def main() -> None:
             return (text.test.article(index) for index in range(min(ARTICLES, text.test.articles)))
 
         def classify() -> int:
-            return CLASSES * sum(1 for _ in nats_by_class(conditioned, articles()))
+            return CLASSES * sum(1 for _ in costs_by_class(conditioned, articles()))
 
         def score(model: CharModel) -> int:
             return sum(1 for _ in surprisals(model, articles()))

@@ -94,9 +94,13 @@ def save_small_model(folder: Path, windows: Path, *, memory: int = 0) -> Path:
 
 
 def save_conditioned_model(folder: Path, windows: Path) -> Path:
-    """Do the same as `save_small_model`, but with a conditioned model whose classes have random effects."""
+    """Do the same as `save_small_model`, but with a conditioned model whose classes have random effects.
+
+    Its memory counts the classes.
+    """
     encoded = encode_sample(windows)
-    model = small_model(len(encoded.vocabulary), classes=len(AG_NEWS_CLASSES))
+    changes = {"classes": len(AG_NEWS_CLASSES), "memory": 4, "class_memory": 3}
+    model = small_training(encoded, changes).model
     torch.nn.init.normal_(model.initial)
     torch.nn.init.normal_(model.class_head)
     torch.nn.init.normal_(model.get_parameter("rnn.weight_ih_l0")[:, len(encoded.vocabulary) :])

@@ -35,6 +35,10 @@ class Cell:
     gates: tuple[str, ...]  # the names of the gates, in the order in which the torch module stacks their weights
     state: tuple[str, ...]  # the names of the tensors of the state, each (layers, batch, hidden)
     open_gates: tuple[str, ...] = ()  # the gates whose bias starts at 1, so that these gates are open at first
+    # The name of a function of torch that computes one time step of one layer: function(input, state, weight_ih,
+    # weight_hh, bias_ih, bias_hh). Sampling uses it, because calling the module for one step takes far longer on a CPU.
+    # None: sampling calls the module.
+    step: str | None = None
 
     def load(self) -> Callable[..., nn.Module]:
         """Import the class of the torch module."""
@@ -43,7 +47,7 @@ class Cell:
 
 
 CELLS = {
-    "RNN": Cell("torch.nn.RNN", gates=("update",), state=("hidden",)),
+    "RNN": Cell("torch.nn.RNN", gates=("update",), state=("hidden",), step="rnn_tanh_cell"),
     # If the forget gate is open at first, the cell state passes from step to step before anything is learned
     # (Jozefowicz et al. 2015).
     "LSTM": Cell(
@@ -51,6 +55,7 @@ CELLS = {
         gates=("input", "forget", "cell", "output"),
         state=("hidden", "cell"),
         open_gates=("forget",),
+        step="lstm_cell",
     ),
-    "GRU": Cell("torch.nn.GRU", gates=("reset", "update", "new"), state=("hidden",)),
+    "GRU": Cell("torch.nn.GRU", gates=("reset", "update", "new"), state=("hidden",), step="gru_cell"),
 }

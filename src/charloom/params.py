@@ -83,6 +83,7 @@ class ModelParams(Section):
     class_embedding: Annotated[int, Field(ge=0, le=4096)]
     memory: Annotated[int, Field(ge=0, le=16)]
     memory_characters: Count
+    class_memory: Annotated[int, Field(ge=0, le=16)]
 
     @property
     def in_words(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def test_probabilities_follow_from_the_scores_of_all_classes_by_bayes_rule(
         for class_id, class_count in enumerate(saved.class_counts):
             text = [framed(saved.vocabulary, row["beginning"])]
             (found,) = surprisals(saved.model, text, classes=[class_id])
-            joint.append((class_count.articles + 1) / total * 2.0 ** -float(found.bits.sum()))
+            joint.append((class_count.articles + 1) / total * math.exp(-float((found.nats - found.log_ratios).sum())))
         expected = {name: share / sum(joint) for name, share in zip(AG_NEWS_CLASSES, joint, strict=True)}
         assert row["probabilities"] == pytest.approx(expected, abs=1e-4)
         assert row["class"] == max(expected, key=expected.__getitem__)

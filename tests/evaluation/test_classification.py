@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from charloom.corpus.articles import Article
 from charloom.corpus.sources import AG_NEWS_CLASSES
 from charloom.evaluation.calibration import fit_temperature
-from charloom.evaluation.classification import classify_split, log_posteriors, log_priors, nats_by_class
+from charloom.evaluation.classification import classify_split, costs_by_class, log_posteriors, log_priors
 from charloom.model.saved import load_model
 from charloom.params import WindowsParams
 from charloom.text.encode import write_split
@@ -44,7 +44,7 @@ def easy(tmp_path_factory: pytest.TempPathFactory) -> Encoded:
 def test_a_trained_model_finds_easy_classes_after_five_characters(easy: Encoded, tmp_path: Path, batching: str) -> None:
     training = small_training(easy, {"classes": 2}, batching=batching, epochs=16.0, learning_rate=0.02)
     run_training(training, Checkpoints(tmp_path), [], lambda: False)
-    costs = list(nats_by_class(training.model.eval(), articles_of(easy.test)))
+    costs = [each.evidence for each in costs_by_class(training.model.eval(), articles_of(easy.test))]
     assert [cost.shape for cost in costs] == [(2, length) for length in easy.test.lengths]
     posteriors = log_posteriors(np.array([cost.sum(1) for cost in costs]), log_priors(easy.train.class_counts))
     assert posteriors.argmax(1).tolist() == easy.test.classes.tolist()
@@ -57,23 +57,24 @@ def test_a_classification_is_computed_from_the_nats_given_each_class(tmp_path: P
     valid, test = (EncodedSplit.load(tmp_path / "windows" / split) for split in ("valid", "test"))
     found = classify_split(saved, valid, test)
     priors = log_priors(saved.class_counts)
-    costs = [list(nats_by_class(saved.model, articles_of(split))) for split in (valid, test)]
-    whole = np.array([cost.sum(1) for cost in costs[1]])
+    costs = [list(costs_by_class(saved.model, articles_of(split))) for split in (valid, test)]
+    nats, evidence = (np.array([each.sum(1) for each in part]) for part in zip(*costs[1], strict=True))
     assert found.names == list(AG_NEWS_CLASSES)
-    assert found.predicted.tolist() == (priors - whole).argmax(1).tolist()
+    assert found.predicted.tolist() == (priors - evidence).argmax(1).tolist()
     assert found.accuracy == (found.predicted == test.classes).mean()
     assert list(found.accuracy_after) == ["10", "20", "40", "80", "160", "all"]
-    early = np.array([cost[:, :20].sum(1) for cost in costs[1]])
+    early = np.array([cost.evidence[:, :20].sum(1) for cost in costs[1]])
     assert found.accuracy_after["20"] == ((priors - early).argmax(1) == test.classes).mean()
     assert found.confusion.sum(1).tolist() == np.bincount(test.classes).tolist()
     assert found.confusion.trace() == round(found.accuracy * test.articles)
-    of_actual = whole[np.arange(test.articles), test.classes]
+    of_actual = nats[np.arange(test.articles), test.classes]
     assert found.bpc_true_class == pytest.approx(of_actual.sum() / math.log(2) / test.characters)
-    mixed = -np.log((np.exp(priors - whole + whole.min(1, keepdims=True))).sum(1)) + whole.min(1)
+    mixed = -np.log((np.exp(priors - nats + nats.min(1, keepdims=True))).sum(1)) + nats.min(1)
     assert found.bpc_mixed == pytest.approx(mixed.sum() / math.log(2) / test.characters)
-    scores = priors - np.array([cost.sum(1) for cost in costs[0]])
+    scores = priors - np.array([cost.evidence.sum(1) for cost in costs[0]])
     assert found.temperature == pytest.approx(fit_temperature(scores, valid.classes))
     assert found.calibrated_log_loss < found.log_loss
+    assert not np.array_equal(nats, evidence)
 
 
 def articles_of(split: EncodedSplit) -> Iterator[Codes]:

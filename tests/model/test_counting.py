@@ -10,12 +10,22 @@ import pytest
 import torch
 from torch import Tensor
 
-from charloom.model.counting import FIRST_SHARE, ROUNDS, fit_match_shares, fit_shares, make_memory
+from charloom.model.counting import FIRST_SHARE, ROUNDS, count_classes, fit_match_shares, fit_shares, make_memory
+from charloom.model.counts import Counts
 from charloom.model.matching import HISTORY
 from charloom.model.memory import Memory
 from tests.conftest import Run
 from tests.learning import Encoded, encode_sample
-from tests.model.slow_memory import SlowMemory, articles_of, bucket_of, contexts, count_small_text, with_history
+from tests.model.slow_memory import (
+    SlowClasses,
+    SlowCounts,
+    articles_of,
+    bucket_of,
+    contexts,
+    count_small_text,
+    labelled_text,
+    with_history,
+)
 
 Cost = Callable[[Tensor, Tensor], float]
 
@@ -42,8 +52,8 @@ def cost(encoded: Encoded, codes: Tensor, memory: Memory) -> Cost:
     ids, articles = with_history(codes.tolist(), eos), articles_of(codes.tolist(), eos)
 
     def nats(shares: Tensor, match_shares: Tensor) -> float:
-        other = Memory(memory.stored | {"shares": shares, "match_shares": match_shares}, memory.symbols, eos)
-        found = other.leave_one_out(ids, articles)[:, 0]
+        stored = memory.stored | {"shares": shares, "match_shares": match_shares}
+        found = Memory.from_stored(stored, memory.symbols, eos).leave_one_out(ids, articles).probabilities[:, 0]
         return -float(found.gather(1, codes[1:, None]).log().mean())
 
     return nats
@@ -61,10 +71,19 @@ def test_fitted_shares_of_matches_predict_better_than_equal_ones(memory: Memory,
     assert cost(shares, match_shares) < min(equal) - 0.005
 
 
-def test_the_shares_are_those_of_expectation_maximisation() -> None:
-    counted = count_small_text(order=5)
-    slow, text = SlowMemory(counted.text, counted.memory, counted.eos), counted.text
-    levels_of_places = [list(levels_left_out(slow, text[:end], text[end])) for end in range(1, len(text))]
+@pytest.mark.parametrize("class_order", [0, 4])
+def test_the_shares_are_those_of_expectation_maximisation(class_order: int) -> None:
+    """With a `class_order`, the shares are those of the counts by class. All classes have the same shares."""
+    counted = count_small_text(order=5, class_order=class_order)
+    if class_order:
+        text, roots = labelled_text(counted.text, counted.classes, counted.eos)
+        counts, slow = counted.by_class, SlowClasses(counted).of_class
+    else:
+        text, roots, counts = counted.text, [0] * (len(counted.text) - 1), counted.memory.counts
+        slow = [SlowCounts(text, counts, counted.eos)]
+    levels_of_places = [
+        list(levels_left_out(slow[root], text[:end], text[end])) for end, root in enumerate(roots, start=1)
+    ]
     shares: dict[tuple[int, int], float] = {key: FIRST_SHARE for levels in levels_of_places for key, _ in levels}
     for _ in range(ROUNDS):
         seen, used = (defaultdict[tuple[int, int], float](float) for _ in range(2))
@@ -79,19 +98,20 @@ def test_the_shares_are_those_of_expectation_maximisation() -> None:
                 used[key] += responsible * part
                 responsible *= 1 - part
         shares = {key: (used[key] + 0.5) / (seen[key] + 1) for key in shares}
-    found = fit_shares(counted.memory, counted.memory.places(with_history(text, counted.eos)))
+    places = counts.places(with_history(text, counted.eos), torch.tensor(roots)[:, None])
+    found = fit_shares(counts.trie, places)
     expected = torch.full_like(found, 0.5)
     for key, share in shares.items():
         expected[key] = share
     torch.testing.assert_close(found, expected)
 
 
-def levels_left_out(slow: SlowMemory, before: list[int], target: int) -> Iterator[tuple[tuple[int, int], float]]:
+def levels_left_out(slow: SlowCounts, before: list[int], target: int) -> Iterator[tuple[tuple[int, int], float]]:
     """The bucket of each row after `before`, and the frequency of the target, both with the target counted once less.
 
     The key of a bucket has the level too. Only rows of which at least two counts are left have a share.
     """
-    for context in filter(slow.is_known, contexts(before, slow.eos, slow.memory.order)):
+    for context in filter(slow.is_known, contexts(before, slow.eos, slow.fast.order)):
         row = slow.rows[context].copy()
         row[target] -= 1
         if row.total() > 1:
@@ -102,7 +122,7 @@ def test_the_shares_of_matches_are_those_of_expectation_maximisation() -> None:
     counted = count_small_text(order=7)
     ids, memory = with_history(counted.text, counted.eos), counted.memory
     places, articles, targets = memory.places(ids), articles_of(counted.text, counted.eos)[:, 0], ids[HISTORY + 1 :, 0]
-    prediction, matches = memory.predict_left_out(places, articles)
+    prediction, matches = memory.predict_left_out(places, memory.keys(ids), articles)
     below = prediction.probabilities.gather(1, targets[:, None])[:, 0].tolist()
     hits = (matches.symbols == targets).tolist()
     keys = list(zip((matches.lengths - 1).tolist(), prediction.depths.tolist(), strict=True))
@@ -114,7 +134,7 @@ def test_the_shares_of_matches_are_those_of_expectation_maximisation() -> None:
             if hit and key in shares:
                 used[key] += shares[key] / (shares[key] + (1 - shares[key]) * other)
         shares = {key: (used[key] + 0.5) / (keys.count(key) + 1) for key in shares}
-    found = fit_match_shares(memory, places, articles, targets)
+    found = fit_match_shares(memory, ids, articles)
     expected = torch.full_like(found, 0.5)
     for key, share in shares.items():
         expected[key] = share
@@ -127,7 +147,7 @@ def test_an_unseen_text_costs_what_the_counted_text_costs_left_out(
     """Otherwise the network would learn to trust the memory more, or less, than it deserves."""
     unseen = torch.from_numpy(encoded.test.codes.astype("int64"))
     found, _ = memory.read(unseen[:-1, None], None)
-    nats = -float(found[:, 0].gather(1, unseen[1:, None]).log().mean())
+    nats = -float(found.probabilities[:, 0].gather(1, unseen[1:, None]).log().mean())
     assert nats == pytest.approx(cost(memory.stored["shares"], memory.stored["match_shares"]), rel=0.05)
 
 
@@ -135,6 +155,51 @@ def test_counting_the_same_text_gives_the_same_tensors(encoded: Encoded, codes: 
     again = make_memory(codes.clone(), len(encoded.vocabulary), encoded.vocabulary.eos, 6).stored
     assert again.keys() == memory.stored.keys()
     assert all(torch.equal(again[name], tensor) for name, tensor in memory.stored.items())
+
+
+@pytest.fixture(scope="module")
+def roots(encoded: Encoded) -> Tensor:
+    """The class id of each target of the training text (codes - 1)."""
+    classes = encoded.train.classes.astype("int64")
+    return torch.from_numpy(classes).repeat_interleave(torch.from_numpy(encoded.train.lengths))
+
+
+@pytest.fixture(scope="module")
+def by_class(encoded: Encoded, codes: Tensor, roots: Tensor) -> Counts:
+    return count_classes(codes[1:], roots, 4, len(encoded.vocabulary), encoded.vocabulary.eos, 4)
+
+
+def test_fitted_shares_of_classes_predict_better_than_equal_ones(
+    codes: Tensor, roots: Tensor, by_class: Counts
+) -> None:
+    fitted = by_class.shares
+    places = by_class.places(with_history(codes.tolist(), int(codes[0])), roots[:, None])
+
+    def nats(shares: Tensor) -> float:
+        other = Counts(by_class.stored | {"shares": shares}, by_class.trie.alphabet, int(codes[0]), 4)
+        found = other.leave_one_out(places, torch.ones_like(roots, dtype=torch.bool)).probabilities
+        return -float(found.gather(1, codes[1:, None]).log().mean())
+
+    assert nats(fitted) < min(nats(torch.full_like(fitted, share)) for share in (0.3, 0.6, 0.8)) - 0.02
+
+
+def test_most_unseen_texts_are_likeliest_in_their_class(encoded: Encoded, memory: Memory, by_class: Counts) -> None:
+    stored = memory.stored | {f"by_class.{name}": tensor for name, tensor in by_class.stored.items()}
+    with_classes = Memory.from_stored(stored, memory.symbols, encoded.vocabulary.eos, 4)
+    right = 0
+    for index, class_id in enumerate(encoded.test.classes.tolist()):
+        article = torch.from_numpy(encoded.test.article(index).astype("int64"))
+        found, _ = with_classes.read(article[:-1, None].expand(-1, 4), None, torch.arange(4))
+        assert found.class_ratios is not None
+        scores = found.class_ratios.gather(2, article[1:, None, None].expand(-1, 4, 1)).log().sum((0, 2))
+        right += int(scores.argmax()) == class_id
+    assert right > 0.5 * encoded.test.articles
+
+
+def test_counting_the_same_classes_gives_the_same_tensors(codes: Tensor, roots: Tensor, by_class: Counts) -> None:
+    again = count_classes(codes[1:].clone(), roots.clone(), 4, by_class.trie.alphabet, int(codes[0]), 4).stored
+    assert again.keys() == by_class.stored.keys()
+    assert all(torch.equal(again[name], tensor) for name, tensor in by_class.stored.items())
 
 
 @pytest.mark.parametrize(("symbols", "type_"), [(256, torch.uint8), (257, torch.int32)])
@@ -152,11 +217,18 @@ def test_a_row_with_a_large_count_keeps_its_proportions() -> None:
     assert counts[0] / counts[1] == pytest.approx(3, rel=0.02)
 
 
+def test_the_large_counts_of_a_class_do_not_change_those_of_other_classes() -> None:
+    articles = torch.tensor([*([0] * 3 + [1]) * 1000, 4, 0, 0, 1, 4])
+    counts = count_classes(articles, torch.tensor([0] * 4001 + [1] * 4), 2, 6, 4, 1).stored["counts.0"].tolist()
+    # of 0, 1 and `<eos>`, in each class; each class has one more `<eos>`, that of its empty article
+    assert counts == [255, 85, 2, 2, 1, 2]
+
+
 def test_a_symbol_that_was_counted_twice_leads_on_even_if_its_row_is_scaled_down() -> None:
     text = [4, *[0] * 5000, 1, 0, 2, 0, 1, 3, 4]
     memory = make_memory(torch.tensor(text), 6, 4, 1)
     assert memory.stored["counts.0"].tolist() == [255, 2, 1, 1, 1]
-    assert memory.trie.first_rows == [0, 1, 3]  # after 0 and after 1
+    assert memory.counts.trie.first_rows == [0, 1, 3]  # after 0 and after 1
 
 
 def test_contexts_are_counted_until_no_longer_one_was_counted_twice() -> None:
@@ -169,7 +241,7 @@ def test_a_short_text_can_be_counted(text: list[int]) -> None:
     """In some of these texts no symbol occurs twice."""
     memory = make_memory(torch.tensor(text), 4, 2, 3)
     found, _ = memory.read(torch.tensor(text)[:, None], None)
-    assert float((found.sum(-1) - 1).abs().max()) < 1e-5
+    assert float((found.probabilities.sum(-1) - 1).abs().max()) < 1e-5
 
 
 FIT_LARGE_VOCABULARY = """

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 
+from charloom.model.counts import Counts, Places
 from charloom.model.interpolation import (
     BUCKETS,
     DENSE_LEVEL,
@@ -15,28 +18,42 @@ from charloom.model.interpolation import (
     bucket,
     usable_levels,
 )
-from charloom.model.memory import Places
-from tests.model.slow_memory import Counted, count_small_text, with_history
+from tests.model.slow_memory import CLASSES, Counted, classes_of, count_small_text, with_history
 
 
-@pytest.fixture(scope="module", params=[(1, 1), (3, 1), (7, 1), (6, 45)], ids=str)
+# The order of the memory, and a factor for the ids. In the last two cases, the counts are those by class.
+@pytest.fixture(scope="module", params=[(1, 1), (3, 1), (7, 1), (6, 45), (2, 1, 3), (2, 45, 6)], ids=str)
 def counted(request: pytest.FixtureRequest) -> Counted:
     return count_small_text(*request.param)
 
 
 @pytest.fixture(scope="module")
-def places(counted: Counted) -> Places:
-    return counted.memory.places(with_history(counted.text, counted.eos))
+def counts(counted: Counted) -> Counts:
+    return counted.memory.by_class or counted.memory.counts
 
 
 @pytest.fixture(scope="module")
-def unseen(counted: Counted) -> Places:
-    return counted.memory.places(with_history(counted.unseen, counted.eos))
+def places(counted: Counted, counts: Counts) -> Places:
+    return places_of(counted.text, counted, counts)
 
 
 @pytest.fixture(scope="module")
-def interpolation(counted: Counted) -> Interpolation:
-    return Interpolation(counted.memory.trie, counted.memory.shares)
+def unseen(counted: Counted, counts: Counts) -> Places:
+    return places_of(counted.unseen, counted, counts)
+
+
+def places_of(text: Sequence[int], counted: Counted, counts: Counts) -> Places:
+    """The places of a text. If the counts are those by class, each article has the class of a counted article."""
+    roots = torch.zeros(len(text) - 1, dtype=torch.int64)
+    if counts.trie.roots > 1:
+        classes = torch.tensor(classes_of(text, counted.classes, counted.eos))
+        roots = torch.where(classes < CLASSES, classes, counts.trie.unknown_row)
+    return counts.places(with_history(text, counted.eos), roots[:, None])
+
+
+@pytest.fixture(scope="module")
+def interpolation(counts: Counts) -> Interpolation:
+    return Interpolation(counts.trie, counts.shares)
 
 
 def same(found: Prediction, expected: Prediction) -> bool:
@@ -46,10 +63,10 @@ def same(found: Prediction, expected: Prediction) -> bool:
 
 @pytest.mark.parametrize("fraction", [0.0, 0.6, 1.0])
 def test_other_devices_predict_the_same(
-    counted: Counted, places: Places, unseen: Places, interpolation: Interpolation, fraction: float
+    counts: Counts, places: Places, unseen: Places, interpolation: Interpolation, fraction: float
 ) -> None:
     """For other devices than the CPU there is no scipy matrix. The code without it also works on the CPU."""
-    other = Interpolation(counted.memory.trie, counted.memory.shares)
+    other = Interpolation(counts.trie, counts.shares)
     other._matrix = None
     assert same(other.probabilities(unseen.rows), interpolation.probabilities(unseen.rows))
     is_counted = torch.rand(places.rows.shape[1], generator=torch.Generator().manual_seed(1)) < fraction
@@ -69,7 +86,7 @@ def test_where_nothing_is_counted_nothing_is_left_out(
 
 @pytest.mark.parametrize("level", [0, 1, 2, 3])
 def test_the_dense_probabilities_only_save_time(
-    counted: Counted,
+    counts: Counts,
     places: Places,
     unseen: Places,
     interpolation: Interpolation,
@@ -77,12 +94,12 @@ def test_the_dense_probabilities_only_save_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nothing changes but the depths: fewer levels are dense, so more levels count."""
-    level = min(level, counted.memory.order)
-    dense_level = min(DENSE_LEVEL, counted.memory.order)
-    trie = counted.memory.trie
+    level = min(level, counts.order)
+    dense_level = min(DENSE_LEVEL, counts.order)
+    trie = counts.trie
     for most in (trie.first_rows[level + 1] * trie.alphabet, trie.first_rows[level + 1] * trie.alphabet + 1):
         monkeypatch.setattr("charloom.model.interpolation.MAX_DENSE", most)
-        less_dense = Interpolation(trie, counted.memory.shares)
+        less_dense = Interpolation(trie, counts.shares)
         for each in (places, unseen):
             found, expected = less_dense.probabilities(each.rows), interpolation.probabilities(each.rows)
             torch.testing.assert_close(found.probabilities, expected.probabilities, rtol=1e-5, atol=1e-8)
@@ -92,10 +109,10 @@ def test_the_dense_probabilities_only_save_time(
 
 
 def test_level_0_is_dense_even_if_it_has_too_many_probabilities(
-    counted: Counted, unseen: Places, interpolation: Interpolation, monkeypatch: pytest.MonkeyPatch
+    counts: Counts, unseen: Places, interpolation: Interpolation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("charloom.model.interpolation.MAX_DENSE", 0)
-    found = Interpolation(counted.memory.trie, counted.memory.shares).probabilities(unseen.rows).probabilities
+    found = Interpolation(counts.trie, counts.shares).probabilities(unseen.rows).probabilities
     torch.testing.assert_close(found, interpolation.probabilities(unseen.rows).probabilities, rtol=1e-5, atol=1e-8)
 
 
@@ -110,8 +127,8 @@ def test_a_place_does_not_depend_on_the_others(places: Places, interpolation: In
 def test_a_context_of_two_counts_has_no_share_if_one_is_left_out() -> None:
     """One count is left. A row with one count has no share, as it has none in a text that the memory did not count."""
     counted = count_small_text(order=7)
-    trie, memory = counted.memory.trie, counted.memory
-    places = memory.places(with_history(counted.text, counted.eos))
+    trie = counted.memory.counts.trie
+    places = counted.memory.places(with_history(counted.text, counted.eos))
     totals, _ = trie.totals()
     twice = (totals[places.rows[6]] == 2).nonzero()[:, 0]
     interpolation = Interpolation(trie, torch.ones(8, BUCKETS))  # a share of 1: the longest context decides alone

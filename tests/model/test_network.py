@@ -4,8 +4,10 @@ import torch
 from charloom.cells import CELLS
 from charloom.model.counting import make_memory
 from charloom.model.matching import HISTORY
+from charloom.model.memory import Memory, Remembered
 from charloom.model.network import MEMORY_INPUTS, CharModel, MemoryState, make_state, state_tensors
 from tests.learning import check_gradients, small_model
+from tests.model.slow_memory import CLASSES, count_small_text
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -124,16 +126,91 @@ def test_the_state_of_a_model_with_a_memory_includes_the_last_symbols() -> None:
     torch.testing.assert_close(torch.cat((first, second)), whole)
     for each in (end, end_of_second):
         assert isinstance(each, MemoryState)
-        assert torch.equal(each.recent, ids[-HISTORY:])
+        assert torch.equal(each.cursor.recent, ids[-HISTORY:])
 
 
 @pytest.mark.parametrize("symbols", [5, MEMORY_INPUTS, MEMORY_INPUTS + 6])
 def test_the_network_reads_the_memory_for_the_most_frequent_symbols(symbols: int) -> None:
     model = model_with_memory(symbols)
     torch.nn.init.zeros_(model.memory_gate.bias)  # so the probabilities reach the logits only through the network
-    remembered = torch.full((1, 1, symbols), 1 / symbols, requires_grad=True)
-    logits, _ = model(torch.tensor([[1]]), remembered=remembered)
+    probabilities = torch.full((1, 1, symbols), 1 / symbols, requires_grad=True)
+    logits, _ = model(torch.tensor([[1]]), remembered=Remembered(probabilities))
     logits[0, 0, 0].backward()
-    assert remembered.grad is not None
+    assert probabilities.grad is not None
     most_frequent = range(max(0, symbols - MEMORY_INPUTS), symbols)
-    assert remembered.grad[0, 0].nonzero()[:, 0].tolist() == [*most_frequent]
+    assert probabilities.grad[0, 0].nonzero()[:, 0].tolist() == [*most_frequent]
+
+
+@pytest.fixture(scope="module")
+def memory() -> Memory:
+    """A memory of eight symbols that counts the articles of each of the CLASSES."""
+    return count_small_text(order=3, class_order=2).memory
+
+
+def conditioned_model(memory: Memory) -> CharModel:
+    model = small_model(8, classes=CLASSES, memory=3, class_memory=2)
+    model.memory = memory
+    return model
+
+
+@pytest.mark.parametrize("given", ["by text", "by symbol"])
+def test_before_training_the_class_ratios_multiply_the_probabilities_of_the_memory(memory: Memory, given: str) -> None:
+    model, ids = conditioned_model(memory), torch.randint(7, (9, CLASSES + 1))
+    classes = torch.arange(CLASSES + 1)  # the last one means that no class is given
+    if given == "by symbol":
+        classes = torch.randint(CLASSES + 1, (9, CLASSES + 1))
+    remembered, _ = memory.read(ids, None, classes)
+    assert remembered.class_ratios is not None
+    products = remembered.probabilities * remembered.class_ratios
+    expected = products / products.sum(-1, keepdim=True)
+    assert not torch.allclose(expected, remembered.probabilities, atol=1e-2)
+    for logits, _ in (model(ids, classes=classes), model(ids, classes=classes, remembered=remembered)):
+        torch.testing.assert_close(torch.softmax(logits, -1), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_without_a_class_a_conditioned_model_begins_as_the_memory(memory: Memory) -> None:
+    model, ids = conditioned_model(memory), torch.randint(7, (9, 2))
+    expected = memory.read(ids, None)[0].probabilities
+    for classes in (None, torch.tensor([CLASSES, CLASSES])):
+        logits, _ = model(ids, classes=classes)
+        torch.testing.assert_close(torch.softmax(logits, -1), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_the_network_decides_how_much_the_class_ratios_count(memory: Memory) -> None:
+    """The second output of `memory_gate` is the factor of their logarithms."""
+    model, ids, classes = conditioned_model(memory), torch.randint(7, (9, 2)), torch.tensor([0, 1])
+    remembered, _ = memory.read(ids, None, classes)
+    assert remembered.class_ratios is not None
+    with torch.no_grad():
+        before, _ = model(ids, classes=classes)
+        model.memory_gate.bias[1] += 0.5
+        after, _ = model(ids, classes=classes)
+    torch.testing.assert_close(after - before, 0.5 * remembered.class_ratios.log(), rtol=1e-4, atol=1e-4)
+
+
+def test_a_text_with_a_class_can_be_read_in_pieces(memory: Memory) -> None:
+    """The class of the second column changes between the pieces. No class is given in the second piece."""
+    model, ids = conditioned_model(memory), torch.randint(7, (HISTORY + 9, 2))
+    torch.nn.init.normal_(model.head.weight)
+    classes = torch.tensor([[0, 1]] * 20 + [[CLASSES, CLASSES]] * 5 + [[2, 1]] * (HISTORY - 16))
+    ids[[19, 24]] = 6
+    whole, _ = model(ids, classes=classes)
+    state, pieces = None, []
+    for piece in (slice(20), slice(20, 25), slice(25, None)):
+        logits, state = model(ids[piece], state, classes[piece])
+        pieces.append(logits)
+    torch.testing.assert_close(torch.cat(pieces), whole, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("classes", "changes", "in_memory"),
+    [(4, {}, 4), (0, {}, 0), (4, {"memory": 0}, 0), (4, {"class_memory": 0}, 0)],
+    ids=str,
+)
+def test_only_a_conditioned_model_with_a_class_memory_counts_the_classes(
+    classes: int, changes: dict[str, int], in_memory: int
+) -> None:
+    model = small_model(7, classes=classes, **{"memory": 2, "class_memory": 3, **changes})
+    assert model.classes_in_memory == in_memory
+    if model.params.memory:
+        assert model.memory_gate.out_features == (2 if in_memory else 1)

@@ -7,12 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+import torch
 
 from charloom.corpus.articles import Article
 from charloom.evaluation.baselines import measure_baselines
 from charloom.evaluation.classification import Classification
 from charloom.evaluation.evaluation import Evaluation, evaluate_model
 from charloom.evaluation.samples import SampleGroup
+from charloom.model.counting import make_memory
 from charloom.model.saved import SavedModel
 from charloom.params import BaselinesParams, Params
 from charloom.report.context import Context, make_context
@@ -49,7 +51,7 @@ def params() -> Params:
 
 @pytest.fixture(scope="session")
 def reported(tmp_path_factory: pytest.TempPathFactory, params: Params) -> Reported:
-    """The report of an unconditioned model. The last two groups of samples contain the hostile texts."""
+    """The report of an unconditioned model with a memory. The last two groups of samples contain the hostile texts."""
     folder = tmp_path_factory.mktemp("hostile")
     texts = [text * repeats for repeats in (1, 2, 4, 20) for text in HOSTILE]
     articles = [Article(index % len(CLASSES) + 1, text) for index, text in enumerate(texts)]
@@ -57,7 +59,9 @@ def reported(tmp_path_factory: pytest.TempPathFactory, params: Params) -> Report
     for split, of_split in (("train", articles), ("test", articles[::-1])):
         write_split(folder / split, of_split, vocabulary, params.windows, np.dtype(np.uint32))
     train, test = (EncodedSplit.load(folder / split) for split in ("train", "test"))
-    saved = SavedModel(small_model(len(vocabulary)).eval(), vocabulary, "t" * 64, "d" * 64)
+    model = small_model(len(vocabulary), memory=4).eval()
+    model.memory = make_memory(torch.from_numpy(train.codes.astype(np.int64)), len(vocabulary), vocabulary.eos, 4)
+    saved = SavedModel(model, vocabulary, "t" * 64, "d" * 64)
     evaluation = evaluate_model(saved, train, test, params.evaluate, CLASSES)
     samples = [*evaluation.samples, SampleGroup(0.6, None, HOSTILE[:3]), SampleGroup(0.7, None, HOSTILE[3:])]
     baselines = measure_baselines(train, test, vocabulary, CLASSES, BaselinesParams(ngram_order=4, ppmd_order=4))

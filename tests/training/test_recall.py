@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from charloom.training.batches import BATCHING
+from charloom.model.counting import count_classes
+from charloom.model.memory import Memory
+from charloom.text.split import UNLABELLED, EncodedSplit
+from charloom.training.batches import BATCHING, ClassIds
 from charloom.training.recall import Recall, choose_articles
 from tests.learning import Encoded, encode_sample, small_model, small_training
 from tests.model.slow_memory import with_history
@@ -28,7 +34,7 @@ def test_each_step_has_the_predictions_for_its_own_places(encoded: Encoded, batc
     """
     train = encoded.train
     model = small_model(len(encoded.vocabulary), memory=4, memory_characters=characters)
-    recall = Recall(model, train, BATCHING[batching](train, 8, 1, CPU), seed=1)
+    recall = Recall(model, train, BATCHING[batching](train, 8, 1, CPU), None, seed=1)
     batches = BATCHING[batching](train, 8, 1, CPU)
     chosen = choose_articles(train.lengths, characters, seed=1)
     number = np.where(chosen, np.cumsum(chosen) - 1, -1)
@@ -36,10 +42,11 @@ def test_each_step_has_the_predictions_for_its_own_places(encoded: Encoded, batc
     assert model.memory is not None
     whole = model.memory.leave_one_out(
         with_history(train.codes.tolist(), encoded.vocabulary.eos), torch.from_numpy(number[article_of_target])[:, None]
-    )[:, 0]
+    ).probabilities[:, 0]
     for epoch, step in ((0, 0), (0, 1), (0, 40), (1, 3), (0, batches.steps_per_epoch - 1)):
         starts = batches._block_of(epoch, step).starts[step % batches._block_steps]
-        found = recall.at(epoch, step)
+        found, ratios = recall.at(epoch, step)
+        assert ratios is None
         assert found.shape == (20, 8, len(encoded.vocabulary))
         for column, start in enumerate(starts.tolist()):
             articles = batches.articles_at(epoch, step)[:, column]
@@ -50,7 +57,7 @@ def test_each_step_has_the_predictions_for_its_own_places(encoded: Encoded, batc
 def test_the_memory_of_the_model_has_counted_the_chosen_articles(encoded: Encoded) -> None:
     """So its text consists of these articles."""
     model = small_model(len(encoded.vocabulary), memory=4, memory_characters=30_000)
-    Recall(model, encoded.train, BATCHING["lanes"](encoded.train, 8, 1, CPU), seed=1)
+    Recall(model, encoded.train, BATCHING["lanes"](encoded.train, 8, 1, CPU), None, seed=1)
     assert model.memory is not None
     chosen = choose_articles(encoded.train.lengths, 30_000, seed=1)
     articles = [encoded.train.article(index)[1:] for index in np.flatnonzero(chosen).tolist()]
@@ -71,4 +78,123 @@ def test_the_network_begins_as_the_memory(encoded: Encoded) -> None:
     model = training.model.eval()
     assert model.memory is not None
     logits, _ = model(ids)
-    torch.testing.assert_close(torch.softmax(logits, -1), model.memory.read(ids, None)[0], rtol=1e-4, atol=1e-6)
+    expected = model.memory.read(ids, None)[0].probabilities
+    torch.testing.assert_close(torch.softmax(logits, -1), expected, rtol=1e-4, atol=1e-6)
+
+
+def recall_with_classes(
+    encoded: Encoded, train: EncodedSplit, batching: str, characters: int
+) -> tuple[Recall, Memory, ClassIds]:
+    """The recall of a conditioned model, its memory, and the class ids with which the model reads the articles."""
+    model = small_model(len(encoded.vocabulary), classes=4, memory=4, memory_characters=characters, class_memory=3)
+    class_ids = ClassIds(train, no_class=4, dropout=0.3, seed=1, device=CPU)
+    recall = Recall(model, train, BATCHING[batching](train, 8, 1, CPU), class_ids, seed=1)
+    assert model.memory is not None
+    return recall, model.memory, class_ids
+
+
+@pytest.mark.parametrize("characters", [10**9, 30_000])
+@pytest.mark.parametrize("batching", ["lanes", "shuffled"])
+def test_each_step_has_the_class_ratios_for_its_own_places(encoded: Encoded, batching: str, characters: int) -> None:
+    """Most columns have places of several articles. The ratio is 1 where an article is read without a class.
+
+    An article is read without a class if it is unlabelled, or if its class is dropped in this epoch.
+    """
+    train = encoded.train.labelled(0.6, seed=1)
+    recall, memory, class_ids = recall_with_classes(encoded, train, batching, characters)
+    batches = BATCHING[batching](train, 8, 1, CPU)
+    chosen = choose_articles(train.lengths, characters, seed=1)
+    number = torch.from_numpy(np.where(chosen, np.cumsum(chosen) - 1, -1))
+    article_of_target = torch.arange(train.articles).repeat_interleave(torch.from_numpy(train.lengths))[:, None]
+    ids = with_history(train.codes.tolist(), encoded.vocabulary.eos)
+    given = set()
+    for epoch in (0, 1):
+        classes = class_ids.at(epoch)
+        whole = memory.leave_one_out(ids, number[article_of_target], classes[article_of_target]).class_ratios
+        assert whole is not None
+        for step in (0, 1, 17, batches.steps_per_epoch - 1):
+            found = recall.at(epoch, step).class_ratios
+            assert found is not None
+            articles = batches.articles_at(epoch, step)
+            starts = batches._block_of(epoch, step).starts[step % batches._block_steps]
+            for column, start in enumerate(starts.tolist()):
+                for article in articles[:, column].unique().tolist():
+                    rows = (articles[:, column] == article).nonzero()[:, 0]
+                    # A column that continues with another article continues with the beginning of this article.
+                    first = start if rows[0] == 0 else int(train.offsets[article]) - 1
+                    expected = whole[first : first + len(rows), 0]
+                    torch.testing.assert_close(found[rows, column], expected, rtol=1e-4, atol=1e-5)
+                    has_class = bool(train.classes[article] < 4 and classes[article] < 4)
+                    assert bool((found[rows, column] == 1).all()) != has_class
+                    given.add((train.classes[article] < 4, has_class))
+    assert given == {(True, True), (True, False), (False, False)}
+
+
+@pytest.mark.parametrize("characters", [10**9, 30_000])
+def test_the_memory_counts_the_classes_of_the_labelled_articles_that_it_chose(
+    encoded: Encoded, characters: int
+) -> None:
+    """It counts them with their classes, even if the model reads some of them without a class."""
+    train = encoded.train.labelled(0.6, seed=1)
+    _, memory, _ = recall_with_classes(encoded, train, "lanes", characters)
+    labelled = np.flatnonzero(choose_articles(train.lengths, characters, seed=1) & (train.classes < 4)).tolist()
+    articles = [torch.from_numpy(train.article(index)[1:].astype("int64")) for index in labelled]
+    of_class = torch.cat(
+        [torch.full((len(train.article(index)) - 1,), int(train.classes[index])) for index in labelled]
+    )
+    eos = encoded.vocabulary.eos
+    expected = count_classes(torch.cat(articles), of_class, 4, len(encoded.vocabulary), eos, 3).stored
+    assert memory.by_class is not None
+    assert memory.by_class.stored.keys() == expected.keys()
+    assert all(torch.equal(memory.by_class.stored[name], tensor) for name, tensor in expected.items())
+
+
+def test_the_symbols_of_each_class_are_counted_once_and_one_more_eos(encoded: Encoded) -> None:
+    """So few characters are counted that no row is scaled down."""
+    train = encoded.train.labelled(0.6, seed=1)
+    _, memory, _ = recall_with_classes(encoded, train, "lanes", 1500)
+    counts = [Counter({encoded.vocabulary.eos: 1}) for _ in range(4)]
+    for index in np.flatnonzero(choose_articles(train.lengths, 1500, seed=1)).tolist():
+        if train.classes[index] < 4:
+            counts[train.classes[index]].update(train.article(index)[1:].tolist())
+    assert memory.by_class is not None
+    assert memory.by_class.stored["counts.0"].tolist() == [
+        count for each in counts for _, count in sorted(each.items())
+    ]
+
+
+def test_a_memory_can_count_no_labelled_article_at_all(encoded: Encoded) -> None:
+    """With one character as the limit, one article is counted. Here it is unlabelled."""
+    chosen = choose_articles(encoded.train.lengths, 1, seed=1)
+    train = replace(encoded.train, classes=np.where(chosen, UNLABELLED, encoded.train.classes).astype(np.uint16))
+    recall, memory, _ = recall_with_classes(encoded, train, "lanes", 1)
+    assert memory.by_class is not None
+    assert (memory.by_class.trie.roots, memory.by_class.order) == (4, 0)
+    ratios = recall.at(0, 0).class_ratios
+    assert ratios is not None
+    assert ratios.log().isfinite().all()
+
+
+@pytest.mark.parametrize("changes", [{"classes": 0}, {"class_memory": 0}])
+def test_the_classes_are_not_counted_without_conditioning_or_class_memory(
+    encoded: Encoded, changes: dict[str, int]
+) -> None:
+    training = small_training(encoded, {"memory": 4, "classes": 4, **changes})
+    assert training.model.memory is not None
+    assert training.model.memory.by_class is None
+
+
+def test_a_training_uses_the_classes_with_which_it_reads_the_articles(encoded: Encoded) -> None:
+    """Before the first step, the loss is that of the probabilities times the class ratios."""
+    training = small_training(encoded, {"memory": 4, "classes": 4})
+    model = training.model
+    class_ids = ClassIds(encoded.train, 4, model.params.class_dropout, training.params.seed, CPU)
+    recall = Recall(model, encoded.train, training.batches, class_ids, training.params.seed)
+    remembered, targets = recall.at(0, 0), training.batches.at(0, 0)[1:]
+    assert remembered.class_ratios is not None
+    products = remembered.probabilities * remembered.class_ratios
+    probabilities = (products / products.sum(-1, keepdim=True)).gather(2, targets[..., None])
+    training.train_step()
+    expected = -float(probabilities.log().mean())
+    assert training.record(validate=False).loss_nats == pytest.approx(expected, rel=1e-5)
+    assert abs(float(remembered.probabilities.gather(2, targets[..., None]).log().mean()) + expected) > 0.01

@@ -33,17 +33,17 @@ def classify(folder: Path, device: str, file: str, wanted_format: str | None, as
     labelled training articles.
     """
     # This import loads torch, which takes two seconds. --help must not wait for torch.
-    from charloom.evaluation.classification import log_posteriors, log_priors, nats_by_class
+    from charloom.evaluation.classification import costs_by_class, log_posteriors, log_priors
 
     saved = open_model(folder, device)
     class_names, priors = saved.class_names(), log_priors(saved.class_counts)
-    costs = with_costs(saved, read_texts(file, file_format(file, wanted_format)), nats_by_class)
+    costs = with_costs(saved, read_texts(file, file_format(file, wanted_format)), costs_by_class)
     unknown_characters: Counter[str] = Counter()
     number = 0
-    for number, (text, nats) in enumerate(costs, start=1):
+    for number, (text, of_text) in enumerate(costs, start=1):
         if number == 1 and not as_json:
             print(*(f"{harmless(name):>{MIN_WIDTH}}" for name in class_names), " text")
-        probabilities = np.exp(log_posteriors(nats.sum(1), priors)).round(6).tolist()
+        probabilities = np.exp(log_posteriors(of_text.evidence.sum(1), priors)).round(6).tolist()
         print_row(number, text, dict(zip(class_names, probabilities, strict=True)), as_json=as_json)
         unknown_characters += unknown(saved.vocabulary, text)
     if not number:

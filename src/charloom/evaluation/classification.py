@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +25,18 @@ from charloom.text.vocab import Codes
 READ = (10, 20, 40, 80, 160)  # the accuracy is measured after each of these numbers of characters, and after all
 
 
-def nats_by_class(model: CharModel, texts: Iterable[Codes]) -> Iterator[Floats]:
-    """The nats of each symbol of each text, given each class: one array (classes, symbols) for each text.
+class CostsByClass(NamedTuple):
+    """What the symbols of a text cost, given each class. Each array has the shape (classes, symbols)."""
+
+    nats: Floats  # −ln of the probability of the symbol
+    # The evidence against the class: the nats, minus the logarithm of the memory's class ratio of the symbol. Reason:
+    # the network has learned to weaken the ratio, because this predicts characters better. For finding the class, the
+    # whole ratio is better (docs/experiments.md, "Classes in the memory"). Without a memory, this is the same as nats.
+    evidence: Floats
+
+
+def costs_by_class(model: CharModel, texts: Iterable[Codes]) -> Iterator[CostsByClass]:
+    """The costs of the symbols of each text.
 
     A text is scored once for each class. These copies are scored as if they were different texts.
     """
@@ -34,7 +44,8 @@ def nats_by_class(model: CharModel, texts: Iterable[Codes]) -> Iterator[Floats]:
     copies = (text for text in texts for _ in range(classes))
     scored = surprisals(model, copies, classes=cycle(range(classes)))
     while of_text := list(islice(scored, classes)):
-        yield np.stack([each.nats for each in of_text])
+        nats = np.stack([each.nats for each in of_text])
+        yield CostsByClass(nats, nats - np.stack([each.log_ratios for each in of_text]))
 
 
 def log_priors(class_counts: Sequence[ClassCount]) -> Floats:
@@ -43,9 +54,9 @@ def log_priors(class_counts: Sequence[ClassCount]) -> Floats:
     return np.log(counts / counts.sum())
 
 
-def log_posteriors(nats: Floats, priors: Floats) -> Floats:
-    """The log-probability of each class for each text, from the nats of the texts given each class (texts, classes)."""
-    return log_softmax(priors - nats)
+def log_posteriors(evidence: Floats, priors: Floats) -> Floats:
+    """The log-probability of each class for each text, from the evidence against it. Both are (texts, classes)."""
+    return log_softmax(priors - evidence)
 
 
 @dataclass(frozen=True)
@@ -99,12 +110,12 @@ class Classification:
 def classify_split(saved: SavedModel, valid: EncodedSplit, test: EncodedSplit) -> Classification:
     """Find the class of each article of the test split. The temperature is fitted on the validation split."""
     priors, actual = log_priors(saved.class_counts), test.classes
-    nats = article_nats_by_class(saved.model, test)
-    posteriors = [log_posteriors(each, priors) for each in nats]
+    nats, evidence = article_costs_by_class(saved.model, test)
+    posteriors = [log_posteriors(each, priors) for each in evidence]
     likeliest = [each.argmax(1) for each in posteriors]
-    temperature = fit_temperature(priors - article_nats_by_class(saved.model, valid)[-1], valid.classes)
-    scores = priors - nats[-1]
-    calibrated = log_softmax(scores / temperature)
+    _, (*_, valid_evidence) = article_costs_by_class(saved.model, valid)
+    temperature = fit_temperature(priors - valid_evidence, valid.classes)
+    calibrated = log_softmax((priors - evidence[-1]) / temperature)
     return Classification(
         names=saved.class_names(),
         actual=actual,
@@ -117,19 +128,22 @@ def classify_split(saved: SavedModel, valid: EncodedSplit, test: EncodedSplit) -
         temperature=temperature,
         calibrated_log_loss=log_loss(calibrated, actual),
         calibrated_error=calibration_error(calibrated, actual),
-        bpc_true_class=_bits_per_character(nats[-1][np.arange(test.articles), actual], test),
-        bpc_mixed=_bits_per_character(-np.logaddexp.reduce(scores, axis=1), test),
+        bpc_true_class=_bits_per_character(nats[np.arange(test.articles), actual], test),
+        bpc_mixed=_bits_per_character(-np.logaddexp.reduce(priors - nats, axis=1), test),
     )
 
 
-def article_nats_by_class(model: CharModel, split: EncodedSplit) -> Floats:
-    """The nats of each article given each class: (len(READ) + 1, articles, classes).
+def article_costs_by_class(model: CharModel, split: EncodedSplit) -> tuple[Floats, Floats]:
+    """The nats (articles, classes) of each article given each class, and the evidence against each class.
 
-    The first dimension is how much of the article was read: each number of characters in READ, then the whole article.
+    The evidence is (len(READ) + 1, articles, classes). Its first dimension is how much of the article was read: each
+    number of characters in READ, then the whole article.
     """
-    articles = (split.article(index) for index in range(split.articles))
-    scored = nats_by_class(model, articles)
-    return np.array([[nats[:, :read].sum(1) for read in (*READ, None)] for nats in scored]).swapaxes(0, 1)
+    nats, evidence = [], []
+    for costs in costs_by_class(model, (split.article(index) for index in range(split.articles))):
+        nats.append(costs.nats.sum(1))
+        evidence.append([costs.evidence[:, :read].sum(1) for read in (*READ, None)])
+    return np.array(nats), np.array(evidence).swapaxes(0, 1)
 
 
 def _bits_per_character(nats: Floats, split: EncodedSplit) -> float:

@@ -13,6 +13,7 @@ from charloom.errors import InputError
 from charloom.evaluation.arrays import Floats
 from charloom.evaluation.breakdown import Breakdown, article_nats, break_down
 from charloom.evaluation.classification import Classification, classify_split
+from charloom.evaluation.contribution import Contribution, contribution
 from charloom.evaluation.samples import SampleGroup, draw_samples
 from charloom.model.saved import SavedModel
 from charloom.model.scoring import Scores, Surprisal, surprisals
@@ -34,6 +35,7 @@ class Reading:
     codes: Codes  # the ids of the first symbols
     surprisal: Surprisal  # of `codes`
     left_out: int  # the number of symbols that follow in the article
+    contribution: Contribution | None  # of the memory and the network to `surprisal`; None for a model without a memory
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,7 @@ def choose_readings(
             codes=codes[1:],
             surprisal=surprisal,
             left_out=len(whole) - len(codes),
+            contribution=contribution(saved.model, codes),
         )
         for rank, whole, codes, surprisal in zip(
             ranks, articles, shown, surprisals(saved.model, shown, EXPECTED), strict=True

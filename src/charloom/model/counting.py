@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from charloom.model.counts import Counts, Places
 from charloom.model.interpolation import BUCKETS, MAX_AT_ONCE, bucket
 from charloom.model.matching import HISTORY, LENGTHS
-from charloom.model.memory import Memory, Places
-from charloom.model.trie import leads_on, take
+from charloom.model.memory import Memory
+from charloom.model.trie import Trie, leads_on, take
 
 MAX_COUNT = 255  # counts are stored as bytes; a row with a larger count is scaled down
 ROUNDS = 15  # rounds of expectation maximisation; more rounds change the shares only in the third decimal
@@ -16,15 +17,17 @@ FITTED = 400_000  # the shares are fitted to this many places of the text
 FIRST_SHARE = 0.6  # each share before the first round
 
 
-def count_ngrams(codes: Tensor, symbols: int, eos: int, order: int) -> dict[str, Tensor]:
+def count_ngrams(codes: Tensor, symbols: int, eos: int, order: int, roots: Tensor | None = None) -> dict[str, Tensor]:
     """Count what follows each context of up to `order` symbols in `codes` (1-D ids, beginning with `<eos>`).
 
-    Returns the tensors of all levels, as Memory's docstring describes them. Counting needs about 100 bytes for each
-    symbol of the text.
+    `roots` (codes - 1) has the row of level 0 for each symbol except the first. None means that there is one such row.
+    Returns the tensors of all levels, as the docstring of Counts describes them. Counting needs about 100 bytes for
+    each symbol of the text.
     """
     after = codes[1:]
-    row = torch.zeros_like(after)  # the row of the context before each symbol; −1 if this context is not counted
-    rows = 1
+    roots = torch.zeros_like(after) if roots is None else roots
+    row = roots  # the row of the context before each symbol; −1 if this context is not counted
+    rows = int(roots.max()) + 1
     stored: dict[str, Tensor] = {}
     for n in range(order + 1):
         if not rows:  # no context of this length is counted
@@ -39,43 +42,67 @@ def count_ngrams(codes: Tensor, symbols: int, eos: int, order: int) -> dict[str,
         leads = leads_on(keys % symbols, counts, eos, n)
         children = torch.where(leads, leads.cumsum(0) - 1, -1)
         rows = int(leads.sum())
+        if n == 0:  # a context that begins with an `<eos>` belongs to the root of the symbol after the `<eos>`
+            row = children[torch.searchsorted(keys, roots * symbols + codes[:-1])]
+            continue
         following = torch.full_like(row, -1)
         following[known] = children[entry]
         row = torch.full_like(row, -1)
         row[1:] = following[:-1]
-        if n == 0:  # the first symbol comes after an `<eos>`
-            row[:1] = children[keys == eos]
     return stored
 
 
-def make_memory(codes: Tensor, symbols: int, eos: int, order: int) -> Memory:
-    """Count a text and fit the shares to it. `codes` are its ids in one row, beginning with `<eos>`."""
-    stored = count_ngrams(codes, symbols, eos, order)
-    levels = len(stored) // 3
-    stored["text"] = codes.to(_id_type(symbols))
-    stored["shares"] = torch.full((levels, BUCKETS), FIRST_SHARE)
-    stored["match_shares"] = torch.full((len(LENGTHS), levels + 1), FIRST_SHARE)
-    memory = Memory(stored, symbols, eos)
-    ids, articles = _spread(codes, eos)
-    places = memory.places(ids)
-    memory.use_shares(fit_shares(memory, places), memory.stored["match_shares"])
-    memory.use_match_shares(fit_match_shares(memory, places, articles, ids[HISTORY + 1 :].flatten()))
+def make_memory(codes: Tensor, symbols: int, eos: int, order: int, by_class: Counts | None = None) -> Memory:
+    """Count a text and fit the shares to it. `codes` are its ids in one row, beginning with `<eos>`.
+
+    `by_class` are the counts by class, which `count_classes` makes.
+    """
+    counts = _make_counts(codes, symbols, eos, order)
+    shares = torch.full((len(LENGTHS), counts.order + 2), FIRST_SHARE)
+    memory = Memory(counts, codes.to(_id_type(symbols)), eos, shares, by_class)
+    starts, length = _spread(codes)
+    ids = _around(codes, starts, length, eos)
+    articles = ((codes == eos).cumsum(0) - 1)[starts + torch.arange(length)[:, None]].flatten()
+    memory.use_match_shares(fit_match_shares(memory, ids, articles))
     return memory
 
 
-def fit_shares(memory: Memory, places: Places) -> Tensor:
+def count_classes(articles: Tensor, of_class: Tensor, classes: int, symbols: int, eos: int, order: int) -> Counts:
+    """Count the articles of each class apart, and fit the shares.
+
+    `articles` (1-D ids) are the articles in one row, each with an `<eos>` at its end. `of_class` has the class id of
+    each of these ids. `classes` is the number of classes.
+    """
+    # Each class also gets an empty article. So a class has an entry even if it has no other articles.
+    codes = torch.cat([torch.tensor([eos]), articles, torch.full((classes,), eos)])
+    return _make_counts(codes, symbols, eos, order, torch.cat([of_class, torch.arange(classes)]))
+
+
+def _make_counts(codes: Tensor, symbols: int, eos: int, order: int, roots: Tensor | None = None) -> Counts:
+    """Count a text, and fit the shares at some of its places. The arguments are those of `count_ngrams`."""
+    roots = torch.zeros_like(codes[1:]) if roots is None else roots
+    stored = count_ngrams(codes, symbols, eos, order, roots)
+    stored["shares"] = torch.full((len(stored) // 3, BUCKETS), FIRST_SHARE)
+    counts = Counts(stored, symbols, eos, int(roots.max()) + 1)
+    starts, length = _spread(codes)
+    root_of_place = roots[starts + torch.arange(length)[:, None]]
+    counts.use_shares(fit_shares(counts.trie, counts.places(_around(codes, starts, length, eos), root_of_place)))
+    return counts
+
+
+def fit_shares(trie: Trie, places: Places) -> Tensor:
     """The shares (levels, BUCKETS) with which the counts predict these places best.
 
     Each place is left out of the counts. The probability at a place is a mixture of the levels. Expectation
     maximisation finds the shares: the share of a bucket becomes the part of the probability, at the places of this
     bucket, that comes from its level.
     """
-    totals, different, counts = _left_out_once(memory, places)
+    totals, different, counts = _left_out_once(trie, places)
     buckets = bucket(totals, different)
     frequencies = counts / totals.clamp(min=1)
-    shares = torch.full((memory.order + 1, BUCKETS), FIRST_SHARE, dtype=torch.float64)
+    shares = torch.full((trie.order + 1, BUCKETS), FIRST_SHARE, dtype=torch.float64)
     for _ in range(ROUNDS):
-        below = torch.full_like(frequencies[0], 1 / memory.symbols)
+        below = torch.full_like(frequencies[0], 1 / trie.alphabet)
         explained = []  # for each level, the part of the probability after this level that comes from it
         for n, frequency in enumerate(frequencies):
             share = torch.where(totals[n] > 1, shares[n][buckets[n]], 0.0)
@@ -83,7 +110,7 @@ def fit_shares(memory: Memory, places: Places) -> Tensor:
             below = own + (1 - share) * below
             explained.append(own / below.clamp(min=1e-30))
         responsible = torch.ones_like(below)
-        for n in reversed(range(memory.order + 1)):
+        for n in reversed(range(trie.order + 1)):
             seen = responsible * (totals[n] > 1)
             used = seen * explained[n]
             shares[n] = (_sum(used, buckets[n]) + 0.5) / (_sum(seen, buckets[n]) + 1)
@@ -91,16 +118,18 @@ def fit_shares(memory: Memory, places: Places) -> Tensor:
     return shares.float()
 
 
-def fit_match_shares(memory: Memory, places: Places, articles: Tensor, targets: Tensor) -> Tensor:
+def fit_match_shares(memory: Memory, ids: Tensor, articles: Tensor) -> Tensor:
     """The shares (lengths, levels + 1) of the long contexts. They are fitted as `fit_shares` does, after the others.
 
-    `articles` (places) are the numbers of the places' articles. `targets` (places) are the symbols after the places.
+    `ids` (HISTORY + time + 1, batch) is a text, as for `Memory.leave_one_out`. `articles` (time · batch) has the number
+    of the article of each place.
     """
+    places, keys, targets = memory.places(ids), memory.keys(ids), ids[HISTORY + 1 :].flatten()
     depths = memory.order + 2
     parts = []
     for piece in torch.arange(len(targets)).split(max(1, MAX_AT_ONCE // memory.symbols)):
-        some = Places(places.rows[:, piece], places.targets[:, piece], places.keys[piece])
-        prediction, matches = memory.predict_left_out(some, articles[piece])
+        some = Places(places.rows[:, piece], places.targets[:, piece])
+        prediction, matches = memory.predict_left_out(some, keys[piece], articles[piece])
         known = matches.lengths > 0
         below = prediction.probabilities.gather(1, targets[piece, None])[:, 0].double()
         bucket_of = (matches.lengths - 1) * depths + prediction.depths
@@ -120,29 +149,26 @@ def _sum(values: Tensor, buckets: Tensor, count: int = BUCKETS) -> Tensor:
     return torch.zeros(count, dtype=values.dtype).index_add_(0, buckets, values)
 
 
-def _spread(codes: Tensor, eos: int) -> tuple[Tensor, Tensor]:
-    """At most FITTED places, spread over the text.
-
-    Returns the ids (HISTORY + time + 1, columns) that `Memory.places` needs, and the numbers of the places' articles
-    (time · columns).
-    """
-    codes = torch.cat([torch.full((HISTORY,), eos), codes])
-    places = len(codes) - HISTORY - 1
+def _spread(codes: Tensor) -> tuple[Tensor, int]:
+    """At most FITTED places, spread over a text: the first places of columns, and how many places each column has."""
+    places = len(codes) - 1
     columns = min(100, places)
-    length = min(places // columns, FITTED // columns)
-    starts = torch.arange(columns) * (places // columns)
-    ids = codes[starts + torch.arange(HISTORY + length + 1)[:, None]]
-    articles = (codes == eos).cumsum(0) - 1 - HISTORY
-    return ids, articles[starts + HISTORY + torch.arange(length)[:, None]].flatten()
+    return torch.arange(columns) * (places // columns), min(places // columns, FITTED // columns)
 
 
-def _left_out_once(memory: Memory, places: Places) -> tuple[Tensor, Tensor, Tensor]:
+def _around(codes: Tensor, starts: Tensor, length: int, eos: int) -> Tensor:
+    """The ids (HISTORY + length + 1, columns) of columns of places, as `Counts.places` needs them."""
+    codes = torch.cat([torch.full((HISTORY,), eos), codes])
+    return codes[starts + torch.arange(HISTORY + length + 1)[:, None]]
+
+
+def _left_out_once(trie: Trie, places: Places) -> tuple[Tensor, Tensor, Tensor]:
     """For each row, its total and its number of different symbols, and for each target its count.
 
     One is taken from the count of each target first. Each result has the shape (levels, places).
     """
-    totals, different = memory.trie.totals()
-    counts = take(memory.trie.counts, places.targets).double()
+    totals, different = trie.totals()
+    counts = take(trie.counts, places.targets).double()
     once = (counts == 1).double()
     there = counts > 0
     return (

@@ -177,7 +177,8 @@ class Interpolation:
         Index 0 has the prediction without any context: the same probability for each symbol.
         """
         trie = self._trie
-        suffixes = torch.zeros(1, dtype=torch.int64, device=self._shares.device)  # of each row, in the level before
+        # For each row, the row of its context without the first symbol, within the level before.
+        suffixes = torch.zeros(trie.roots, dtype=torch.int64, device=self._shares.device)
         found = [torch.full((1, trie.alphabet), 1 / trie.alphabet, device=self._shares.device)]
         for n in range(self._dense_level + 1):
             rows, entries = trie.rows_of(n), trie.entries_of(n)

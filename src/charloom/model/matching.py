@@ -13,12 +13,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from charloom.model.trie import take
+
 LENGTHS = (5, 8, 12, 20, 32)  # of the contexts that are told apart, in symbols
 # A key has 63 bits: some bits of the hash of each of these contexts, the shortest context first.
 BITS = (23, 11, 11, 9, 9)
 SHIFTS = (40, 29, 18, 9, 0)  # for each length, the number of bits that belong to longer contexts
 HISTORY = LENGTHS[-1]  # how many symbols before a place decide its key
-PIECE = 1 << 16  # how many keys of a text are computed at once
+PIECE = 1 << 14  # how many keys of a text are computed at once
 NO_KEY = -1  # the key of a place whose article has fewer than LENGTHS[0] symbols so far
 # Odd numbers without a pattern in their bits. BASE · INVERSE is 1 modulo 2^64.
 BASE, MIX = 0x5851F42D4C957F2D, 0x1E3779B97F4A7C15
@@ -49,19 +51,19 @@ class LongContexts:
         `articles` (places) are the numbers of the places' articles in the text. A match in the same article is not
         used. None means that all matches are used.
         """
-        found = torch.searchsorted(self._keys, keys)
-        symbols, lengths = torch.zeros_like(keys), torch.zeros_like(keys)
-        for neighbour in (0, 1, -1):  # neighbours in the sorted order share the longest contexts
-            place = (found + neighbour).clamp_(0, len(self._keys) - 1)
-            different = keys ^ self._keys.index_select(0, place)
-            length = torch.stack([(different >> shift) == 0 for shift in SHIFTS]).sum(0)
-            allowed = keys != NO_KEY
-            if articles is not None:
-                allowed &= self._articles.index_select(0, place) != articles
-            better = allowed & (length > lengths)
-            lengths = torch.where(better, length, lengths)
-            symbols = torch.where(better, self._following.index_select(0, place).long(), symbols)
-        return Matches(symbols, lengths)
+        # Neighbours in the sorted order share the longest contexts. If several share the same, the first one is used.
+        neighbours = torch.tensor([0, 1, -1], device=keys.device)[:, None]
+        places = (torch.searchsorted(self._keys, keys) + neighbours).clamp_(0, len(self._keys) - 1)
+        different = keys ^ take(self._keys, places)
+        lengths = torch.stack([(different >> shift) == 0 for shift in SHIFTS]).sum(0)
+        allowed = keys != NO_KEY
+        if articles is not None:
+            allowed = allowed & (take(self._articles, places) != articles)
+        lengths *= allowed
+        rank = torch.arange(len(neighbours), 0, -1, device=keys.device)[:, None]
+        best = (lengths * len(neighbours) + rank).argmax(0, keepdim=True)
+        lengths, place = lengths.gather(0, best)[0], places.gather(0, best)[0]
+        return Matches(torch.where(lengths > 0, self._following.index_select(0, place).long(), 0), lengths)
 
 
 def follow(probabilities: Tensor, matches: Matches, shares: Tensor, depths: Tensor) -> Tensor:
@@ -88,12 +90,11 @@ def keys_of(ids: Tensor, eos: int) -> Tensor:
     powers = _powers(BASE, len(ids), ids.device)[:, None]
     inverses = _powers(INVERSE, len(ids), ids.device)[:, None]
     sums = torch.cat([torch.zeros_like(ids[:1]), ((ids + 1) * MIX * powers).cumsum(0)])
-    keys = torch.zeros_like(ids)
-    for length, bits in zip(LENGTHS, BITS, strict=True):
-        begin = torch.maximum(time - length + 1, opened)
-        hashed = (sums[1:] - sums.gather(0, begin)) * inverses
-        hashed = (hashed ^ (hashed >> 32)) * MIX
-        keys = keys << bits | (hashed >> (64 - bits)) & ((1 << bits) - 1)
+    lengths, bits, shifts = torch.tensor([LENGTHS, BITS, SHIFTS], device=ids.device)[..., None, None]
+    begins = torch.maximum(time - lengths + 1, opened)  # (lengths, time, batch), as all that follows
+    hashes = (sums[1:] - sums.expand(len(LENGTHS), -1, -1).gather(1, begins)) * inverses
+    hashes = (hashes ^ (hashes >> 32)) * MIX
+    keys = ((hashes >> (64 - bits) & ((1 << bits) - 1)) << shifts).sum(0)
     return torch.where(time - opened + 1 >= LENGTHS[0], keys, NO_KEY)
 
 

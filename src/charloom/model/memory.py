@@ -1,139 +1,186 @@
 """The n-gram memory: how often each symbol followed each context in the training text, and what this predicts.
 
-A context consists of the last n symbols of a text. It begins at the `<eos>` before its article, or later. trie.py has
-the counts of contexts of up to `order` symbols. interpolation.py predicts from the counts. matching.py finds longer
-contexts. counting.py counts a text.
+A context consists of the last n symbols of a text. It begins at the `<eos>` before its article, or later. counts.py
+predicts from contexts of up to `order` symbols, and matching.py from longer contexts. counting.py counts a text.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from charloom.model.interpolation import BUCKETS, Interpolation, Prediction
+from charloom.model.counts import Counts, Places, checked_shares
+from charloom.model.interpolation import Prediction
 from charloom.model.matching import HISTORY, LENGTHS, LongContexts, Matches, follow, keys_of
-from charloom.model.trie import ID_TYPES, Stored, read_trie, take
+from charloom.model.trie import ID_TYPES, Stored
 
 MIN_PROBABILITY = 1e-9  # the network needs logarithms of the probabilities
+TEXT, MATCH_SHARES = "text", "match_shares"
+BY_CLASS = "by_class."  # the names of the tensors of the counts by class begin with this word
 
 
-class Places(NamedTuple):
-    """Places of a text: the contexts before each place, and the symbol after the place."""
+class Remembered(NamedTuple):
+    """What a memory predicts for the symbol after each place."""
 
-    rows: Tensor  # (levels, places): the row of the context of each level
-    targets: Tensor  # (levels, places): the entry of the symbol in each of these rows
-    keys: Tensor  # (places): the key of the long contexts
+    probabilities: Tensor  # (time, batch, symbols)
+    # (time, batch, symbols): how many times likelier the symbol is in articles of the given class than in all articles,
+    # after the same contexts. It is 1 where no class is given. None if the memory does not count the classes. `read`
+    # also returns None if no class is given at all.
+    class_ratios: Tensor | None = None
+
+    def columns(self, columns: slice) -> Remembered:
+        """The predictions for these columns of the batch."""
+        ratios = None if self.class_ratios is None else self.class_ratios[:, columns]
+        return Remembered(self.probabilities[:, columns], ratios)
+
+
+class Cursor(NamedTuple):
+    """What a memory needs to continue a text that comes in pieces."""
+
+    recent: Tensor  # (HISTORY, batch): the last ids
+    rows: Tensor  # (levels, batch): the rows of the contexts that end with the last id, in the counts of all articles
+    class_rows: Tensor | None = None  # the same in the counts by class
 
 
 class Memory:
-    """The counts of a training text, and what they predict. None of its numbers is trained by gradient descent."""
+    """What a training text has counted, and what it predicts. None of its numbers is trained by gradient descent."""
 
-    def __init__(self, stored: Stored, symbols: int, eos: int, device: torch.device | str = "cpu") -> None:
-        """`stored` has the tensors that counting.py made and that model.safetensors contains:
+    def __init__(self, counts: Counts, text: Tensor, eos: int, match_shares: Tensor, by_class: Counts | None) -> None:
+        """`counts` are those of all articles, and `by_class` those of each class.
 
-        - for each level n, `symbols.n` (entries), `counts.n` (entries) and `sizes.n` (rows): the number of entries of
-          each row minus 1
-        - `text` (symbols): the ids of the counted text
-        - `shares` (levels, BUCKETS) of the counts, and `match_shares` (lengths, levels + 1) of the long contexts
-
-        Raises ValueError if `stored` is damaged.
+        `text` (symbols) has the ids of the counted text, in one row. `match_shares` (lengths, levels + 1) are the
+        shares of the long contexts. Raises ValueError if text or shares are invalid.
         """
-        self.stored = dict(stored)
-        self.symbols = symbols
+        self.counts = counts
+        self.by_class = by_class
+        self.symbols = counts.trie.alphabet
+        self.order = counts.order
+        self.by_frequency = counts.trie.frequencies().argsort(descending=True, stable=True)  # (symbols): ids
+        self._text = _checked_text(text, self.symbols, eos)
         self._eos = eos
-        self.trie = read_trie(stored, symbols, eos).to(device)
-        self.order = self.trie.order  # the length of the longest contexts that are counted, in symbols
-        self.by_frequency = self.trie.frequencies().argsort(descending=True, stable=True)  # (symbols): ids
-        self._long = LongContexts(_checked_text(stored["text"], symbols, eos).to(device), eos)
-        self.use_shares(stored["shares"], stored["match_shares"])
-
-    def use_shares(self, shares: Tensor, match_shares: Tensor) -> None:
-        """Predict with these shares from now on. Raises ValueError if they do not fit the memory."""
-        self.shares = _checked_shares(shares, (self.order + 1, BUCKETS)).to(self.trie.starts.device)
-        self._interpolation = Interpolation(self.trie, self.shares)
-        self.stored["shares"] = shares
+        self._long = LongContexts(text.to(counts.shares.device), eos)
         self.use_match_shares(match_shares)
 
+    @classmethod
+    def from_stored(
+        cls, stored: Stored, symbols: int, eos: int, classes: int = 0, device: torch.device | str = "cpu"
+    ) -> Memory:
+        """The memory whose `stored` tensors these are. model.safetensors contains them.
+
+        `classes` is the number of classes that it counts, 0 for a memory without them. Raises ValueError if the tensors
+        are damaged.
+        """
+        names = {name for name in stored if name.startswith(BY_CLASS)}
+        if not stored.keys() >= {TEXT, MATCH_SHARES} or bool(names) != bool(classes):
+            raise ValueError("its tensors have other names")
+        by_class = {name.removeprefix(BY_CLASS): stored[name] for name in names}
+        counts = {name: stored[name] for name in stored.keys() - names - {TEXT, MATCH_SHARES}}
+        return cls(
+            Counts(counts, symbols, eos, device=device),
+            stored[TEXT],
+            eos,
+            stored[MATCH_SHARES],
+            Counts(by_class, symbols, eos, classes, device) if classes else None,
+        )
+
+    @property
+    def stored(self) -> dict[str, Tensor]:
+        """The tensors from which `from_stored` makes the same memory: those of the counts, the text, and the shares."""
+        by_class: Mapping[str, Tensor] = {} if self.by_class is None else self.by_class.stored
+        own = {TEXT: self._text, MATCH_SHARES: self._match_shares.cpu()}
+        return self.counts.stored | own | {BY_CLASS + name: tensor for name, tensor in by_class.items()}
+
     def use_match_shares(self, match_shares: Tensor) -> None:
-        """Give what followed long contexts these shares from now on. The shares of the counts stay."""
-        checked = _checked_shares(match_shares, (len(LENGTHS), self.order + 2))
-        self._match_shares = checked.to(self.trie.starts.device)
-        self.stored["match_shares"] = match_shares
+        """Give what followed long contexts these shares from now on. Raises ValueError if they do not fit."""
+        checked = checked_shares(match_shares, (len(LENGTHS), self.order + 2))
+        self._match_shares = checked.to(self.counts.shares.device)
 
     def to(self, device: torch.device | str) -> Memory:
         """The same memory on another device. If it is on this device already, the result is the memory itself."""
-        if torch.device(device) == self.shares.device:
+        if torch.device(device) == self._match_shares.device:
             return self
-        return Memory(self.stored, self.symbols, self._eos, device)
+        classes = 0 if self.by_class is None else self.by_class.trie.roots
+        return Memory.from_stored(self.stored, self.symbols, self._eos, classes, device)
 
-    def read(self, ids: Tensor, recent: Tensor | None) -> tuple[Tensor, Tensor]:
-        """The probabilities (time, batch, symbols) of the symbol after each of the ids (time, batch).
+    def read(self, ids: Tensor, cursor: Cursor | None, classes: Tensor | None = None) -> tuple[Remembered, Cursor]:
+        """Predict the symbol after each of the ids (time, batch).
 
-        Also returns the last HISTORY ids (HISTORY, batch). The next call needs them as `recent` to continue the text.
-        At the beginning of a text, `recent` is None.
+        `classes` (batch) or (time, batch) are class ids. Ids that are too high mean that no class is given. A memory
+        that does not count the classes ignores them. `cursor` is what the call for the piece before returned. At the
+        beginning of a text it is None.
         """
-        if recent is None:
-            recent = torch.full_like(ids[:1], self._eos).repeat(HISTORY, 1)  # no context contains these `<eos>`
-        ids = torch.cat([recent, ids])
-        contexts, _ = self._walk(ids[HISTORY - self.order :])
-        rows = torch.stack([level[self.order :].flatten() for level in contexts])
-        matches = self._long.find(keys_of(ids, self._eos)[HISTORY:].flatten())
-        found = self._predict(self._interpolation.probabilities(rows), matches)
-        return found.view(-1, ids.shape[1], self.symbols), ids[-HISTORY:]
+        if cursor is None:
+            cursor = self._start(ids)
+        joined = torch.cat([cursor.recent, ids])
+        matches = self._long.find(keys_of(joined, self._eos)[HISTORY:].flatten())
+        rows, _ = self.counts.trie.walk(ids, torch.zeros_like(ids), cursor.rows)
+        probabilities = self._predict(self.counts.predict(rows.flatten(1)), matches).view(*ids.shape, self.symbols)
+        after = Cursor(joined[-HISTORY:], rows[:, -1])
+        if self.by_class is None or classes is None or cursor.class_rows is None:
+            return Remembered(probabilities), after
+        classes = classes.expand_as(ids)
+        class_rows, _ = self.by_class.trie.walk(ids, self._roots(classes), cursor.class_rows)
+        after = after._replace(class_rows=class_rows[:, -1])
+        if not bool((classes < self.by_class.trie.roots).any()):  # this saves the time of ratios that are all 1
+            return Remembered(probabilities), after
+        in_all = self.counts.predict(rows[: self.by_class.order + 1].flatten(1))
+        ratios = self._ratios(self.by_class.predict(class_rows.flatten(1)), in_all, classes)
+        return Remembered(probabilities, ratios), after
 
-    def leave_one_out(self, ids: Tensor, articles: Tensor) -> Tensor:
-        """The probabilities (time, batch, symbols) at places of the training text, each left out of the counts.
+    def _start(self, ids: Tensor) -> Cursor:
+        """The cursor before texts, which begin with the ids (time, batch)."""
+        batch = ids.shape[1]
+        recent = torch.full_like(ids[:1], self._eos).repeat(HISTORY, 1)  # no context contains these `<eos>`
+        class_rows = None if self.by_class is None else self.by_class.trie.no_context(batch)
+        return Cursor(recent, self.counts.trie.no_context(batch), class_rows)
+
+    def leave_one_out(self, ids: Tensor, articles: Tensor, classes: Tensor | None = None) -> Remembered:
+        """Predict at places of the training text, each left out of the counts.
 
         `ids` (HISTORY + time + 1, batch) begins with the symbols before the places and ends with the last target.
         `articles` (time, batch) has, for each target, the number of its article in the counted text. If this article
-        was not counted, the number is −1.
+        was not counted, the number is −1. `classes` (time, batch) is that of `read`.
         """
-        found = self._predict(*self.predict_left_out(self.places(ids), articles.flatten()))
-        return found.view(*articles.shape, self.symbols)
+        numbers = articles.flatten()
+        places = self.places(ids)
+        found = self._predict(*self.predict_left_out(places, self.keys(ids), numbers))
+        remembered = Remembered(found.view(*articles.shape, self.symbols))
+        if self.by_class is not None and classes is not None:
+            in_all = self.counts.leave_one_out(places.up_to(self.by_class.order), numbers >= 0)
+            in_class = self.by_class.leave_one_out(self.by_class.places(ids, self._roots(classes)), numbers >= 0)
+            remembered = remembered._replace(class_ratios=self._ratios(in_class, in_all, classes))
+        return remembered
 
-    def predict_left_out(self, places: Places, articles: Tensor) -> tuple[Prediction, Matches]:
+    def predict_left_out(self, places: Places, keys: Tensor, articles: Tensor) -> tuple[Prediction, Matches]:
         """The two parts of `leave_one_out`: the prediction from the counts, and the matches of long contexts."""
-        left = self._interpolation.leave_one_out(places.rows, places.targets, articles >= 0)
-        return left, self._long.find(places.keys, articles)
+        return self.counts.leave_one_out(places, articles >= 0), self._long.find(keys, articles)
 
     def places(self, ids: Tensor) -> Places:
-        """The time · batch places of a text. `ids` is the same as for `leave_one_out`."""
-        contexts, arrivals = self._walk(ids[HISTORY - self.order :])
-        last = self.trie.find(self.order, contexts[-1][:-1], ids[HISTORY - self.order + 1 :].to(contexts[-1].dtype))
-        targets = [*(arrival[1:] for arrival in arrivals), last]
-        rows = torch.stack([level[self.order : -1].flatten() for level in contexts])
-        keys = keys_of(ids[:-1], self._eos)[HISTORY:].flatten()
-        return Places(rows, torch.stack([level[self.order :].flatten() for level in targets]), keys)
+        """The time · batch places of a text in the counts of all articles. `ids` is that of `leave_one_out`."""
+        return self.counts.places(ids, torch.zeros_like(ids[HISTORY:-1]))
+
+    def keys(self, ids: Tensor) -> Tensor:
+        """The keys (time · batch) of the long contexts at places. `ids` is that of `leave_one_out`."""
+        return keys_of(ids[:-1], self._eos)[HISTORY:].flatten()
 
     def _predict(self, prediction: Prediction, matches: Matches) -> Tensor:
         found = follow(prediction.probabilities, matches, self._match_shares, prediction.depths)
         return found.clamp_(min=MIN_PROBABILITY)
 
-    def _walk(self, ids: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """For each level, the row (time, batch) of the context that ends with each id.
+    def _roots(self, classes: Tensor) -> Tensor:
+        """The rows (time, batch) of level 0 in the counts by class. If no class is given, this is the unknown row."""
+        assert self.by_class is not None
+        return torch.where(classes < self.by_class.trie.roots, classes, self.by_class.trie.unknown_row)
 
-        Also returns, for each level except the last, the entry (time, batch) of each id in the row of the context
-        before the id.
-        """
-        trie = self.trie
-        ids = ids.to(trie.children.dtype)
-        unknown = torch.full_like(ids[:1], trie.unknown_row)
-        contexts, arrivals = [torch.zeros_like(ids)], []
-        for n in range(self.order):
-            before = contexts[0] if n == 0 else torch.cat([unknown, contexts[n][:-1]])
-            arrivals.append(trie.find(n, before, ids))
-            contexts.append(take(trie.children, arrivals[n]))
-        return contexts, arrivals
-
-
-def _checked_shares(shares: Tensor, shape: tuple[int, int]) -> Tensor:
-    if shares.shape != shape or shares.dtype != torch.float32:
-        raise ValueError("shares of another shape or type")
-    if not bool(((shares >= 0) & (shares <= 1)).all()):
-        raise ValueError("a share that is not from 0 to 1")
-    return shares
+    def _ratios(self, in_class: Prediction, in_all: Prediction, classes: Tensor) -> Tensor:
+        """The class ratios (time, batch, symbols) of two predictions for the same places."""
+        assert self.by_class is not None
+        ratios = in_class.probabilities.clamp_(min=MIN_PROBABILITY) / in_all.probabilities.clamp_(min=MIN_PROBABILITY)
+        given = (classes < self.by_class.trie.roots)[..., None]
+        return torch.where(given, ratios.view(*classes.shape, self.symbols), 1.0)
 
 
 def _checked_text(text: Tensor, symbols: int, eos: int) -> Tensor:

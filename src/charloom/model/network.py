@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from charloom.cells import CELLS
 from charloom.model.conditioning import class_characters, class_logits, one_hot_with_class, reset_class_weights
-from charloom.model.memory import Memory
+from charloom.model.memory import Cursor, Memory, Remembered
 from charloom.params import ModelParams
 
 # The hidden state: one tensor (layers, batch, hidden), or a tuple of such tensors. The state of an LSTM has two
@@ -20,14 +20,17 @@ HiddenState = Tensor | tuple[Tensor, ...]
 
 
 class MemoryState(NamedTuple):
-    """The state of a model that looks up its own memory: the hidden state, and the symbols that the text ends with."""
+    """The state of a model that looks up its own memory."""
 
-    hidden: HiddenState
-    recent: Tensor  # (HISTORY, batch)
+    hidden: HiddenState | None  # None before the first symbol
+    cursor: Cursor  # of the memory
 
 
 State = HiddenState | MemoryState
 
+# On a CPU, a single time step is computed for so many columns at a time. Reason: the rounding of a matrix product
+# depends on its shape and column. So the shape must be the same whether a sample is drawn alone or with others.
+COLUMNS = 16
 # The standard deviation of the initial input weights. CharModel.reset_parameters gives the reason.
 INPUT_STD = 3.0
 # The input of the network contains the memory's probabilities for the MEMORY_INPUTS most frequent symbols. With 12 of
@@ -50,6 +53,10 @@ class CharModel(nn.Module):
     A model with a memory (`model.memory`) also receives what its n-gram memory (memory.py) predicts for the next
     symbol. The probabilities are a part of the input. Their logarithms, times a factor that the network computes
     (`memory_gate`), are added to the logits. Before training, the network predicts exactly what the memory predicts.
+
+    If the model is conditioned, the memory also counts the articles of each class (`model.class_memory`). It predicts
+    how many times likelier each symbol is in the given class than in all articles. The logarithm of this ratio, times
+    a second factor, is added to the logits, too.
     """
 
     def __init__(self, symbols: int, params: ModelParams, classes: int = 0) -> None:
@@ -62,6 +69,8 @@ class CharModel(nn.Module):
         class_slots = classes + 1 if self.conditioned else 0  # one for each class, and one for "no class"
         self.one_hot_size = symbols + class_slots
         self.class_character_size = params.class_embedding if self.conditioned else 0
+        # the number of classes whose articles the memory counts apart
+        self.classes_in_memory = classes if self.conditioned and params.memory and params.class_memory else 0
         self.memory: Memory | None = None  # counted, not learned, so it is not in the state_dict
         self.memory_size = min(symbols, MEMORY_INPUTS) if params.memory else 0  # the part of the input
         cell = CELLS[params.cell]
@@ -79,7 +88,7 @@ class CharModel(nn.Module):
         if self.class_character_size:
             self.class_embedding = nn.Parameter(torch.empty(class_slots, symbols, self.class_character_size))
         if params.memory:
-            self.memory_gate = nn.Linear(params.hidden_size, 1)
+            self.memory_gate = nn.Linear(params.hidden_size, 2 if self.classes_in_memory else 1)
         # On the meta device there are shapes but no data. Drawing random numbers there would import torch's compiler,
         # which takes two seconds.
         if not self.head.weight.is_meta:
@@ -136,35 +145,100 @@ class CharModel(nn.Module):
         ids: Tensor,
         state: State | None = None,
         classes: Tensor | None = None,
-        remembered: Tensor | None = None,
+        remembered: Remembered | None = None,
     ) -> tuple[Tensor, State]:
         """The logits (time, batch, symbols) after each of the ids (time, batch), and the state after the last id.
 
         `state` is the state that an earlier call returned, so a text can be read in pieces. None means the initial
         state of a text: zeros, or the learned initial state of a conditioned model. `classes` are class ids, (batch) or
         (time, batch). None means `no_class`. An unconditioned model ignores `classes`. `remembered` is what the memory
-        predicts, (time, batch, symbols), for a model with a memory. None means that the model looks it up.
+        predicts after each of the ids, for a model with a memory. None means that the model looks it up,
+        and that the state has the place in the text for the next look-up.
         """
-        hidden, recent = state if isinstance(state, MemoryState) else (state, None)
-        if self.memory is not None and remembered is None:
-            remembered, recent = self.memory.read(ids, recent)
         if not self.conditioned:
             classes = None
+        elif classes is None:
+            classes = torch.full_like(ids[0], self.no_class)
+        if remembered is None:
+            remembered, state = self.remember(ids, state, classes)
+        hidden, cursor = state if isinstance(state, MemoryState) else (state, None)
+        if hidden is None and classes is not None:
+            hidden = self.initial_state(classes.expand_as(ids)[0])
+        if len(ids) > 1 or torch.is_grad_enabled() or self.device.type != "cpu":
+            logits, hidden = self._compute(ids, hidden, classes, remembered)
         else:
-            classes = torch.full_like(ids[0], self.no_class) if classes is None else classes
-            hidden = self.initial_state(classes.expand_as(ids)[0]) if hidden is None else hidden
+            logits, hidden = self._compute_step(ids, hidden, classes, remembered)
+        return logits, hidden if cursor is None else MemoryState(hidden, cursor)
+
+    def remember(
+        self, ids: Tensor, state: State | None, classes: Tensor | None
+    ) -> tuple[Remembered | None, State | MemoryState | None]:
+        """What the memory predicts after each of the ids. None if the model has no memory.
+
+        The arguments are those of `forward`. Also returns the state that `forward` needs with this prediction.
+        """
+        if self.memory is None:
+            return None, state
+        hidden, cursor = state if isinstance(state, MemoryState) else (state, None)
+        remembered, cursor = self.memory.read(ids, cursor, classes)
+        return remembered, MemoryState(hidden, cursor)
+
+    def _compute_step(
+        self, ids: Tensor, hidden: HiddenState | None, classes: Tensor | None, remembered: Remembered | None
+    ) -> tuple[Tensor, HiddenState]:
+        """`_compute` for one time step, COLUMNS columns at a time."""
+        logits, states = [], []
+        for begin in range(0, ids.shape[1], COLUMNS):
+            columns = slice(begin, begin + COLUMNS)
+            part = None if remembered is None else remembered.columns(columns)
+            before = make_state([tensor[:, columns] for tensor in state_tensors(hidden)])
+            found, after = self._compute(
+                ids[:, columns], before, None if classes is None else classes[..., columns], part
+            )
+            logits.append(found)
+            states.append(state_tensors(after))
+        joined = make_state([torch.cat(tensors, 1) for tensors in zip(*states, strict=True)])
+        assert joined is not None
+        return torch.cat(logits, 1), joined
+
+    def _compute(
+        self, ids: Tensor, hidden: HiddenState | None, classes: Tensor | None, remembered: Remembered | None
+    ) -> tuple[Tensor, HiddenState]:
+        """The logits and the hidden state, given what the memory predicts."""
         inputs = self._inputs(ids, classes)
         if remembered is not None:
-            inputs = torch.cat([inputs, self._memory_inputs(remembered)], -1)
-        output, hidden = self.rnn(inputs, hidden)
+            inputs = torch.cat([inputs, self._memory_inputs(remembered.probabilities)], -1)
+        output, hidden = self._recur(inputs, hidden)
         if self.training and self.params.dropout:
             output = output * self._dropout_mask(output)
         logits = self.head(output)
         if classes is not None:
             logits = logits + class_logits(output, classes, self.class_head)
         if remembered is not None:
-            logits = logits + self.memory_gate(output) * remembered.log()
-        return logits, hidden if recent is None else MemoryState(hidden, recent)
+            logits = logits + self._memory_logits(output, remembered)
+        return logits, hidden
+
+    def _recur(self, inputs: Tensor, hidden: HiddenState | None) -> tuple[Tensor, HiddenState]:
+        """The output (time, batch, hidden) of the recurrent layers for inputs (time, batch, size), and their state.
+
+        On a CPU, torch's modules pack the weights anew in each call. For one time step this takes most of the time, so
+        the function of a single step is called instead.
+        """
+        step = CELLS[self.params.cell].step
+        if step is None or len(inputs) > 1 or self.training or inputs.device.type != "cpu":
+            output, hidden = self.rnn(inputs, hidden)
+            return output, hidden
+        if hidden is None:
+            zeros = inputs.new_zeros(self.params.layers, inputs.shape[1], self.params.hidden_size)
+            hidden = make_state([zeros] * len(CELLS[self.params.cell].state))
+        layer_input, after = inputs[0], []
+        for layer, weights in enumerate(cast("list[list[Tensor]]", self.rnn.all_weights)):
+            before = make_state([tensor[layer] for tensor in state_tensors(hidden)])
+            after.append(state_tensors(getattr(torch, step)(layer_input, before, *weights)))
+            layer_input = after[-1][0]
+        joined = make_state([torch.stack(tensors) for tensors in zip(*after, strict=True)])
+        assert joined is not None
+        return layer_input[None], joined
 
     def initial_state(self, classes: Tensor) -> HiddenState | None:
         """The learned initial state of a conditioned model for texts of these classes (batch)."""
@@ -181,11 +255,19 @@ class CharModel(nn.Module):
             return inputs
         return torch.cat([inputs, class_characters(ids, class_of_each, self.class_embedding)], -1)
 
-    def _memory_inputs(self, remembered: Tensor) -> Tensor:
+    def _memory_logits(self, output: Tensor, remembered: Remembered) -> Tensor:
+        """The part of the logits (time, batch, symbols) that comes from the memory."""
+        gates = self.memory_gate(output)
+        logits: Tensor = gates[..., :1] * remembered.probabilities.log()
+        if remembered.class_ratios is not None:
+            logits = logits + gates[..., 1:] * remembered.class_ratios.log()
+        return logits
+
+    def _memory_inputs(self, probabilities: Tensor) -> Tensor:
         """The part of the input vectors (time, batch, size) that comes from the memory."""
         assert self.memory is not None
         frequent = self.memory.by_frequency[: self.memory_size]
-        return MEMORY_SCALE * remembered.index_select(-1, frequent).to(self.head.weight.dtype)
+        return MEMORY_SCALE * probabilities.index_select(-1, frequent).to(self.head.weight.dtype)
 
     def _dropout_mask(self, output: Tensor) -> Tensor:
         """A dropout mask (1, batch, hidden), shared by all time steps.

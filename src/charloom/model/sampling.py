@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -11,13 +12,14 @@ import torch
 from torch import Tensor
 
 from charloom.errors import InputError
-from charloom.model.network import CharModel, State
+from charloom.model.network import COLUMNS, CharModel, State
 from charloom.text.texts import encode
 from charloom.text.vocab import Vocabulary
 
-# Samples are computed in batches of TILE, and sample i always uses column i % TILE, even if other columns are unused.
-# Reason: the rounding of a matrix product depends on its shape and column, and one different bit can change a drawn
-# character. At hidden size 256 an LSTM takes twice as long for 64 columns as for one.
+# At most so many samples are drawn at the same time. On a GPU, a batch always has so many columns, even if some of them
+# are unused, and sample i uses column i % TILE. Reason: the rounding of a matrix product depends on its shape and
+# column, and one different bit can change a drawn character. On a CPU, CharModel computes COLUMNS columns at a time. So
+# there, sample i uses a column whose number has the remainder i % COLUMNS.
 TILE = 64
 # How many random numbers are fetched at once for each column. This does not change the numbers themselves: NumPy's
 # generator gives the same sequence for any number of values in a call.
@@ -86,19 +88,22 @@ def stream(
     """
     class_ids = [model.no_class] * len(prompts) if classes is None else classes
     end = first + len(prompts)
-    for begin in range(first - first % TILE, end, TILE):
+    width = COLUMNS if model.device.type == "cpu" else TILE
+    for begin in range(first - first % width, end, TILE):
         numbers = range(max(begin, first), min(begin + TILE, end))
         tile = {number: (prompts[number - first], class_ids[number - first]) for number in numbers}
-        for step in _draw_tile(model, vocabulary, tile, how):
+        columns = range(begin, begin + math.ceil((numbers.stop - begin) / width) * width)
+        for step in _draw_tile(model, vocabulary, tile, columns, how):
             yield [(number - first, character) for number, character in step]
 
 
 @torch.inference_mode()
 def _draw_tile(
-    model: CharModel, vocabulary: Vocabulary, tile: Mapping[int, tuple[str, int]], how: Sampling
+    model: CharModel, vocabulary: Vocabulary, tile: Mapping[int, tuple[str, int]], numbers: range, how: Sampling
 ) -> Iterator[list[tuple[int, str]]]:
     """Draw the samples of one tile, given as number → (prompt, class id).
 
+    `numbers` has a number for each column of the batch. The columns whose numbers are not in the tile are unused.
     Yields lists as `stream` does, with the number of the sample in place of the index of the prompt.
     """
     model.eval()
@@ -106,25 +111,23 @@ def _draw_tile(
     characters = [vocabulary.decode([symbol]) for symbol in range(vocabulary.unk)]
     # The samples that have not ended: number → the ids of the prompt.
     running = {number: encode(vocabulary, vocabulary.normalized(text)).tolist() for number, (text, _) in tile.items()}
-    class_ids = [model.no_class] * TILE
-    for number, (_, class_id) in tile.items():
-        class_ids[number % TILE] = class_id
+    class_ids = [tile[number][1] if number in tile else model.no_class for number in numbers]
     classes = torch.tensor(class_ids, device=device)
-    draws = _draws(how.seed, min(tile) - min(tile) % TILE)
-    symbols = [vocabulary.eos] * TILE  # what each column reads next
+    draws = _draws(how.seed, numbers)
+    symbols = [vocabulary.eos] * len(numbers)  # what each column reads next
     state: State | None = None
     for step in count():
         logits, state = model(torch.tensor([symbols], device=device), state, classes)
-        columns = [number % TILE for number in running]
+        columns = [number - numbers.start for number in running]
         # <unk> is the last id, so the slice leaves it out. cpu() comes before double(): mps has no float64.
         allowed = logits[0, columns, : vocabulary.unk].cpu().double()
         drawn: list[tuple[int, str]] = []
         for number, symbol in zip(list(running), _choose(allowed, how, next(draws)[columns]).tolist(), strict=True):
             prompt = running[number]
             if step < len(prompt):
-                symbols[number % TILE] = prompt[step]
+                symbols[number - numbers.start] = prompt[step]
                 continue
-            symbols[number % TILE] = symbol
+            symbols[number - numbers.start] = symbol
             drawn.append((number, characters[symbol]))
             if step + 1 == len(prompt) + how.length or (how.until_eos and symbol == vocabulary.eos):
                 drawn.append((number, ""))
@@ -134,12 +137,9 @@ def _draw_tile(
             return
 
 
-def _draws(seed: int, begin: int) -> Iterator[Tensor]:
-    """For each step, random numbers (TILE) from 0 to below 1, one for each column of a tile.
-
-    `begin` is the number of the first sample of the tile.
-    """
-    generators = [np.random.default_rng([seed, number]) for number in range(begin, begin + TILE)]
+def _draws(seed: int, numbers: range) -> Iterator[Tensor]:
+    """For each step, random numbers (columns) from 0 to below 1, one for each sample number."""
+    generators = [np.random.default_rng([seed, number]) for number in numbers]
     while True:
         yield from torch.from_numpy(np.stack([generator.random(DRAWS) for generator in generators], axis=1))
 

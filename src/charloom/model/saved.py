@@ -25,7 +25,14 @@ FORMAT, VERSION = "charloom-model", 1
 MAX_HEADER_BYTES = 1 << 20  # the largest header of a safetensors file that is read
 TRAIN_KEY = re.compile(r"[0-9A-Za-z-]{1,64}")
 # The model parameters that older model.json files do not state, with the values that reproduce the older models.
-UNSTATED = {"conditioning": "none", "class_dropout": 0.1, "class_embedding": 0, "memory": 0, "memory_characters": 1}
+UNSTATED = {
+    "conditioning": "none",
+    "class_dropout": 0.1,
+    "class_embedding": 0,
+    "memory": 0,
+    "memory_characters": 1,
+    "class_memory": 0,
+}
 CLASS_COUNTS = TypeAdapter(list[ClassCount])
 
 MEMORY = "memory."  # the names of the memory's tensors begin with this word
@@ -109,7 +116,7 @@ def load_model(folder: Path | str, device: torch.device | str = "cpu") -> SavedM
         raise InputError(f"{about_path}: train_key is missing or malformed")
     model.load_state_dict(tensors, assign=True)
     if stored or params.memory:
-        model.memory = _make_memory(stored, params, vocabulary, weights)
+        model.memory = _make_memory(stored, model, vocabulary, weights)
     return SavedModel(model.to(device).eval(), vocabulary, key, about["model_digest"], class_counts)
 
 
@@ -119,17 +126,19 @@ def _tensors(model: CharModel) -> dict[str, Tensor]:
     return model.state_dict() | {MEMORY + name: tensor for name, tensor in stored.items()}
 
 
-def _make_memory(stored: Mapping[str, Tensor], params: ModelParams, vocabulary: Vocabulary, path: Path) -> Memory:
+def _make_memory(stored: Mapping[str, Tensor], model: CharModel, vocabulary: Vocabulary, path: Path) -> Memory:
     """The memory whose tensors were in the file `path`. Raises InputError if they are not those of such a model."""
+    params = model.params
     if not (stored and params.memory):
         found = "has" if stored else "lacks"
         raise InputError(f"{path}: {found} an n-gram memory, but model.json states model.memory: {params.memory}")
     try:
-        memory = Memory(stored, len(vocabulary), vocabulary.eos)
+        memory = Memory.from_stored(stored, len(vocabulary), vocabulary.eos, model.classes_in_memory)
     except ValueError as error:
         raise InputError(f"{path}: the n-gram memory is damaged: {error}") from None
-    if memory.order > params.memory:  # a short text can have a memory of a lower order
-        raise InputError(f"{path}: the n-gram memory has order {memory.order}, but model.memory is {params.memory}")
+    for name, counts in (("memory", memory.counts), ("class_memory", memory.by_class)):
+        if counts and counts.order > (stated := getattr(params, name)):  # a short text can have a lower order
+            raise InputError(f"{path}: the n-gram memory has order {counts.order}, but model.{name} is {stated}")
     return memory
 
 

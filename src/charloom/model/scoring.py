@@ -83,6 +83,9 @@ class Surprisal:
     nats: npt.NDArray[np.float64]  # (symbols,): −ln of the probability of the symbol
     expected: npt.NDArray[np.int64]  # (symbols, top): the ids of the likeliest symbols, the likeliest first
     probabilities: npt.NDArray[np.float64]  # (symbols, top): the probabilities of the expected symbols
+    # (symbols,): the logarithm of the memory's class ratio of the symbol (memory.py). It is 0 if no class is given, or
+    # if the memory does not count the classes.
+    log_ratios: npt.NDArray[np.float64]
 
     @property
     def bits(self) -> npt.NDArray[np.float64]:
@@ -156,11 +159,17 @@ class _Batch(NamedTuple):
     nats: npt.NDArray[np.float64]
     expected: npt.NDArray[np.int64]
     probabilities: npt.NDArray[np.float64]
+    log_ratios: npt.NDArray[np.float64]
 
     def of(self, column: int, symbols: int) -> Surprisal:
         """The surprisal of one text, as a copy, so that the large batch can be freed."""
         part = slice(symbols), column
-        return Surprisal(self.nats[part].copy(), self.expected[part].copy(), self.probabilities[part].copy())
+        return Surprisal(
+            self.nats[part].copy(),
+            self.expected[part].copy(),
+            self.probabilities[part].copy(),
+            self.log_ratios[part].copy(),
+        )
 
 
 @torch.inference_mode()
@@ -178,13 +187,22 @@ def _score_batch(
     log_p = torch.empty(targets.shape, device=symbols.device)
     expected_log_p = torch.empty((*targets.shape, top), device=symbols.device)
     expected = torch.empty((*targets.shape, top), dtype=torch.int64, device=symbols.device)
+    log_ratios = torch.zeros_like(log_p)
     for begin in range(0, len(targets), STEPS_PER_CALL):
         steps = slice(begin, begin + STEPS_PER_CALL)
-        logits, state = model(inputs[steps], state, classes)
+        remembered, state = model.remember(inputs[steps], state, classes)
+        logits, state = model(inputs[steps], state, classes, remembered)
         log_probabilities = torch.log_softmax(logits.float(), -1)
-        log_p[steps] = log_probabilities.gather(-1, targets[steps, :, None])[..., 0]
+        log_p[steps] = _of(targets[steps], log_probabilities)
+        if remembered is not None and remembered.class_ratios is not None:
+            log_ratios[steps] = _of(targets[steps], remembered.class_ratios).log()
         if top:
             expected_log_p[steps], expected[steps] = log_probabilities.topk(top)
     model.train(training)
-    nats = -log_p.cpu().numpy().astype(np.float64)
-    return _Batch(nats, expected.cpu().numpy(), np.exp(expected_log_p.cpu().numpy().astype(np.float64))), state
+    nats, expected_log_p, log_ratios = (each.cpu().double() for each in (-log_p, expected_log_p, log_ratios))
+    return _Batch(nats.numpy(), expected.cpu().numpy(), expected_log_p.exp().numpy(), log_ratios.numpy()), state
+
+
+def _of(ids: Tensor, values: Tensor) -> Tensor:
+    """The values (time, texts) of ids (time, texts), from the values (time, texts, symbols) of all symbols."""
+    return values.gather(-1, ids[..., None])[..., 0]

@@ -4,8 +4,11 @@ The contexts are a trie. Level n has a *row* for each context of n symbols. A ro
 followed the context, with its count. An entry of level n is n + 1 symbols long. If it was counted twice or more, it
 leads to a row of level n + 1. Longer contexts that occur once are not counted.
 
-The rows of all levels are numbered together: first the row of level 0, then the rows of level 1, and so on. The entries
-are numbered in the same way. One more row, after the last, is the *unknown row*: the number of all contexts that were
+Level 0 has one row, or one for each class. If it has several, these are the *roots* of separate tries: each context
+belongs to a class.
+
+The rows of all levels are numbered together: first those of level 0, then those of level 1, and so on. The entries are
+numbered in the same way. One more row, after the last, is the *unknown row*: the number of all contexts that were
 never counted. The *unknown entry* is the same for entries.
 """
 
@@ -46,6 +49,11 @@ class Trie(NamedTuple):
         return len(self.first_rows) - 2
 
     @property
+    def roots(self) -> int:
+        """The number of rows of level 0."""
+        return self.first_rows[1]
+
+    @property
     def unknown_row(self) -> int:
         """The row of all contexts that were never counted. It has no entries."""
         return self.first_rows[-1]
@@ -82,9 +90,38 @@ class Trie(NamedTuple):
             first, end = self.first_rows[n : n + 2]
             wanted = (rows - first).clamp_(max=end - first) * self.alphabet + symbols
             return take(self.tables[n], wanted.clamp_(max=len(self.tables[n]) - 1))
+        return self._search(rows, symbols, self.steps[n])
+
+    def walk(self, ids: Tensor, roots: Tensor, before: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The rows (levels, time, batch) of the contexts that end with each of the ids (time, batch).
+
+        `roots` (time, batch) has the row of level 0 for the symbol after each id. `before` (levels, batch) has the rows
+        of the contexts that end before the first id. `no_context` gives these rows for the beginning of a text.
+
+        Also returns, for each level except the last, the entry (time, batch) of each id in the row of the context
+        before the id. At level 0, this row is the root that `roots` has for the id.
+        """
+        ids, roots = ids.to(self.children.dtype), roots.to(self.children.dtype)
+        if len(ids) == 1:  # with few places, the number of operations takes the time, so all levels are one operation
+            arrivals = self._search(torch.cat([roots, before[1:-1]])[: self.order], ids, max(self.steps, key=len))
+            return torch.cat([roots, take(self.children, arrivals)])[:, None], list(arrivals[:, None])
+        contexts, entries = [roots], []
+        for n in range(self.order):
+            rows = roots if n == 0 else torch.cat([before[n, None], contexts[n][:-1]])
+            entries.append(self.find(n, rows, ids))
+            contexts.append(take(self.children, entries[n]))
+        return torch.stack(contexts), entries
+
+    def no_context(self, batch: int) -> Tensor:
+        """The rows (levels, batch) before a text: the unknown row."""
+        return self.children[-1:].repeat(self.order + 1, batch)  # the unknown entry leads to the unknown row
+
+    def _search(self, rows: Tensor, symbols: Tensor, steps: list[int]) -> Tensor:
+        """`find` by binary search, for rows of any level. No row is longer than the sum of the steps and 1."""
+        rows, symbols = torch.broadcast_tensors(rows, symbols)
         place = take(self.starts, rows) - 1  # the last entry of the row that is known to come before the symbol
         last = take(self.starts, rows + 1) - 1
-        for step in self.steps[n]:  # binary search
+        for step in steps:
             further = torch.minimum(place + step, last)
             place = torch.where(take(self.symbols, further) < symbols, further, place)
         place += 1
@@ -98,9 +135,9 @@ class Trie(NamedTuple):
         """
         entries = self.entries_of(n - 1)
         leading = (self.children[entries] != self.unknown_row).nonzero()[:, 0] + entries.start
-        if n == 1:
-            return torch.zeros_like(leading)
         parents = self.row_of_entry(n - 1)[leading - entries.start]
+        if n == 1:
+            return parents
         shorter = before[parents].to(self.children.dtype) + self.first_rows[n - 2]
         found = take(self.children, self.find(n - 2, shorter, self.symbols[leading]))
         if bool((found == self.unknown_row).any()):
@@ -122,7 +159,7 @@ class Trie(NamedTuple):
         """The count (alphabet) of each symbol in all contexts together."""
         entries = self.entries_of(0)
         found = torch.zeros(self.alphabet, device=self.counts.device)
-        return found.index_copy_(0, self.symbols[entries].long(), self.counts[entries])
+        return found.index_add_(0, self.symbols[entries].long(), self.counts[entries])
 
     def level_of_row(self) -> Tensor:
         """The level (rows + 1) of each row."""
@@ -136,16 +173,17 @@ def take(values: Tensor, index: Tensor) -> Tensor:
     return values.index_select(0, index.flatten()).view(index.shape)
 
 
-def read_trie(stored: Stored, alphabet: int, eos: int) -> Trie:
-    """The trie in the stored tensors of a memory, which Memory's docstring describes.
+def read_trie(stored: Stored, alphabet: int, eos: int, roots: int = 1) -> Trie:
+    """The trie in its stored tensors, which the docstring of Counts describes.
 
-    `alphabet` is the number of symbols. Raises ValueError if the tensors do not fit together.
+    `alphabet` is the number of symbols. `roots` is the number of rows of level 0. Raises ValueError if the tensors do
+    not fit together.
     """
     levels = sum(name.startswith("symbols.") for name in stored)
     parts = {f"{part}.{n}" for part in ("symbols", "counts", "sizes") for n in range(levels)}
-    if not levels or stored.keys() != parts | {"shares", "match_shares", "text"}:
+    if not levels or stored.keys() != parts:
         raise ValueError("its tensors have other names")
-    first_rows, leading = [0, 1], []
+    first_rows, leading = [0, roots], []
     for n in range(levels):
         symbols, sizes = stored[f"symbols.{n}"], stored[f"sizes.{n}"]
         _check_level(symbols, stored[f"counts.{n}"], sizes, alphabet)
@@ -169,7 +207,7 @@ def read_trie(stored: Stored, alphabet: int, eos: int) -> Trie:
         torch.cat([*(stored[f"symbols.{n}"] for n in range(levels)), torch.tensor([0])]),
         torch.cat([*(stored[f"counts.{n}"] for n in range(levels)), torch.tensor([0])]).float(),
         torch.cat([torch.tensor([0]), sizes.cumsum(0), torch.tensor([len(keys)])]).to(number),
-        torch.cat([torch.where(leads, leads.cumsum(0), len(sizes)), torch.tensor([len(sizes)])]).to(number),
+        torch.cat([torch.where(leads, leads.cumsum(0) + roots - 1, len(sizes)), torch.tensor([len(sizes)])]).to(number),
         [table.to(number) for table in _tables(keys, alphabet, first_rows, first_entries)],
         [_steps(int(sizes[first:end].max())) for first, end in pairwise(first_rows)],
     )

@@ -11,6 +11,7 @@ from charloom.evaluation.baselines import Baselines
 from charloom.evaluation.evaluation import Evaluation
 from charloom.model.saved import SavedModel
 from charloom.params import Params
+from charloom.report.memory_table import MemorySize
 from charloom.text.vocab import Vocabulary
 from charloom.training.history import Record
 
@@ -29,6 +30,7 @@ class Context:
     baselines: Baselines
     vocabulary: Vocabulary
     digest: str  # the SHA-256 of the weights
+    memory: MemorySize | None  # None for a model without a memory
 
     def all_bpc(self, evaluation: Evaluation) -> dict[str, float]:
         """The bits per character of this model and of the simpler models, by name."""
@@ -56,4 +58,5 @@ def make_context(
         baselines=baselines,
         vocabulary=saved.vocabulary,
         digest=saved.digest,
+        memory=None if saved.model.memory is None else MemorySize.of(saved.model.memory),
     )

@@ -18,6 +18,7 @@ from charloom.evaluation.samples import SampleGroup
 from charloom.files import write_text
 from charloom.report.charts import Bar, Chart, Point, line, linear, powers, thinned
 from charloom.report.context import THIS_MODEL, Context
+from charloom.report.memory_table import memory_table
 from charloom.terminal import harmless
 from charloom.text.vocab import EOS, UNK, Vocabulary
 from charloom.training.history import Record
@@ -55,6 +56,8 @@ def write_page(path: Path, evaluation: Evaluation, context: Context) -> None:
             classifier_bars=accuracy_bars(best_first, {THIS_MODEL}),
             accuracy_after_bars=accuracy_bars(accuracy_after, accuracy_after.keys()),
             readings=[(reading, cells(reading, context.vocabulary)) for reading in evaluation.readings],
+            memory=memory_table(evaluation.readings, context.vocabulary),
+            visible=visible,
             symbols=[*map(visible, context.vocabulary.characters), EOS, UNK],
             heat=HEAT,
             script=Markup(script),  # the script is part of charloom and contains no text of a corpus

@@ -62,7 +62,7 @@ class Training:
             if model.conditioned
             else None
         )
-        self._recall = Recall(model, train, self.batches, params.seed) if model.params.memory else None
+        self._recall = Recall(model, train, self.batches, self._class_ids, params.seed) if model.params.memory else None
         self.steps = max(1, round(params.epochs * self.batches.steps_per_epoch))
         self.optimizer = adam(self.model, params.learning_rate)
         self._parameters = list(self.model.parameters())

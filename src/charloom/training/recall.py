@@ -11,33 +11,41 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from charloom.model.counting import make_memory
+from charloom.model.counting import count_classes, make_memory
+from charloom.model.counts import Counts
 from charloom.model.interpolation import MAX_AT_ONCE
 from charloom.model.matching import HISTORY
+from charloom.model.memory import Remembered
 from charloom.model.network import CharModel
 from charloom.text.split import EncodedSplit
-from charloom.training.batches import AnyBatches
+from charloom.training.batches import AnyBatches, ClassIds
 
 
 class Recall:
     """The memory's predictions, batch by batch. They are computed for several steps at once."""
 
-    def __init__(self, model: CharModel, split: EncodedSplit, batches: AnyBatches, seed: int) -> None:
-        """Count articles of the split, at most `model.memory_characters` of them together, as the model's memory."""
+    def __init__(
+        self, model: CharModel, split: EncodedSplit, batches: AnyBatches, class_ids: ClassIds | None, seed: int
+    ) -> None:
+        """Count articles of the split, at most `model.memory_characters` of them together, as the model's memory.
+
+        `class_ids` are those with which a conditioned model reads the articles.
+        """
         counted = choose_articles(split.lengths, model.params.memory_characters, seed)
-        codes = split.codes[np.concatenate([[True], np.repeat(counted, split.lengths)])]
-        order = model.params.memory
-        memory = make_memory(torch.from_numpy(codes.astype(np.int64)), model.symbols, int(codes[0]), order)
+        codes = _codes_of(split, counted)
+        by_class = _count_classes(model, split, counted) if model.classes_in_memory else None
+        memory = make_memory(codes, model.symbols, int(codes[0]), model.params.memory, by_class)
         self._memory = model.memory = memory.to(model.device)
+        self._class_ids = class_ids
         numbers = np.where(counted, counted.cumsum() - 1, -1)  # of the articles, in the counted text
         self._numbers = torch.from_numpy(numbers).to(model.device)
         self._batches = batches
         self._steps: range = range(0)
         self._epoch = -1
-        self._found: list[Tensor] = []
+        self._found: list[Remembered] = []
 
-    def at(self, epoch: int, step: int) -> Tensor:
-        """The probabilities (length, columns, symbols) of the symbol after each input of a step."""
+    def at(self, epoch: int, step: int) -> Remembered:
+        """The predictions (length, columns, symbols) for the symbol after each input of a step."""
         if epoch != self._epoch or step not in self._steps:
             places = self._batches.articles_at(epoch, step).numel()
             several = max(1, MAX_AT_ONCE // (places * self._memory.symbols))
@@ -48,11 +56,34 @@ class Recall:
             self._found = self._predict(epoch, self._steps)
         return self._found[step - self._steps.start]
 
-    def _predict(self, epoch: int, steps: range) -> list[Tensor]:
+    def _predict(self, epoch: int, steps: range) -> list[Remembered]:
         ids = [torch.cat([self._batches.before(epoch, s, HISTORY), self._batches.at(epoch, s)]) for s in steps]
-        numbers = [self._numbers[self._batches.articles_at(epoch, s)] for s in steps]
-        found = self._memory.leave_one_out(torch.cat(ids, 1), torch.cat(numbers, 1))
-        return list(found.split([each.shape[1] for each in ids], 1))
+        articles = torch.cat([self._batches.articles_at(epoch, s) for s in steps], 1)
+        classes = None if self._class_ids is None else self._class_ids.at(epoch)[articles]
+        found = self._memory.leave_one_out(torch.cat(ids, 1), self._numbers[articles], classes)
+        columns = ids[0].shape[1]
+        return [found.columns(slice(n * columns, (n + 1) * columns)) for n in range(len(ids))]
+
+
+def _codes_of(split: EncodedSplit, articles: npt.NDArray[np.bool_]) -> Tensor:
+    """The ids of these articles (a mask) in one row, which begins with the `<eos>` before the first article."""
+    codes = split.codes[np.concatenate([[True], np.repeat(articles, split.lengths)])]
+    return torch.from_numpy(codes.astype(np.int64))
+
+
+def _count_classes(model: CharModel, split: EncodedSplit, counted: npt.NDArray[np.bool_]) -> Counts:
+    """Count those of the counted articles (a mask) that have a class."""
+    labelled = counted & (split.classes < model.no_class)
+    of_class = np.repeat(split.classes[labelled].astype(np.int64), split.lengths[labelled])
+    codes = _codes_of(split, labelled)
+    return count_classes(
+        codes[1:],
+        torch.from_numpy(of_class),
+        model.classes_in_memory,
+        model.symbols,
+        int(codes[0]),
+        model.params.class_memory,
+    )
 
 
 def choose_articles(lengths: npt.NDArray[np.int64], limit: int, seed: int) -> npt.NDArray[np.bool_]:

@@ -1,0 +1,89 @@
+"""The counts of a text, with the shares: how much contexts of each length are trusted."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from charloom.model.interpolation import BUCKETS, Interpolation, Prediction
+from charloom.model.matching import HISTORY
+from charloom.model.trie import Stored, read_trie
+
+SHARES = "shares"
+
+
+class Places(NamedTuple):
+    """Places of a text: the contexts before each place, and the symbol after the place."""
+
+    rows: Tensor  # (levels, places): the row of the context of each level
+    targets: Tensor  # (levels, places): the entry of the symbol in each of these rows
+
+    def up_to(self, order: int) -> Places:
+        """The same places with contexts of up to `order` symbols."""
+        return Places(self.rows[: order + 1], self.targets[: order + 1])
+
+
+class Counts:
+    """The counts of a text, and what they predict."""
+
+    def __init__(
+        self, stored: Stored, symbols: int, eos: int, roots: int = 1, device: torch.device | str = "cpu"
+    ) -> None:
+        """`stored` has these tensors:
+
+        - for each level n, `symbols.n` (entries), `counts.n` (entries) and `sizes.n` (rows): the number of entries of
+          each row minus 1
+        - `shares` (levels, BUCKETS)
+
+        Level 0 has `roots` rows. Raises ValueError if `stored` is damaged.
+        """
+        if SHARES not in stored:
+            raise ValueError("its tensors have other names")
+        trie = read_trie({name: tensor for name, tensor in stored.items() if name != SHARES}, symbols, eos, roots)
+        self.stored = dict(stored)
+        self.trie = trie.to(device)
+        self.order = trie.order  # the length of the longest contexts, in symbols
+        self.use_shares(stored[SHARES])
+
+    def use_shares(self, shares: Tensor) -> None:
+        """Predict with these shares from now on. Raises ValueError if they do not fit the counts."""
+        self.shares = checked_shares(shares, (self.order + 1, BUCKETS)).to(self.trie.starts.device)
+        self.stored[SHARES] = shares
+        self._interpolation = Interpolation(self.trie, self.shares)
+
+    def places(self, ids: Tensor, roots: Tensor) -> Places:
+        """The time · batch places of a text.
+
+        `ids` (HISTORY + time + 1, batch) begins with the symbols before the places and ends with the last target.
+        `roots` (time, batch) has the row of level 0 for each place.
+        """
+        before = self.trie.no_context(ids.shape[1])
+        contexts, arrivals = self.trie.walk(
+            ids[HISTORY - self.order :], torch.cat([roots[:1].expand(self.order, -1), roots, roots[-1:]]), before
+        )
+        rows = contexts[:, self.order : -1]
+        symbols = ids[HISTORY + 1 :].to(rows[0].dtype)
+        # The arrivals at level 0 are in the root of the next place, which can belong to another class.
+        targets = [self.trie.find(0, rows[0], symbols), *(arrival[self.order + 1 :] for arrival in arrivals[1:])]
+        if self.order:
+            targets.append(self.trie.find(self.order, rows[-1], symbols))
+        return Places(rows.flatten(1), torch.stack([level.flatten() for level in targets]))
+
+    def predict(self, rows: Tensor) -> Prediction:
+        """The prediction after contexts, given by their rows (levels, places). The highest levels can be missing."""
+        return self._interpolation.probabilities(rows)
+
+    def leave_one_out(self, places: Places, counted: Tensor) -> Prediction:
+        """The prediction at places of a text. Each place that was `counted` (places) is left out of the counts."""
+        return self._interpolation.leave_one_out(places.rows, places.targets, counted)
+
+
+def checked_shares(shares: Tensor, shape: tuple[int, int]) -> Tensor:
+    """The shares. Raises ValueError if they have another shape or type, or are not from 0 to 1."""
+    if shares.shape != shape or shares.dtype != torch.float32:
+        raise ValueError("shares of another shape or type")
+    if not bool(((shares >= 0) & (shares <= 1)).all()):
+        raise ValueError("a share that is not from 0 to 1")
+    return shares
