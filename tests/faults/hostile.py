@@ -27,6 +27,7 @@ import numpy as np
 import torch
 from safetensors.torch import load, save
 
+from charloom.corpus.sources import AG_NEWS_CLASSES
 from charloom.errors import CharloomError, say
 from charloom.files import file_digest
 from charloom.model.saved import load_model, save_model
@@ -37,8 +38,9 @@ from charloom.training.checkpoint import Checkpoint, Checkpoints
 from charloom.training.state import resume, snapshot
 from tests.conftest import CHECKOUT
 from tests.faults.mutations import forge_json, forge_yaml, forged_array, forged_json, forged_tensors, mutate
-from tests.learning import Encoded, encode_sample, remembering_model, small_model, small_training, windows_of
+from tests.learning import Encoded, encode_sample, small_model, small_training, windows_of
 
+MAX_DENSE_ROWS = 1 << 16  # of the small memory here, with its counts by class
 SLACK_BYTES = 16 << 20  # memory that the interpreter and its heap need for any file
 # The audit events of Python (or their prefixes) that end the process.
 FORBIDDEN = ("pickle.find_class", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "subprocess.Popen", "socket.")
@@ -51,6 +53,7 @@ class Target:
     files: list[Path]
     read: Callable[[], None]
     forge: Callable[[Random], None]
+    more_bytes: int = 0  # that reading the files needs in addition to twice their size
 
 
 def vocabulary_target(folder: Path, encoded: Encoded) -> Target:
@@ -75,7 +78,9 @@ def model_target(folder: Path, encoded: Encoded) -> Target:
 
 
 def memory_target(folder: Path, encoded: Encoded) -> Target:
-    save_model(folder, remembering_model(encoded), encoded.vocabulary, "key")
+    """A model whose memory counts the classes."""
+    model = small_training(encoded, {"classes": len(AG_NEWS_CLASSES), "memory": 4, "class_memory": 3}).model
+    save_model(folder, model, encoded.vocabulary, "key", encoded.train.class_counts)
     weights, about = folder / "model.safetensors", folder / "model.json"
 
     def forge(random: Random) -> None:
@@ -88,7 +93,9 @@ def memory_target(folder: Path, encoded: Encoded) -> Target:
                 weights.write_bytes(save(forged_tensors(load(weights.read_bytes()), random)))
         sign_model(folder)
 
-    return Target([weights, about], lambda: use_model(folder), forge)
+    # The dense probabilities, which are computed from the file, and the pieces that they are joined from.
+    dense = 2 * MAX_DENSE_ROWS * len(encoded.vocabulary) * 4
+    return Target([weights, about], lambda: use_model(folder), forge, dense)
 
 
 def windows_target(folder: Path, encoded: Encoded) -> Target:
@@ -152,9 +159,10 @@ def use_model(folder: Path) -> None:
     saved = load_model(folder)
     words = saved.vocabulary.encode(saved.vocabulary.normalized("the words of the Reuters")).tolist()
     ids = torch.tensor([0, len(saved.vocabulary) - 1, saved.vocabulary.eos, *words])[:, None]
-    classes = torch.tensor([len(saved.class_counts)])
-    _, state = saved.model(ids, classes=classes)
-    saved.model(ids, state, classes)
+    for class_id in (0, len(saved.class_counts)):
+        classes = torch.tensor([class_id])
+        _, state = saved.model(ids, classes=classes)
+        saved.model(ids, state, classes)
     use_vocabulary(saved.vocabulary)
 
 
@@ -228,7 +236,7 @@ def main(kind: str, count: int, seed: int, folder: Path) -> None:
     gc.collect()
     gc.freeze()  # later collections skip all objects that exist now, which makes them fast
     forbid(folder)
-    bound = 2 * sum(map(len, honest.values())) + SLACK_BYTES
+    bound = 2 * sum(map(len, honest.values())) + SLACK_BYTES + target.more_bytes
     random = Random(seed)
     refused, slowest_s = 0, 0.0
     for number in range(count):

@@ -30,6 +30,7 @@ RARE = 4  # if a symbol was counted this often in a context, leaving one count o
 # The probabilities after all contexts of up to DENSE_LEVEL symbols are computed once, when the memory is made. They are
 # the dense probabilities. If there would be more than MAX_DENSE of them (128 MiB), only shorter contexts have them.
 DENSE_LEVEL, MAX_DENSE = 4, 1 << 25
+FEW = 64  # for at most so many places, torch adds the counts, and for more places, scipy
 MAX_AT_ONCE = 1 << 20  # probabilities that are computed at once: 4 MiB, which fits in the processor's cache
 
 
@@ -131,14 +132,17 @@ class Interpolation:
         """
         levels, places = rows.shape
         rows = torch.where(scales > 0, rows, self._trie.unknown_row)  # the unknown row has no entries
-        if self._matrix is None:
-            return self._sum_on_device(rows, scales)
+        if self._matrix is None or places <= FEW:
+            return self._sum_of_entries(rows, scales)
         ends = np.arange(places + 1, dtype=np.int32) * levels
         scaled = _sparse_matrix(scales.T.ravel(), rows.T.ravel(), ends, (places, self._matrix.shape[0]))
         return torch.from_numpy((scaled @ self._matrix).toarray())
 
-    def _sum_on_device(self, rows: Tensor, scales: Tensor) -> Tensor:
-        """`_sum_of_counts` for GPUs. scipy, which is faster on a CPU, does not support them."""
+    def _sum_of_entries(self, rows: Tensor, scales: Tensor) -> Tensor:
+        """`_sum_of_counts` for GPUs, which scipy does not support, and for few places, for which scipy is slower.
+
+        The counts are added in the same order, so the result has the same bits.
+        """
         trie, places = self._trie, rows.shape[1]
         first = take(trie.starts, rows.flatten())
         sizes = take(trie.starts, rows.flatten() + 1) - first

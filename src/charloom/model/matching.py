@@ -8,6 +8,7 @@ several articles, of which a news corpus is full.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -107,6 +108,7 @@ def _keys_of_text(text: Tensor, eos: int) -> Tensor:
     return torch.cat(pieces)
 
 
+@lru_cache(maxsize=64)
 def _powers(base: int, count: int, device: torch.device) -> Tensor:
     """The powers (count) of a number, modulo 2^64."""
     factors = torch.full((count,), base, device=device)
