@@ -6,17 +6,19 @@ The tutorial's loop tracks gradients. The last row compares with the tutorial's 
 from __future__ import annotations
 
 from charloom.cells import CELLS
+from charloom.model.counting import make_memory
 from charloom.model.device import set_threads
 from charloom.model.network import CharModel
 from charloom.model.sampling import Sampling, sample
 from charloom.text.vocab import Vocabulary
 import torch
 
-from common import PAIRS, compare, encoded_text, machine, one_layer, rate_of
+from common import PAIRS, Text, compare, encoded_text, machine, one_layer, rate_of
 from tutorial import Tutorial
 from tutorial_generate import generate
 
 HIDDEN, SAMPLES, LENGTH, START = 256, 64, 300, "today "
+ORDER, CHARACTERS = 10, 6_000_000  # model.memory and model.memory_characters
 SECONDS = 2.0  # for one measurement
 
 
@@ -24,6 +26,7 @@ def main() -> None:
     set_threads("auto")
     with encoded_text() as text:
         vocabulary, name = text.vocabulary, text.name
+        remembering = with_memory(text)
     tutorial = Tutorial(vocabulary.characters, HIDDEN)
     print(f"{machine()}; {name}, {PAIRS} pairs\n")
     print("| | charloom | tutorial | ratio |\n|---|---|---|---|")
@@ -32,8 +35,19 @@ def main() -> None:
         row(f"{cell}, {SAMPLES} at once", model, vocabulary, tutorial, SAMPLES)
     cell = "LSTM"  # the cell of the tutorial
     row(f"{cell}, 1 at once", models[cell], vocabulary, tutorial, 1)
+    for many in (SAMPLES, 1):
+        row(f"{cell} with a memory, {many} at once", remembering, vocabulary, tutorial, many)
     with torch.inference_mode():
         row(f"{cell}, {SAMPLES} at once; tutorial without gradients", models[cell], vocabulary, tutorial, SAMPLES)
+
+
+def with_memory(text: Text) -> CharModel:
+    """An LSTM with an n-gram memory of ORDER that has counted CHARACTERS characters of the text."""
+    params = one_layer(HIDDEN).model_copy(update={"memory": ORDER})
+    model = CharModel(len(text.vocabulary), params)
+    codes = torch.from_numpy(text.train.codes[:CHARACTERS].astype("int64"))
+    model.memory = make_memory(codes, len(text.vocabulary), text.vocabulary.eos, ORDER)
+    return model
 
 
 def row(name: str, model: CharModel, vocabulary: Vocabulary, tutorial: Tutorial, many: int) -> None:

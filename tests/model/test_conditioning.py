@@ -4,7 +4,8 @@ from torch import Tensor, nn
 
 from charloom.cells import CELLS
 from charloom.model.conditioning import class_logits
-from charloom.model.network import CharModel, state_tensors
+from charloom.model.network import CharModel
+from charloom.model.states import state_tensors
 from tests.learning import check_gradients, small_model
 
 CLASS_OF_EACH_SYMBOL = [[0, 1], [0, 1], [2, 1], [2, 1], [2, 0]]  # (symbols, texts)

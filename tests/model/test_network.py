@@ -5,7 +5,8 @@ from charloom.cells import CELLS
 from charloom.model.counting import make_memory
 from charloom.model.matching import HISTORY
 from charloom.model.memory import Memory, Remembered
-from charloom.model.network import MEMORY_INPUTS, CharModel, MemoryState, make_state, state_tensors
+from charloom.model.network import MEMORY_INPUTS, CharModel
+from charloom.model.states import MemoryState, make_state, state_tensors
 from tests.learning import check_gradients, small_model
 from tests.model.slow_memory import CLASSES, count_small_text
 

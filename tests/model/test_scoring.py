@@ -10,8 +10,9 @@ import torch
 
 from charloom.cells import CELLS
 from charloom.corpus.articles import read_articles
-from charloom.model.network import CharModel, State
+from charloom.model.network import CharModel
 from charloom.model.scoring import Cost, Scores, batches_by_length, score_articles, surprisals, surprisals_of_pieces
+from charloom.model.states import State
 from charloom.text.vocab import Codes
 from tests.learning import Encoded, encode_sample, remembering_model, small_model
 

@@ -7,7 +7,7 @@ import torch
 
 from charloom.corpus.sources import AG_NEWS_CLASSES
 from charloom.errors import RunError
-from charloom.model.network import make_state, state_tensors
+from charloom.model.states import make_state, state_tensors
 from charloom.training.checkpoint import Checkpoint, Checkpoints
 from charloom.training.history import Record
 from charloom.training.loop import Training, run_training

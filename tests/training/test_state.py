@@ -6,7 +6,7 @@ import torch
 
 from charloom.cells import CELLS
 from charloom.errors import InputError
-from charloom.model.network import state_tensors
+from charloom.model.states import state_tensors
 from charloom.training.checkpoint import Checkpoint, Checkpoints
 from charloom.training.loop import Interrupted, Training
 from charloom.training.state import restore, resume, snapshot

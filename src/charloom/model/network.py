@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, cast
+from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -11,22 +11,9 @@ from torch.nn import functional as F
 
 from charloom.cells import CELLS
 from charloom.model.conditioning import class_characters, class_logits, one_hot_with_class, reset_class_weights
-from charloom.model.memory import Cursor, Memory, Remembered
+from charloom.model.memory import Memory, Remembered
+from charloom.model.states import HiddenState, MemoryState, State, make_state, state_tensors
 from charloom.params import ModelParams
-
-# The hidden state: one tensor (layers, batch, hidden), or a tuple of such tensors. The state of an LSTM has two
-# tensors. Cell.state in cells.py names the tensors of each cell.
-HiddenState = Tensor | tuple[Tensor, ...]
-
-
-class MemoryState(NamedTuple):
-    """The state of a model that looks up its own memory."""
-
-    hidden: HiddenState | None  # None before the first symbol
-    cursor: Cursor  # of the memory
-
-
-State = HiddenState | MemoryState
 
 # On a CPU, a single time step is computed for so many columns at a time. Reason: the rounding of a matrix product
 # depends on its shape and column. So the shape must be the same whether a sample is drawn alone or with others.
@@ -276,15 +263,3 @@ class CharModel(nn.Module):
         that read an eighth of AG_NEWS-26k eight times. Separate masks took 8.6 % more time at 512 units on two cores.
         """
         return F.dropout(torch.ones_like(output[:1]), self.params.dropout)
-
-
-def state_tensors(state: State | None) -> list[Tensor]:
-    """The tensors of a hidden state as a list, each (layers, batch, hidden). For None the list is empty."""
-    if isinstance(state, MemoryState):
-        state = state.hidden
-    return [] if state is None else [state] if isinstance(state, Tensor) else list(state)
-
-
-def make_state(tensors: Sequence[Tensor]) -> HiddenState | None:
-    """The state that consists of these tensors. This is the inverse of `state_tensors`."""
-    return None if not tensors else tensors[0] if len(tensors) == 1 else tuple(tensors)

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from charloom.errors import InputError
-from charloom.model.network import COLUMNS, CharModel, State
+from charloom.model.network import COLUMNS, CharModel
+from charloom.model.states import State
 from charloom.text.texts import encode
 from charloom.text.vocab import Vocabulary
 

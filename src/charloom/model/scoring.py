@@ -13,7 +13,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from charloom.model.network import CharModel, State
+from charloom.model.network import CharModel
+from charloom.model.states import State
 from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Codes, chunked
 

@@ -14,8 +14,9 @@ from torch.nn.utils import clip_grad_norm_
 
 from charloom.errors import RunError
 from charloom.model.device import set_precision
-from charloom.model.network import CharModel, State, make_state, state_tensors
+from charloom.model.network import CharModel
 from charloom.model.scoring import score_articles
+from charloom.model.states import State, make_state, state_tensors
 from charloom.params import TrainParams
 from charloom.text.split import EncodedSplit
 from charloom.training.batches import BATCHING, ClassIds

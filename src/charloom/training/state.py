@@ -12,8 +12,8 @@ from torch import Tensor
 
 from charloom.cells import CELLS
 from charloom.errors import InputError
-from charloom.model.network import make_state, state_tensors
 from charloom.model.saved import TensorSpec, tensor_specs
+from charloom.model.states import make_state, state_tensors
 from charloom.training.checkpoint import Checkpoint, Checkpoints
 from charloom.training.history import Record
 
