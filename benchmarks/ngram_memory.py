@@ -1,15 +1,19 @@
-"""What an n-gram memory costs: training with it against the same training without it, and the size of the model."""
+"""What an n-gram memory costs: training with it against the same training without it, and the size of the files."""
 
 from __future__ import annotations
 
 from pathlib import Path
+import statistics
 import tempfile
+import time
 
 from charloom.model.device import set_threads
 from charloom.model.network import CharModel
 from charloom.model.saved import save_model
+from charloom.training.checkpoint import Checkpoints
 from charloom.training.loop import Training
 from charloom.training.parallel import Group
+from charloom.training.state import snapshot
 import torch
 
 from common import Text, compare, encoded_text, machine, one_layer, rate_of
@@ -27,8 +31,11 @@ def main() -> None:
             trained = training(text, hidden, ORDER), training(text, hidden, 0)
             ours, theirs = (lambda each=each: rate_of(lambda: step(each), SECONDS) for each in trained)
             print(compare(ours, theirs, PAIRS).row(str(hidden), "characters/s"))
-            size = saved_bytes(text, trained[0].model) / 1e6
+        size = saved_bytes(text, trained[0].model) / 1e6
         print(f"\nThe file of the model of {hidden} units has {size:.1f} MB.")
+        size, seconds = checkpoint_cost(trained[0])
+        share = seconds / text.params.train.checkpoint_every
+        print(f"A checkpoint has {size / 1e6:.1f} MB. Saving it takes {seconds:.2f} s, {share:.2%} of the time.")
 
 
 def training(text: Text, hidden: int, order: int) -> Training:
@@ -52,6 +59,17 @@ def saved_bytes(text: Text, model: CharModel) -> int:
     with tempfile.TemporaryDirectory() as folder:
         save_model(Path(folder), model, text.vocabulary, "benchmark")
         return (Path(folder) / "model.safetensors").stat().st_size
+
+
+def checkpoint_cost(training: Training) -> tuple[int, float]:
+    """The bytes of a checkpoint, and the seconds for which saving it stops the training (the median)."""
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoints, seconds = Checkpoints(Path(folder)), []
+        for _ in range(PAIRS):
+            began = time.perf_counter()
+            checkpoints.save(snapshot(training))
+            seconds.append(time.perf_counter() - began)
+        return (Path(folder) / "last.safetensors").stat().st_size, statistics.median(seconds)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from tutorial import Tutorial
 from tutorial_generate import generate
 
 HIDDEN, SAMPLES, LENGTH, START = 256, 64, 300, "today "
-ORDER, CHARACTERS = 10, 6_000_000  # model.memory and model.memory_characters
+ORDER = 10  # model.memory
 SECONDS = 2.0  # for one measurement
 
 
@@ -42,10 +42,10 @@ def main() -> None:
 
 
 def with_memory(text: Text) -> CharModel:
-    """An LSTM with an n-gram memory of ORDER that has counted CHARACTERS characters of the text."""
+    """An LSTM with an n-gram memory of ORDER that has counted the training text."""
     params = one_layer(HIDDEN).model_copy(update={"memory": ORDER})
     model = CharModel(len(text.vocabulary), params)
-    codes = torch.from_numpy(text.train.codes[:CHARACTERS].astype("int64"))
+    codes = torch.from_numpy(text.train.codes.astype("int64"))
     model.memory = make_memory(codes, len(text.vocabulary), text.vocabulary.eos, ORDER)
     return model
 

@@ -57,7 +57,7 @@ def default_params() -> Params:
 
 
 def model_params(**changes: Any) -> ModelParams:
-    small = {"cell": "LSTM", "hidden_size": 12, "layers": 1, "dropout": 0.0, "memory": 0}
+    small = {"cell": "LSTM", "hidden_size": 12, "layers": 1, "dropout": 0.0, "memory": 0, "class_embedding": 64}
     return ModelParams(**{**default_params().model.model_dump(), **small, **changes})
 
 

@@ -107,9 +107,9 @@ def first_varied(draw: Callable[[], list[int]]) -> list[int]:
 
 
 def random_shares(levels: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """The shares of the counts (levels, BUCKETS), and of the matches (lengths, levels + 1)."""
+    """The shares of the counts (levels, BUCKETS), and of the matches (lengths, levels)."""
     random = torch.Generator().manual_seed(seed + levels)
-    return torch.rand(levels, BUCKETS, generator=random), torch.rand(len(LENGTHS), levels + 1, generator=random)
+    return torch.rand(levels, BUCKETS, generator=random), torch.rand(len(LENGTHS), levels, generator=random)
 
 
 def contexts(ids: Sequence[int], eos: int, longest: int) -> Iterator[Context]:

@@ -206,13 +206,13 @@ def test_the_stored_form_gives_the_same_memory_back(counted: Counted) -> None:
 
 @pytest.mark.parametrize("classes", [0, 1, CLASSES - 1, CLASSES + 1])
 def test_a_memory_of_another_number_of_classes_is_refused(memory: Memory, classes: int) -> None:
-    with pytest.raises(ValueError, match="other names" if not classes else "level 0 has 4 rows instead of"):
+    with pytest.raises(ValueError, match="unknown names" if not classes else "level 0 has 4 rows instead of"):
         Memory.from_stored(memory.stored, memory.symbols, 6, classes)
 
 
 def test_a_memory_without_the_counts_by_class_is_refused(memory: Memory) -> None:
     stored = {name: tensor for name, tensor in memory.stored.items() if not name.startswith("by_class.")}
-    with pytest.raises(ValueError, match="other names"):
+    with pytest.raises(ValueError, match="unknown names"):
         Memory.from_stored(stored, memory.symbols, 6, CLASSES)
     assert Memory.from_stored(stored, memory.symbols, 6).by_class is None
 
@@ -220,14 +220,14 @@ def test_a_memory_without_the_counts_by_class_is_refused(memory: Memory) -> None
 @pytest.mark.parametrize("name", ["shares", "symbols.0", "counts.4", "sizes.2"])
 def test_a_missing_tensor_by_class_is_refused(memory: Memory, name: str) -> None:
     stored = {each: tensor for each, tensor in memory.stored.items() if each != f"by_class.{name}"}
-    with pytest.raises(ValueError, match="other names"):
+    with pytest.raises(ValueError, match="unknown names"):
         Memory.from_stored(stored, memory.symbols, 6, CLASSES)
 
 
 @pytest.mark.parametrize("name", ["text", "match_shares", "symbols.5", "counts.5", "by_class.shares", "", "more"])
 def test_an_unknown_tensor_by_class_is_refused(memory: Memory, name: str) -> None:
     stored = memory.stored | {f"by_class.{name}": memory.stored["by_class.counts.4"]}
-    with pytest.raises(ValueError, match="other names"):
+    with pytest.raises(ValueError, match="unknown names"):
         Memory.from_stored(stored, memory.symbols, 6, CLASSES)
 
 
@@ -256,3 +256,12 @@ def test_damaged_counts_by_class_are_refused(memory: Memory, name: str, change: 
     stored = memory.stored | {f"by_class.{name}": change(memory.stored[f"by_class.{name}"])}
     with pytest.raises(ValueError, match=r"^(shares|a share|a level|level \d has) "):
         Memory.from_stored(stored, memory.symbols, 6, CLASSES)
+
+
+def test_a_class_can_be_given_after_a_beginning_without_one(counted: Counted) -> None:
+    """The first articles are read without a class. The next article begins in the second piece."""
+    beginning, article = torch.tensor([[counted.eos, 1, 2, 0]]).T, torch.tensor([[counted.eos, 0, 1, 2, 1, 1]]).T
+    given = torch.full_like(article, 1)
+    _, cursor = counted.memory.read(beginning, None, None)
+    found, _ = counted.memory.read(article, cursor, given)
+    assert torch.equal(ratios(found), ratios(counted.memory.read(article, None, given)[0]))

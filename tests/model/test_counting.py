@@ -261,3 +261,9 @@ def test_fitting_does_not_keep_the_probabilities_of_all_places(run_python: Run) 
     done = run_python(FIT_LARGE_VOCABULARY)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 700_000  # KiB, of which torch takes 300,000
+
+
+@pytest.mark.parametrize("text", [[], [4], [4, 0, 1], [0, 1, 4]], ids=str)
+def test_a_text_must_begin_and_end_with_eos(text: list[int]) -> None:
+    with pytest.raises(ValueError, match="does not begin and end with <eos>"):
+        make_memory(torch.tensor(text, dtype=torch.int64), 6, 4, 3)

@@ -192,7 +192,7 @@ def test_shares_that_do_not_fit_are_refused(by_class: Counts, change: Any) -> No
 
 @pytest.mark.parametrize("name", ["shares", "symbols.0", "counts.4", "sizes.2"])
 def test_counts_that_lack_a_tensor_are_refused(by_class: Counts, name: str) -> None:
-    with pytest.raises(ValueError, match="its tensors have other names"):
+    with pytest.raises(ValueError, match="tensors are missing or have unknown names"):
         Counts({each: tensor for each, tensor in by_class.stored.items() if each != name}, 8, EOS, CLASSES)
 
 

@@ -225,13 +225,13 @@ def test_damaged_shares_and_a_damaged_text_are_refused(memory: Memory, name: str
 @pytest.mark.parametrize("name", ["text", "shares", "match_shares", "symbols.0", "counts.6"])
 def test_a_missing_tensor_is_refused(memory: Memory, name: str) -> None:
     stored = {each: tensor for each, tensor in memory.stored.items() if each != name}
-    with pytest.raises(ValueError, match="its tensors have other names"):
+    with pytest.raises(ValueError, match="tensors are missing or have unknown names"):
         Memory.from_stored(stored, memory.symbols, 6)
 
 
 def test_a_memory_without_levels_is_refused(memory: Memory) -> None:
     names = ("text", "shares", "match_shares")
-    with pytest.raises(ValueError, match="other names"):
+    with pytest.raises(ValueError, match="unknown names"):
         Memory.from_stored({name: memory.stored[name] for name in names}, memory.symbols, 6)
 
 

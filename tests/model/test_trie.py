@@ -234,18 +234,18 @@ def test_a_negative_size_is_refused_even_if_the_sum_is_right(stored: dict[str, T
 @pytest.mark.parametrize("part", ["symbols", "counts", "sizes"])
 @pytest.mark.parametrize("n", [0, 3, 5])
 def test_a_level_that_lacks_a_tensor_is_refused(stored: dict[str, Tensor], part: str, n: int) -> None:
-    with pytest.raises(ValueError, match="other names"):
+    with pytest.raises(ValueError, match="unknown names"):
         read_trie({name: tensor for name, tensor in stored.items() if name != f"{part}.{n}"}, SYMBOLS, EOS)
 
 
 @pytest.mark.parametrize("name", ["more", "symbols.6", "symbols.x", "symbols.", "counts.6", "counts.00"])
 def test_an_unknown_tensor_is_refused(stored: dict[str, Tensor], name: str) -> None:
-    with pytest.raises(ValueError, match="other names"):
+    with pytest.raises(ValueError, match="unknown names"):
         read_trie(stored | {name: stored["symbols.5"]}, SYMBOLS, EOS)
 
 
 def test_a_trie_without_levels_is_refused() -> None:
-    with pytest.raises(ValueError, match="other names"):
+    with pytest.raises(ValueError, match="unknown names"):
         read_trie({}, SYMBOLS, EOS)
 
 

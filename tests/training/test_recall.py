@@ -198,3 +198,10 @@ def test_a_training_uses_the_classes_with_which_it_reads_the_articles(encoded: E
     expected = -float(probabilities.log().mean())
     assert training.record(validate=False).loss_nats == pytest.approx(expected, rel=1e-5)
     assert abs(float(remembered.probabilities.gather(2, targets[..., None]).log().mean()) + expected) > 0.01
+
+
+def test_the_contexts_of_classes_are_not_longer_than_those_of_all_articles(encoded: Encoded) -> None:
+    model = small_training(encoded, {"classes": 4, "memory": 2, "class_memory": 5}).model
+    assert model.memory is not None
+    assert model.memory.by_class is not None
+    assert (model.memory.order, model.memory.by_class.order) == (2, 2)

@@ -1,7 +1,7 @@
 """Find the class of a text with a conditioned model and Bayes' rule (Yogatama et al. 2017).
 
-The model scores the text given each class in turn. These likelihoods, and the shares of the classes in the training
-split, give the probability of each class.
+The model scores the text given each class in turn. These likelihoods, the class ratios of the memory, and the shares of
+the classes in the training split give the probability of each class.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ class CostsByClass(NamedTuple):
     """What the symbols of a text cost, given each class. Each array has the shape (classes, symbols)."""
 
     nats: Floats  # −ln of the probability of the symbol
-    # The evidence against the class: the nats, minus the logarithm of the memory's class ratio of the symbol. Reason:
-    # the network has learned to weaken the ratio, because this predicts characters better. For finding the class, the
-    # whole ratio is better (docs/experiments.md, "Classes in the memory"). Without a memory, this is the same as nats.
+    # The evidence against the class: the nats, minus the logarithm of the memory's class ratio of the symbol. The nats
+    # contain this logarithm already, times a factor. The network has learned a small factor, because this predicts
+    # characters better. For the accuracy, adding the whole logarithm once more is better (docs/experiments.md, "Classes
+    # in the memory"). Without a memory, the evidence equals the nats.
     evidence: Floats
 
 
@@ -77,7 +78,7 @@ class Classification:
     calibrated_error: float  # the calibration error after dividing the scores by the temperature
     bpc_true_class: float  # bits per character given the actual class
     # Bits per character of the mixture over classes. The class is not given: at each symbol, each class has the weight
-    # of its posterior so far.
+    # of its posterior so far, by the likelihoods alone.
     bpc_mixed: float
 
     @property
@@ -113,8 +114,8 @@ def classify_split(saved: SavedModel, valid: EncodedSplit, test: EncodedSplit) -
     nats, evidence = article_costs_by_class(saved.model, test)
     posteriors = [log_posteriors(each, priors) for each in evidence]
     likeliest = [each.argmax(1) for each in posteriors]
-    _, (*_, valid_evidence) = article_costs_by_class(saved.model, valid)
-    temperature = fit_temperature(priors - valid_evidence, valid.classes)
+    _, valid_evidence = article_costs_by_class(saved.model, valid)
+    temperature = fit_temperature(priors - valid_evidence[-1], valid.classes)
     calibrated = log_softmax((priors - evidence[-1]) / temperature)
     return Classification(
         names=saved.class_names(),

@@ -16,7 +16,7 @@ from charloom.text.vocab import Codes
 
 @dataclass(frozen=True)
 class Contribution:
-    """What each symbol of a text costs by a part of the model. Each array has the shape (symbols,)."""
+    """The bits of each symbol of a text, for each part of the model alone. Each array has the shape (symbols,)."""
 
     memory_bits: Floats  # by the memory alone, without the network
     network_bits: Floats  # by the network, if the memory predicts the same probability for each symbol

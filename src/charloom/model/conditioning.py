@@ -1,9 +1,13 @@
-"""How a conditioned model uses the class of a text. The class enters the network in four places:
+"""How a conditioned model uses the class of a text. The class enters the network in five places:
 
 1. a second 1 in the one-hot input, after the entries of the symbols (`one_hot_with_class`),
 2. an embedding of each symbol for each class, concatenated to the input (`class_characters`),
 3. a learned initial state for each class (`CharModel.initial_state`),
-4. output weights for each class, whose logits are added to the shared ones (`class_logits`).
+4. output weights for each class, whose logits are added to the shared ones (`class_logits`),
+5. the class ratios of the memory, whose logarithms are added to the logits (`CharModel._memory_logits`).
+
+The second place exists only with `model.class_embedding`, and the fifth only with `model.memory` and
+`model.class_memory`. Before training, only the fifth has an effect.
 
 In each place, "no class" counts as one more class. Its id is `CharModel.no_class`, the highest of all class ids. A
 model reads a text with this id if the class of the text is unknown.
@@ -26,7 +30,7 @@ EMBEDDING_STD = 0.3
 
 
 def reset_class_weights(model: CharModel) -> None:
-    """Set the initial weights so that no class has an effect before training.
+    """Set the initial weights so that they give no class an effect before training.
 
     The class is part of the input at every step. If the input weights of a class were as large at first as those of a
     symbol, the class would push every gate in the same direction throughout the article.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from charloom.model.counts import Counts, Places
+from charloom.model.counts import SHARES, Counts, Places
 from charloom.model.interpolation import BUCKETS, MAX_AT_ONCE, bucket
 from charloom.model.matching import HISTORY, LENGTHS
 from charloom.model.memory import Memory
@@ -13,17 +13,22 @@ from charloom.model.trie import Trie, leads_on, take
 
 MAX_COUNT = 255  # counts are stored as bytes; a row with a larger count is scaled down
 ROUNDS = 15  # rounds of expectation maximisation; more rounds change the shares only in the third decimal
-FITTED = 400_000  # the shares are fitted to this many places of the text
+FITTED = 400_000  # the shares are fitted to at most this many places of the text
 FIRST_SHARE = 0.6  # each share before the first round
+# Each bucket gets one more place, of which a half is explained. So the share of a bucket without places is 0.5.
+MORE_PLACES, MORE_EXPLAINED = 1.0, 0.5
 
 
 def count_ngrams(codes: Tensor, symbols: int, eos: int, order: int, roots: Tensor | None = None) -> dict[str, Tensor]:
-    """Count what follows each context of up to `order` symbols in `codes` (1-D ids, beginning with `<eos>`).
+    """Count what follows each context of up to `order` symbols in `codes` (1-D ids).
 
-    `roots` (codes - 1) has the row of level 0 for each symbol except the first. None means that there is one such row.
-    Returns the tensors of all levels, as the docstring of Counts describes them. Counting needs about 100 bytes for
-    each symbol of the text.
+    `codes` begins and ends with `<eos>`. `roots` (codes - 1) has the row of level 0 for each symbol except the first.
+    None means that there is one such row. Returns the tensors of all levels, as the docstring of Counts describes them.
+    Counting needs about 100 bytes for each symbol of the text. Raises ValueError if `codes` does not begin and end with
+    `<eos>`.
     """
+    if len(codes) < 2 or codes[0] != eos or codes[-1] != eos:
+        raise ValueError("a text that does not begin and end with <eos>")
     after = codes[1:]
     roots = torch.zeros_like(after) if roots is None else roots
     row = roots  # the row of the context before each symbol; −1 if this context is not counted
@@ -53,12 +58,13 @@ def count_ngrams(codes: Tensor, symbols: int, eos: int, order: int, roots: Tenso
 
 
 def make_memory(codes: Tensor, symbols: int, eos: int, order: int, by_class: Counts | None = None) -> Memory:
-    """Count a text and fit the shares to it. `codes` are its ids in one row, beginning with `<eos>`.
+    """Count a text and fit the shares to it.
 
-    `by_class` are the counts by class, which `count_classes` makes.
+    `codes` are the ids of the text in one row, with an `<eos>` before and after each article. `by_class` are the counts
+    by class, which `count_classes` makes.
     """
     counts = _make_counts(codes, symbols, eos, order)
-    shares = torch.full((len(LENGTHS), counts.order + 2), FIRST_SHARE)
+    shares = torch.full((len(LENGTHS), counts.order + 1), FIRST_SHARE)
     memory = Memory(counts, codes.to(_id_type(symbols)), eos, shares, by_class)
     starts, length = _spread(codes)
     ids = _around(codes, starts, length, eos)
@@ -82,7 +88,7 @@ def _make_counts(codes: Tensor, symbols: int, eos: int, order: int, roots: Tenso
     """Count a text, and fit the shares at some of its places. The arguments are those of `count_ngrams`."""
     roots = torch.zeros_like(codes[1:]) if roots is None else roots
     stored = count_ngrams(codes, symbols, eos, order, roots)
-    stored["shares"] = torch.full((len(stored) // 3, BUCKETS), FIRST_SHARE)
+    stored[SHARES] = torch.full((len(stored) // 3, BUCKETS), FIRST_SHARE)
     counts = Counts(stored, symbols, eos, int(roots.max()) + 1)
     starts, length = _spread(codes)
     root_of_place = roots[starts + torch.arange(length)[:, None]]
@@ -94,8 +100,8 @@ def fit_shares(trie: Trie, places: Places) -> Tensor:
     """The shares (levels, BUCKETS) with which the counts predict these places best.
 
     Each place is left out of the counts. The probability at a place is a mixture of the levels. Expectation
-    maximisation finds the shares: the share of a bucket becomes the part of the probability, at the places of this
-    bucket, that comes from its level.
+    maximisation finds the shares: in each round, the new share of a bucket is a mean over the places of the bucket,
+    namely of the part of the probability that came from the bucket's level.
     """
     totals, different, counts = _left_out_once(trie, places)
     buckets = bucket(totals, different)
@@ -113,19 +119,21 @@ def fit_shares(trie: Trie, places: Places) -> Tensor:
         for n in reversed(range(trie.order + 1)):
             seen = responsible * (totals[n] > 1)
             used = seen * explained[n]
-            shares[n] = (_sum(used, buckets[n]) + 0.5) / (_sum(seen, buckets[n]) + 1)
+            shares[n] = (_sum(used, buckets[n]) + MORE_EXPLAINED) / (_sum(seen, buckets[n]) + MORE_PLACES)
             responsible = responsible - used
     return shares.float()
 
 
 def fit_match_shares(memory: Memory, ids: Tensor, articles: Tensor) -> Tensor:
-    """The shares (lengths, levels + 1) of the long contexts. They are fitted as `fit_shares` does, after the others.
+    """The shares (lengths, levels) of the long contexts.
+
+    Expectation maximisation finds them, as in `fit_shares`. The shares of the counts must be fitted first.
 
     `ids` (HISTORY + time + 1, batch) is a text, as for `Memory.leave_one_out`. `articles` (time · batch) has the number
     of the article of each place.
     """
     places, keys, targets = memory.places(ids), memory.keys(ids), ids[HISTORY + 1 :].flatten()
-    depths = memory.order + 2
+    depths = memory.order + 1
     parts = []
     for piece in torch.arange(len(targets)).split(max(1, MAX_AT_ONCE // memory.symbols)):
         some = Places(places.rows[:, piece], places.targets[:, piece])
@@ -136,11 +144,11 @@ def fit_match_shares(memory: Memory, ids: Tensor, articles: Tensor) -> Tensor:
         parts.append((below[known], (matches.symbols == targets[piece])[known], bucket_of[known]))
     below, hit, which = (torch.cat(part) for part in zip(*parts, strict=True))
     shares = torch.full((len(LENGTHS) * depths,), FIRST_SHARE, dtype=torch.float64)
+    seen = _sum(torch.ones_like(below), which, len(shares))
     for _ in range(ROUNDS):
         share = shares[which]
         used = torch.where(hit, share / (share + (1 - share) * below), 0.0)
-        seen = _sum(torch.ones_like(used), which, len(shares))
-        shares = (_sum(used, which, len(shares)) + 0.5) / (seen + 1)
+        shares = (_sum(used, which, len(shares)) + MORE_EXPLAINED) / (seen + MORE_PLACES)
     return shares.float().view(len(LENGTHS), depths)
 
 

@@ -40,7 +40,7 @@ class Counts:
         Level 0 has `roots` rows. Raises ValueError if `stored` is damaged.
         """
         if SHARES not in stored:
-            raise ValueError("its tensors have other names")
+            raise ValueError("tensors are missing or have unknown names")
         trie = read_trie({name: tensor for name, tensor in stored.items() if name != SHARES}, symbols, eos, roots)
         self.stored = dict(stored)
         self.trie = trie.to(device)
@@ -56,8 +56,8 @@ class Counts:
     def places(self, ids: Tensor, roots: Tensor) -> Places:
         """The time · batch places of a text.
 
-        `ids` (HISTORY + time + 1, batch) begins with the symbols before the places and ends with the last target.
-        `roots` (time, batch) has the row of level 0 for each place.
+        The first place is after `ids[HISTORY]`, so the targets are `ids[HISTORY + 1:]`. `ids` is (HISTORY + time + 1,
+        batch). `roots` (time, batch) has the row of level 0 for each place.
         """
         before = self.trie.no_context(ids.shape[1])
         contexts, arrivals = self.trie.walk(

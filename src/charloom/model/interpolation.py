@@ -3,8 +3,9 @@
     p_n(symbol) = share_n · count(symbol) / total + (1 - share_n) · p_(n-1)(symbol)
 
 p_n is the prediction from contexts of up to n symbols. Before level 0, all symbols have the same probability. The share
-depends on the level, on the total of the row, and on how many different symbols the row has. Jelinek and Mercer (1980)
-describe this interpolation. counting.py fits the shares.
+depends on the level, on the total of the row, and on how many different symbols the row has. It is 0 if the context has
+no row, or if the total is 1: when this single symbol is left out, nothing remains. Jelinek and Mercer (1980) describe
+this interpolation. counting.py fits the shares.
 
 A place is a position in a text at which the next symbol is predicted.
 """
@@ -30,7 +31,7 @@ RARE = 4  # if a symbol was counted this often in a context, leaving one count o
 # The probabilities after all contexts of up to DENSE_LEVEL symbols are computed once, when the memory is made. They are
 # the dense probabilities. If there would be more than MAX_DENSE of them (128 MiB), only shorter contexts have them.
 DENSE_LEVEL, MAX_DENSE = 4, 1 << 25
-FEW = 64  # for at most so many places, torch adds the counts, and for more places, scipy
+FEW_PLACES = 64  # torch adds the counts of at most so many places, and scipy those of more places
 MAX_AT_ONCE = 1 << 20  # probabilities that are computed at once: 4 MiB, which fits in the processor's cache
 
 
@@ -65,13 +66,14 @@ class Interpolation:
     def leave_one_out(self, rows: Tensor, targets: Tensor, counted: Tensor) -> Prediction:
         """The same as `probabilities`, but with one count less for the symbol that follows each place.
 
-        `targets` (levels, places) are the entries of these symbols. `counted` (places) says whether the memory counted
-        the place. If it did not, nothing is left out.
+        In the contexts that have dense probabilities, nothing is left out of counts of RARE or more. `targets` (levels,
+        places) are the entries of these symbols. `counted` (places) says whether the memory counted the place. If it
+        did not, nothing is left out.
         """
         base = self._longest_dense(rows)
         symbols = take(self._trie.symbols, targets[0])
         sparse = slice(self._dense_level + 1, None)
-        weights = self._weights_left(rows[sparse], targets[sparse], counted)
+        weights = self._weights_without_target(rows[sparse], targets[sparse], counted)
         found = self._mix(base, rows[sparse], weights, symbols, counted)
         # Nothing is left out of the dense probabilities. If a symbol is rare after a context, the dense probabilities
         # of this context would reveal it. So the prediction is computed again without dense probabilities of this kind.
@@ -80,7 +82,7 @@ class Interpolation:
         common = self._longest_dense(torch.where(is_rare, self._trie.unknown_row, rows[dense]))
         rare = (common != base).nonzero()[:, 0]
         if len(rare):
-            all_weights = self._weights_left(rows[:, rare], targets[:, rare], counted[rare])
+            all_weights = self._weights_without_target(rows[:, rare], targets[:, rare], counted[rare])
             found[rare] = self._mix(common[rare], rows[:, rare], all_weights, symbols[rare], counted[rare])
         return Prediction(found, usable_levels(weights))
 
@@ -91,7 +93,7 @@ class Interpolation:
             found = torch.where(level == self._trie.unknown_row, found, level)
         return found
 
-    def _weights_left(self, rows: Tensor, targets: Tensor, counted: Tensor) -> Tensor:
+    def _weights_without_target(self, rows: Tensor, targets: Tensor, counted: Tensor) -> Tensor:
         """The weights (levels, places, 2) of rows. For places that are `counted`, the target has one count less."""
         weights = take_rows(self._weights_of_one_less(), targets)
         if bool(counted.all()):
@@ -113,13 +115,13 @@ class Interpolation:
         """
         share, rest = weights.unbind(2)
         longer = rows > base  # the rows of longer contexts have higher numbers
-        left = torch.ones_like(base, dtype=torch.float32)
+        remaining = torch.ones_like(base, dtype=torch.float32)
         scales = torch.empty_like(share)
         for n in reversed(range(len(rows))):
-            scales[n] = torch.where(longer[n], left * share[n], 0.0)
-            left = torch.where(longer[n], left * rest[n], left)
+            scales[n] = torch.where(longer[n], remaining * share[n], 0.0)
+            remaining = torch.where(longer[n], remaining * rest[n], remaining)
         found = self._sum_of_counts(rows, scales)
-        found.addcmul_(self._dense.index_select(0, base + 1), left[:, None])
+        found.addcmul_(self._dense.index_select(0, base + 1), remaining[:, None])
         if symbols is not None and counted is not None:
             places = counted.nonzero()[:, 0]
             found[places, symbols[places].long()] -= scales.sum(0)[places]
@@ -132,7 +134,7 @@ class Interpolation:
         """
         levels, places = rows.shape
         rows = torch.where(scales > 0, rows, self._trie.unknown_row)  # the unknown row has no entries
-        if self._matrix is None or places <= FEW:
+        if self._matrix is None or places <= FEW_PLACES:
             return self._sum_of_entries(rows, scales)
         ends = np.arange(places + 1, dtype=np.int32) * levels
         scaled = _sparse_matrix(scales.T.ravel(), rows.T.ravel(), ends, (places, self._matrix.shape[0]))
@@ -141,7 +143,7 @@ class Interpolation:
     def _sum_of_entries(self, rows: Tensor, scales: Tensor) -> Tensor:
         """`_sum_of_counts` for GPUs, which scipy does not support, and for few places, for which scipy is slower.
 
-        The counts are added in the same order, so the result has the same bits.
+        On a CPU, the counts are added in the same order as in scipy, so the result has the same bits.
         """
         trie, places = self._trie, rows.shape[1]
         first = take(trie.starts, rows.flatten())
@@ -185,13 +187,14 @@ class Interpolation:
         suffixes = torch.zeros(trie.roots, dtype=torch.int64, device=self._shares.device)
         found = [torch.full((1, trie.alphabet), 1 / trie.alphabet, device=self._shares.device)]
         for n in range(self._dense_level + 1):
+            if n:
+                suffixes = trie.suffixes(n, suffixes)
             rows, entries = trie.rows_of(n), trie.entries_of(n)
             weights = self._weights[rows]
             here = found[-1][suffixes] * weights[:, 1:]
             row = trie.row_of_entry(n)
             here[row, trie.symbols[entries].long()] += trie.counts[entries] * weights[row, 0]
             found.append(here)
-            suffixes = trie.suffixes(n + 1, suffixes)
         return torch.cat(found)
 
 
@@ -201,7 +204,7 @@ def take_rows(weights: Tensor, rows: Tensor) -> Tensor:
 
 
 def usable_levels(weights: Tensor) -> Tensor:
-    """How many levels (places) of the weights (levels, places, 2) give a share to their counts."""
+    """For each place, the number of levels whose share is above 0. The weights are (levels, places, 2)."""
     return (weights[..., 0] > 0).sum(0)
 
 

@@ -1,9 +1,12 @@
-"""Long contexts: where in the counted text did the last symbols stand before, and which symbol followed them there?
+"""Long contexts: this module finds an earlier place in the counted text with the same last symbols.
 
-Most long contexts occur once or never. Counting them would take a lot of memory, and one place in the text is enough to
-know what followed. So the places of the text are sorted by hashes of the symbols before them, and a binary search finds
-a place that shares a long context. Mahoney (2005) calls this a match model. It finds the sentences that stand in
-several articles, of which a news corpus is full.
+It predicts the symbol that followed there. Most long contexts occur once or never. Counting them would take a lot of
+memory, and one place in the text is enough to know what followed. So the places of the text are sorted by hashes of the
+symbols before them, and a binary search finds a place that shares a long context. Mahoney (2005) calls this a match
+model. It finds the sentences that occur in several articles, of which a news corpus is full.
+
+Only the hashes are compared. Two different contexts can have the same hash. Such a false match is not detected. The
+shares, which are fitted, allow for it: a kind of match that is often wrong gets a small share.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from torch import Tensor
 
 from charloom.model.trie import take
 
-LENGTHS = (5, 8, 12, 20, 32)  # of the contexts that are told apart, in symbols
+LENGTHS = (5, 8, 12, 20, 32)  # the lengths of contexts that are compared, in symbols
 # A key has 63 bits: some bits of the hash of each of these contexts, the shortest context first.
 BITS = (23, 11, 11, 9, 9)
 SHIFTS = (40, 29, 18, 9, 0)  # for each length, the number of bits that belong to longer contexts
@@ -52,19 +55,20 @@ class LongContexts:
         `articles` (places) are the numbers of the places' articles in the text. A match in the same article is not
         used. None means that all matches are used.
         """
-        # Neighbours in the sorted order share the longest contexts. If several share the same, the first one is used.
+        # Neighbours in the sorted order share the longest contexts. If several share equally long contexts, `rank`
+        # selects the one that is listed first.
         neighbours = torch.tensor([0, 1, -1], device=keys.device)[:, None]
-        places = (torch.searchsorted(self._keys, keys) + neighbours).clamp_(0, len(self._keys) - 1)
-        different = keys ^ take(self._keys, places)
+        candidates = (torch.searchsorted(self._keys, keys) + neighbours).clamp_(0, len(self._keys) - 1)
+        different = keys ^ take(self._keys, candidates)
         lengths = torch.stack([(different >> shift) == 0 for shift in SHIFTS]).sum(0)
         allowed = keys != NO_KEY
         if articles is not None:
-            allowed = allowed & (take(self._articles, places) != articles)
+            allowed = allowed & (take(self._articles, candidates) != articles)
         lengths *= allowed
         rank = torch.arange(len(neighbours), 0, -1, device=keys.device)[:, None]
         best = (lengths * len(neighbours) + rank).argmax(0, keepdim=True)
-        lengths, place = lengths.gather(0, best)[0], places.gather(0, best)[0]
-        return Matches(torch.where(lengths > 0, self._following.index_select(0, place).long(), 0), lengths)
+        lengths, chosen = lengths.gather(0, best)[0], candidates.gather(0, best)[0]
+        return Matches(torch.where(lengths > 0, self._following.index_select(0, chosen).long(), 0), lengths)
 
 
 def follow(probabilities: Tensor, matches: Matches, shares: Tensor, depths: Tensor) -> Tensor:
@@ -92,7 +96,7 @@ def keys_of(ids: Tensor, eos: int) -> Tensor:
     inverses = _powers(INVERSE, len(ids), ids.device)[:, None]
     sums = torch.cat([torch.zeros_like(ids[:1]), ((ids + 1) * MIX * powers).cumsum(0)])
     lengths, bits, shifts = torch.tensor([LENGTHS, BITS, SHIFTS], device=ids.device)[..., None, None]
-    begins = torch.maximum(time - lengths + 1, opened)  # (lengths, time, batch), as all that follows
+    begins = torch.maximum(time - lengths + 1, opened)  # (lengths, time, batch)
     hashes = (sums[1:] - sums.expand(len(LENGTHS), -1, -1).gather(1, begins)) * inverses
     hashes = (hashes ^ (hashes >> 32)) * MIX
     keys = ((hashes >> (64 - bits) & ((1 << bits) - 1)) << shifts).sum(0)

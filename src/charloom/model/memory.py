@@ -1,6 +1,7 @@
 """The n-gram memory: how often each symbol followed each context in the training text, and what this predicts.
 
-A context consists of the last n symbols of a text. It begins at the `<eos>` before its article, or later. counts.py
+A context consists of the last n symbols before a place of a text, and the memory predicts the symbol after the place. A
+context begins at the `<eos>` before its article, or later. counts.py
 predicts from contexts of up to `order` symbols, and matching.py from longer contexts. counting.py counts a text.
 """
 
@@ -42,16 +43,19 @@ class Cursor(NamedTuple):
 
     recent: Tensor  # (HISTORY, batch): the last ids
     rows: Tensor  # (levels, batch): the rows of the contexts that end with the last id, in the counts of all articles
-    class_rows: Tensor | None = None  # the same in the counts by class
+    class_rows: Tensor | None = None  # the same in the counts by class; None if no class was given
 
 
 class Memory:
-    """What a training text has counted, and what it predicts. None of its numbers is trained by gradient descent."""
+    """The counts and the text of an n-gram memory, and their predictions.
+
+    None of its numbers is trained by gradient descent.
+    """
 
     def __init__(self, counts: Counts, text: Tensor, eos: int, match_shares: Tensor, by_class: Counts | None) -> None:
         """`counts` are those of all articles, and `by_class` those of each class.
 
-        `text` (symbols) has the ids of the counted text, in one row. `match_shares` (lengths, levels + 1) are the
+        `text` (symbols) has the ids of the counted text, in one row. `match_shares` (lengths, levels) are the
         shares of the long contexts. Raises ValueError if text or shares are invalid.
         """
         self.counts = counts
@@ -68,14 +72,14 @@ class Memory:
     def from_stored(
         cls, stored: Stored, symbols: int, eos: int, classes: int = 0, device: torch.device | str = "cpu"
     ) -> Memory:
-        """The memory whose `stored` tensors these are. model.safetensors contains them.
+        """Make a memory from the tensors that `stored` has. model.safetensors contains them.
 
         `classes` is the number of classes that it counts, 0 for a memory without them. Raises ValueError if the tensors
         are damaged.
         """
         names = {name for name in stored if name.startswith(BY_CLASS)}
         if not stored.keys() >= {TEXT, MATCH_SHARES} or bool(names) != bool(classes):
-            raise ValueError("its tensors have other names")
+            raise ValueError("tensors are missing or have unknown names")
         by_class = {name.removeprefix(BY_CLASS): stored[name] for name in names}
         counts = {name: stored[name] for name in stored.keys() - names - {TEXT, MATCH_SHARES}}
         return cls(
@@ -94,8 +98,8 @@ class Memory:
         return self.counts.stored | own | {BY_CLASS + name: tensor for name, tensor in by_class.items()}
 
     def use_match_shares(self, match_shares: Tensor) -> None:
-        """Give what followed long contexts these shares from now on. Raises ValueError if they do not fit."""
-        checked = checked_shares(match_shares, (len(LENGTHS), self.order + 2))
+        """Use these shares for the matches of long contexts from now on. Raises ValueError if they do not fit."""
+        checked = checked_shares(match_shares, (len(LENGTHS), self.order + 1))
         self._match_shares = checked.to(self.counts.shares.device)
 
     def to(self, device: torch.device | str) -> Memory:
@@ -108,9 +112,9 @@ class Memory:
     def read(self, ids: Tensor, cursor: Cursor | None, classes: Tensor | None = None) -> tuple[Remembered, Cursor]:
         """Predict the symbol after each of the ids (time, batch).
 
-        `classes` (batch) or (time, batch) are class ids. Ids that are too high mean that no class is given. A memory
-        that does not count the classes ignores them. `cursor` is what the call for the piece before returned. At the
-        beginning of a text it is None.
+        `classes` (batch) or (time, batch) are class ids. None, or ids that are too high, mean that no class is given. A
+        memory that does not count the classes ignores them. `cursor` is what the call for the piece before returned. At
+        the beginning of a text it is None.
         """
         if cursor is None:
             cursor = self._start(ids)
@@ -119,10 +123,11 @@ class Memory:
         rows, _ = self.counts.trie.walk(ids, torch.zeros_like(ids), cursor.rows)
         probabilities = self._predict(self.counts.predict(rows.flatten(1)), matches).view(*ids.shape, self.symbols)
         after = Cursor(joined[-HISTORY:], rows[:, -1])
-        if self.by_class is None or classes is None or cursor.class_rows is None:
+        if self.by_class is None or classes is None:
             return Remembered(probabilities), after
         classes = classes.expand_as(ids)
-        class_rows, _ = self.by_class.trie.walk(ids, self._roots(classes), cursor.class_rows)
+        before = self.by_class.trie.no_context(ids.shape[1]) if cursor.class_rows is None else cursor.class_rows
+        class_rows, _ = self.by_class.trie.walk(ids, self._roots(classes), before)
         after = after._replace(class_rows=class_rows[:, -1])
         if not bool((classes < self.by_class.trie.roots).any()):  # this saves the time of ratios that are all 1
             return Remembered(probabilities), after
@@ -132,17 +137,15 @@ class Memory:
 
     def _start(self, ids: Tensor) -> Cursor:
         """The cursor before texts, which begin with the ids (time, batch)."""
-        batch = ids.shape[1]
         recent = torch.full_like(ids[:1], self._eos).repeat(HISTORY, 1)  # no context contains these `<eos>`
-        class_rows = None if self.by_class is None else self.by_class.trie.no_context(batch)
-        return Cursor(recent, self.counts.trie.no_context(batch), class_rows)
+        return Cursor(recent, self.counts.trie.no_context(ids.shape[1]))
 
     def leave_one_out(self, ids: Tensor, articles: Tensor, classes: Tensor | None = None) -> Remembered:
         """Predict at places of the training text, each left out of the counts.
 
-        `ids` (HISTORY + time + 1, batch) begins with the symbols before the places and ends with the last target.
-        `articles` (time, batch) has, for each target, the number of its article in the counted text. If this article
-        was not counted, the number is −1. `classes` (time, batch) is that of `read`.
+        The first place is after `ids[HISTORY]`, so the targets are `ids[HISTORY + 1:]`. `ids` is (HISTORY + time + 1,
+        batch). `articles` (time, batch) has, for each target, the number of its article in the counted text. If this
+        article was not counted, the number is −1. `classes` (time, batch) is that of `read`.
         """
         numbers = articles.flatten()
         places = self.places(ids)

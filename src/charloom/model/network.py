@@ -12,7 +12,15 @@ from torch.nn import functional as F
 from charloom.cells import CELLS
 from charloom.model.conditioning import class_characters, class_logits, one_hot_with_class, reset_class_weights
 from charloom.model.memory import Memory, Remembered
-from charloom.model.states import HiddenState, MemoryState, State, make_state, state_tensors
+from charloom.model.states import (
+    HiddenState,
+    MemoryState,
+    State,
+    join_states,
+    make_state,
+    split_state,
+    state_tensors,
+)
 from charloom.params import ModelParams
 
 # On a CPU, a single time step is computed for so many columns at a time. Reason: the rounding of a matrix product
@@ -34,12 +42,13 @@ class CharModel(nn.Module):
     steps of a window (Gal and Ghahramani 2016).
 
     A conditioned model (`model.conditioning: class`) also receives a class id: 0…n-1, or `no_class`. The class enters
-    the network in four places, which conditioning.py describes. The design follows the generative classifier of
+    the network in five places, which conditioning.py describes. The design follows the generative classifier of
     Yogatama et al. (2017).
 
     A model with a memory (`model.memory`) also receives what its n-gram memory (memory.py) predicts for the next
     symbol. The probabilities are a part of the input. Their logarithms, times a factor that the network computes
-    (`memory_gate`), are added to the logits. Before training, the network predicts exactly what the memory predicts.
+    (`memory_gate`), are added to the logits. Before training, if no class is given, the network predicts exactly what
+    the memory predicts.
 
     If the model is conditioned, the memory also counts the articles of each class (`model.class_memory`). It predicts
     how many times likelier each symbol is in the given class than in all articles. The logarithm of this ratio, times
@@ -56,13 +65,13 @@ class CharModel(nn.Module):
         class_slots = classes + 1 if self.conditioned else 0  # one for each class, and one for "no class"
         self.one_hot_size = symbols + class_slots
         self.class_character_size = params.class_embedding if self.conditioned else 0
-        # the number of classes whose articles the memory counts apart
+        # the number of classes whose articles the memory counts separately
         self.classes_in_memory = classes if self.conditioned and params.memory and params.class_memory else 0
         self.memory: Memory | None = None  # counted, not learned, so it is not in the state_dict
-        self.memory_size = min(symbols, MEMORY_INPUTS) if params.memory else 0  # the part of the input
+        self.memory_inputs = min(symbols, MEMORY_INPUTS) if params.memory else 0  # probabilities in the input
         cell = CELLS[params.cell]
         self.rnn: nn.Module = cell.load()(
-            self.one_hot_size + self.class_character_size + self.memory_size,
+            self.one_hot_size + self.class_character_size + self.memory_inputs,
             params.hidden_size,
             params.layers,
             # torch warns if dropout is set on a single-layer RNN, because it acts only between layers
@@ -105,7 +114,7 @@ class CharModel(nn.Module):
         if self.conditioned:
             reset_class_weights(self)
         if self.params.memory:
-            nn.init.normal_(self.rnn.get_parameter("weight_ih_l0")[:, -self.memory_size :], std=MEMORY_STD)
+            nn.init.normal_(self.rnn.get_parameter("weight_ih_l0")[:, -self.memory_inputs :], std=MEMORY_STD)
             nn.init.zeros_(self.head.weight)
             nn.init.zeros_(self.head.bias)
             nn.init.zeros_(self.memory_gate.weight)
@@ -139,8 +148,8 @@ class CharModel(nn.Module):
         `state` is the state that an earlier call returned, so a text can be read in pieces. None means the initial
         state of a text: zeros, or the learned initial state of a conditioned model. `classes` are class ids, (batch) or
         (time, batch). None means `no_class`. An unconditioned model ignores `classes`. `remembered` is what the memory
-        predicts after each of the ids, for a model with a memory. None means that the model looks it up,
-        and that the state has the place in the text for the next look-up.
+        predicts after each of the ids, for a model with a memory. If it is None, the model asks its memory. The
+        returned state then also contains the cursor of the memory.
         """
         if not self.conditioned:
             classes = None
@@ -148,7 +157,7 @@ class CharModel(nn.Module):
             classes = torch.full_like(ids[0], self.no_class)
         if remembered is None:
             remembered, state = self.remember(ids, state, classes)
-        hidden, cursor = state if isinstance(state, MemoryState) else (state, None)
+        hidden, cursor = split_state(state)
         if hidden is None and classes is not None:
             hidden = self.initial_state(classes.expand_as(ids)[0])
         if len(ids) > 1 or torch.is_grad_enabled() or self.device.type != "cpu":
@@ -159,14 +168,14 @@ class CharModel(nn.Module):
 
     def remember(
         self, ids: Tensor, state: State | None, classes: Tensor | None
-    ) -> tuple[Remembered | None, State | MemoryState | None]:
+    ) -> tuple[Remembered | None, State | None]:
         """What the memory predicts after each of the ids. None if the model has no memory.
 
         The arguments are those of `forward`. Also returns the state that `forward` needs with this prediction.
         """
         if self.memory is None:
             return None, state
-        hidden, cursor = state if isinstance(state, MemoryState) else (state, None)
+        hidden, cursor = split_state(state)
         remembered, cursor = self.memory.read(ids, cursor, classes)
         return remembered, MemoryState(hidden, cursor)
 
@@ -177,16 +186,15 @@ class CharModel(nn.Module):
         logits, states = [], []
         for begin in range(0, ids.shape[1], COLUMNS):
             columns = slice(begin, begin + COLUMNS)
-            part = None if remembered is None else remembered.columns(columns)
-            before = make_state([tensor[:, columns] for tensor in state_tensors(hidden)])
             found, after = self._compute(
-                ids[:, columns], before, None if classes is None else classes[..., columns], part
+                ids[:, columns],
+                make_state([tensor[:, columns] for tensor in state_tensors(hidden)]),
+                None if classes is None else classes[..., columns],
+                None if remembered is None else remembered.columns(columns),
             )
             logits.append(found)
-            states.append(state_tensors(after))
-        joined = make_state([torch.cat(tensors, 1) for tensors in zip(*states, strict=True)])
-        assert joined is not None
-        return torch.cat(logits, 1), joined
+            states.append(after)
+        return torch.cat(logits, 1), join_states(states, 1)
 
     def _compute(
         self, ids: Tensor, hidden: HiddenState | None, classes: Tensor | None, remembered: Remembered | None
@@ -221,11 +229,10 @@ class CharModel(nn.Module):
         layer_input, after = inputs[0], []
         for layer, weights in enumerate(cast("list[list[Tensor]]", self.rnn.all_weights)):
             before = make_state([tensor[layer] for tensor in state_tensors(hidden)])
-            after.append(state_tensors(getattr(torch, step)(layer_input, before, *weights)))
-            layer_input = after[-1][0]
-        joined = make_state([torch.stack(tensors) for tensors in zip(*after, strict=True)])
-        assert joined is not None
-        return layer_input[None], joined
+            layer_output, *others = state_tensors(getattr(torch, step)(layer_input, before, *weights))
+            after.append((layer_output[None], *(other[None] for other in others)))
+            layer_input = layer_output
+        return layer_input[None], join_states(after, 0)
 
     def initial_state(self, classes: Tensor) -> HiddenState | None:
         """The learned initial state of a conditioned model for texts of these classes (batch)."""
@@ -253,7 +260,7 @@ class CharModel(nn.Module):
     def _memory_inputs(self, probabilities: Tensor) -> Tensor:
         """The part of the input vectors (time, batch, size) that comes from the memory."""
         assert self.memory is not None
-        frequent = self.memory.by_frequency[: self.memory_size]
+        frequent = self.memory.by_frequency[: self.memory_inputs]
         return MEMORY_SCALE * probabilities.index_select(-1, frequent).to(self.head.weight.dtype)
 
     def _dropout_mask(self, output: Tensor) -> Tensor:

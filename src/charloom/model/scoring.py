@@ -108,8 +108,8 @@ def surprisals(
 
     Each text begins with an `<eos>`. The model reads this `<eos>` but does not predict it, so it has no surprisal.
     `top` is the number of likeliest symbols to report for each symbol of the text. `classes` contains a class id for
-    each text, for a conditioned model. None means that no class is given. Memory does not grow with the number of
-    texts.
+    each text, for a conditioned model. None means that no class is given. The RAM that this needs does not depend on
+    the number of texts.
     """
     class_ids = repeat(model.no_class) if classes is None else iter(classes)
     for chunk in chunked(texts, len):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from charloom.model.memory import Cursor
@@ -24,13 +25,24 @@ class MemoryState(NamedTuple):
 State = HiddenState | MemoryState
 
 
+def split_state(state: State | None) -> tuple[HiddenState | None, Cursor | None]:
+    """The hidden state and the cursor of the memory. Each can be missing."""
+    return state if isinstance(state, MemoryState) else (state, None)
+
+
 def state_tensors(state: State | None) -> list[Tensor]:
-    """The tensors of a hidden state as a list, each (layers, batch, hidden). For None the list is empty."""
-    if isinstance(state, MemoryState):
-        state = state.hidden
+    """The tensors of the hidden state as a list, each (layers, batch, hidden). For None the list is empty."""
+    state, _ = split_state(state)
     return [] if state is None else [state] if isinstance(state, Tensor) else list(state)
 
 
 def make_state(tensors: Sequence[Tensor]) -> HiddenState | None:
     """The state that consists of these tensors. This is the inverse of `state_tensors`."""
     return None if not tensors else tensors[0] if len(tensors) == 1 else tuple(tensors)
+
+
+def join_states(states: Sequence[HiddenState], dim: int) -> HiddenState:
+    """Concatenate the tensors of hidden states along a dimension. There must be at least one state."""
+    joined = make_state([torch.cat(tensors, dim) for tensors in zip(*map(state_tensors, states), strict=True)])
+    assert joined is not None
+    return joined

@@ -1,15 +1,16 @@
 """The counts of an n-gram memory: for each context, how often each symbol followed it.
 
 The contexts are a trie. Level n has a *row* for each context of n symbols. A row has an *entry* for each symbol that
-followed the context, with its count. An entry of level n is n + 1 symbols long. If it was counted twice or more, it
-leads to a row of level n + 1. Longer contexts that occur once are not counted.
+followed the context, with its count. (In a row with a count above 255, all counts are scaled down.) An entry of level n
+is n + 1 symbols long. If it was counted twice or more, it leads to a row of level n + 1. So a context that occurs once
+has no row. Two kinds of entries never lead to a row: those of the last level, and an `<eos>` after other symbols.
 
 Level 0 has one row, or one for each class. If it has several, these are the *roots* of separate tries: each context
 belongs to a class.
 
 The rows of all levels are numbered together: first those of level 0, then those of level 1, and so on. The entries are
-numbered in the same way. One more row, after the last, is the *unknown row*: the number of all contexts that were
-never counted. The *unknown entry* is the same for entries.
+numbered in the same way. One more row, after the last, is the *unknown row*. Its index stands for every context that
+has no row. The *unknown entry* is the same for entries.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ import torch
 from torch import Tensor
 
 ID_TYPES = (torch.uint8, torch.int32)  # of the stored symbols and sizes
-MAX_TABLE = 1 << 22  # a level with at most this many pairs (row, symbol) has a table that gives the entry of each pair
+# A table of a level has the entry of each pair (row, symbol). The levels before the first one with more pairs than this
+# have tables. The others are searched.
+MAX_TABLE = 1 << 22
 
 Stored = Mapping[str, Tensor]
 
@@ -41,12 +44,17 @@ class Trie(NamedTuple):
     starts: Tensor  # (rows + 2): the first entry of each row and of the unknown row, then the number of entries
     children: Tensor  # (entries + 1): the row that an entry leads to, or the unknown row
     tables: list[Tensor]  # for each of the first levels (rows · alphabet + 1): the entry of each pair (row, symbol)
-    steps: list[list[int]]  # for each level, the steps of a binary search in its longest row, such as 8, 4, 2, 1
+    search_steps: list[list[int]]  # for each level, the steps of a binary search in its longest row, such as 8, 4, 2, 1
 
     @property
     def order(self) -> int:
         """The length of the longest contexts, in symbols."""
         return len(self.first_rows) - 2
+
+    @property
+    def rows(self) -> int:
+        """The number of rows of all levels."""
+        return self.first_rows[-1]
 
     @property
     def roots(self) -> int:
@@ -90,20 +98,22 @@ class Trie(NamedTuple):
             first, end = self.first_rows[n : n + 2]
             wanted = (rows - first).clamp_(max=end - first) * self.alphabet + symbols
             return take(self.tables[n], wanted.clamp_(max=len(self.tables[n]) - 1))
-        return self._search(rows, symbols, self.steps[n])
+        return self._search(rows, symbols, self.search_steps[n])
 
     def walk(self, ids: Tensor, roots: Tensor, before: Tensor) -> tuple[Tensor, list[Tensor]]:
         """The rows (levels, time, batch) of the contexts that end with each of the ids (time, batch).
 
         `roots` (time, batch) has the row of level 0 for the symbol after each id. `before` (levels, batch) has the rows
-        of the contexts that end before the first id. `no_context` gives these rows for the beginning of a text.
+        of the contexts that end before the first id, but its row of level 0 is not used. `no_context` gives these rows
+        for the beginning of a text.
 
         Also returns, for each level except the last, the entry (time, batch) of each id in the row of the context
         before the id. At level 0, this row is the root that `roots` has for the id.
         """
         ids, roots = ids.to(self.children.dtype), roots.to(self.children.dtype)
-        if len(ids) == 1:  # with few places, the number of operations takes the time, so all levels are one operation
-            arrivals = self._search(torch.cat([roots, before[1:-1]])[: self.order], ids, max(self.steps, key=len))
+        if len(ids) == 1:  # with few ids, the number of operations takes the time, so all levels are searched together
+            rows = torch.cat([roots, before[1:-1]])[: self.order]  # without a row if there is only level 0
+            arrivals = self._search(rows, ids, max(self.search_steps, key=len))
             return torch.cat([roots, take(self.children, arrivals)])[:, None], list(arrivals[:, None])
         contexts, entries = [roots], []
         for n in range(self.order):
@@ -117,21 +127,22 @@ class Trie(NamedTuple):
         return self.children[-1:].repeat(self.order + 1, batch)  # the unknown entry leads to the unknown row
 
     def _search(self, rows: Tensor, symbols: Tensor, steps: list[int]) -> Tensor:
-        """`find` by binary search, for rows of any level. No row is longer than the sum of the steps and 1."""
+        """`find` by binary search, for rows of any level. A row has at most sum(steps) + 1 entries."""
         rows, symbols = torch.broadcast_tensors(rows, symbols)
-        place = take(self.starts, rows) - 1  # the last entry of the row that is known to come before the symbol
+        entry = take(self.starts, rows) - 1  # the last entry of the row that is known to come before the symbol
         last = take(self.starts, rows + 1) - 1
         for step in steps:
-            further = torch.minimum(place + step, last)
-            place = torch.where(take(self.symbols, further) < symbols, further, place)
-        place += 1
-        found = (place <= last) & (take(self.symbols, place) == symbols)
-        return torch.where(found, place, self.unknown_entry)
+            further = torch.minimum(entry + step, last)
+            entry = torch.where(take(self.symbols, further) < symbols, further, entry)
+        entry += 1
+        found = (entry <= last) & (take(self.symbols, entry) == symbols)
+        return torch.where(found, entry, self.unknown_entry)
 
     def suffixes(self, n: int, before: Tensor) -> Tensor:
-        """For each row of level n, the row of its context without the first symbol, numbered within its level.
+        """For each row of level n, the row of its context without the first symbol, as an index within level n - 1.
 
-        `before` is the same for level n - 1. Raises ValueError if a context without its first symbol was not counted.
+        `before` is the result of this method for level n - 1. Raises ValueError if a context without its first symbol
+        was not counted.
         """
         entries = self.entries_of(n - 1)
         leading = (self.children[entries] != self.unknown_row).nonzero()[:, 0] + entries.start
@@ -182,7 +193,7 @@ def read_trie(stored: Stored, alphabet: int, eos: int, roots: int = 1) -> Trie:
     levels = sum(name.startswith("symbols.") for name in stored)
     parts = {f"{part}.{n}" for part in ("symbols", "counts", "sizes") for n in range(levels)}
     if not levels or stored.keys() != parts:
-        raise ValueError("its tensors have other names")
+        raise ValueError("tensors are missing or have unknown names")
     first_rows, leading = [0, roots], []
     for n in range(levels):
         symbols, sizes = stored[f"symbols.{n}"], stored[f"sizes.{n}"]
@@ -199,16 +210,18 @@ def read_trie(stored: Stored, alphabet: int, eos: int, roots: int = 1) -> Trie:
         raise ValueError("a level with an invalid entry")
     leads = torch.cat(leading)
     first_entries = torch.tensor([0, *(len(stored[f"symbols.{n}"]) for n in range(levels))]).cumsum(0).tolist()
-    number = torch.int32 if len(keys) < 2**31 else torch.int64  # int32 is faster, because it has half as many bytes
+    index_type = torch.int32 if len(keys) < 2**31 else torch.int64  # int32 is faster, because it has half as many bytes
     return Trie(
         alphabet,
         first_rows,
         first_entries,
         torch.cat([*(stored[f"symbols.{n}"] for n in range(levels)), torch.tensor([0])]),
         torch.cat([*(stored[f"counts.{n}"] for n in range(levels)), torch.tensor([0])]).float(),
-        torch.cat([torch.tensor([0]), sizes.cumsum(0), torch.tensor([len(keys)])]).to(number),
-        torch.cat([torch.where(leads, leads.cumsum(0) + roots - 1, len(sizes)), torch.tensor([len(sizes)])]).to(number),
-        [table.to(number) for table in _tables(keys, alphabet, first_rows, first_entries)],
+        torch.cat([torch.tensor([0]), sizes.cumsum(0), torch.tensor([len(keys)])]).to(index_type),
+        torch.cat([torch.where(leads, leads.cumsum(0) + roots - 1, len(sizes)), torch.tensor([len(sizes)])]).to(
+            index_type
+        ),
+        [table.to(index_type) for table in _tables(keys, alphabet, first_rows, first_entries)],
         [_steps(int(sizes[first:end].max())) for first, end in pairwise(first_rows)],
     )
 
@@ -225,8 +238,11 @@ def _tables(keys: Tensor, alphabet: int, first_rows: list[int], first_entries: l
 
 
 def _steps(longest: int) -> list[int]:
-    """The steps of a binary search in a row with at most `longest` entries: powers of 2, in falling order."""
-    return [1 << bit for bit in reversed(range(longest.bit_length()))]
+    """The steps of a binary search in a row with at most `longest` entries: powers of 2, in falling order.
+
+    A search moves past all entries but the last one. Then it compares the next entry.
+    """
+    return [1 << bit for bit in reversed(range((longest - 1).bit_length()))]
 
 
 def _check_level(symbols: Tensor, counts: Tensor, sizes: Tensor, alphabet: int) -> None:

@@ -9,11 +9,11 @@ import numpy as np
 
 from charloom.evaluation.contribution import Contribution
 from charloom.evaluation.evaluation import Reading
-from charloom.model.memory import Memory
+from charloom.model.memory import TEXT, Memory
 from charloom.text.vocab import Vocabulary
 
 BEFORE = 24  # the table shows this many characters before each symbol
-ROWS = 4  # the table has this many symbols for which the memory matters most, and as many for which the network does
+ROWS = 4  # the table has at most this many examples of the memory, and as many of the network
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class MemorySize:
         counts = [each for each in (memory.counts, memory.by_class) if each is not None]
         stored = memory.stored
         size = sum(tensor.nbytes for tensor in stored.values())
-        return cls(len(stored["text"]), sum(each.trie.unknown_row for each in counts), size / 1e6)
+        return cls(len(stored[TEXT]), sum(each.trie.rows for each in counts), size / 1e6)
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class MemoryTable:
 def memory_table(readings: Sequence[Reading], vocabulary: Vocabulary) -> MemoryTable | None:
     """The table for these articles. None if there are no articles, or if the model has no memory.
 
-    From each article, it has the symbol for which the memory matters most, and the one for which the network does. Of
-    each kind it has at most ROWS.
+    The first examples show where the memory saves the most bits: one symbol for each of at most ROWS articles. The
+    other examples show the same for the network.
     """
     articles = [_examples(reading, reading.contribution, vocabulary) for reading in readings if reading.contribution]
     if not articles:

@@ -29,7 +29,7 @@ class Recall:
     ) -> None:
         """Count articles of the split, at most `model.memory_characters` of them together, as the model's memory.
 
-        `class_ids` are those with which a conditioned model reads the articles.
+        `class_ids` has the class id that a conditioned model receives with each article.
         """
         counted = choose_articles(split.lengths, model.params.memory_characters, seed)
         codes = _codes_of(split, counted)
@@ -82,7 +82,7 @@ def _count_classes(model: CharModel, split: EncodedSplit, counted: npt.NDArray[n
         model.classes_in_memory,
         model.symbols,
         int(codes[0]),
-        model.params.class_memory,
+        min(model.params.class_memory, model.params.memory),
     )
 
 
