@@ -1,4 +1,5 @@
 import math
+from bisect import bisect_right
 from typing import Any
 
 import pytest
@@ -6,8 +7,8 @@ import torch
 
 from charloom.cells import CELLS
 from charloom.errors import InputError
-from charloom.model.network import COLUMNS, CharModel
-from charloom.model.sampling import DRAWS, TILE, Sampling, sample, stream
+from charloom.model.network import CharModel
+from charloom.model.sampling import DRAWS, GROUPS, TILE, Sampling, sample, stream
 from charloom.text.vocab import Vocabulary
 from tests.learning import Encoded, encode_sample, remembering_model, small_model
 
@@ -64,14 +65,19 @@ def test_the_logits_of_a_sample_are_the_same_alone_and_with_others(encoded: Enco
     seen: list[torch.Tensor] = []
     model.register_forward_hook(lambda _model, _inputs, output: seen.append(output[0][0]))
     together = sample(model, vocabulary, prompts, how)
-    steps = len("Stocks ") + how.length  # of a tile: the symbols of the longest prompt, and the drawn symbols
-    steps_of_tile = {0: seen[:steps], 1: seen[steps:]}
-    for number in (0, 1, 40, TILE - 1, TILE, TILE + 2):
+    calls = 3 * (len("Stocks ") + how.length)  # three groups for each symbol of the first tile
+    groups_of_tile = {
+        0: [seen[:calls][group::3] for group in range(3)],
+        1: [seen[calls:][group::2] for group in (0, 1)],
+    }
+    for number in (0, 1, 7, 8, 40, TILE - 1, TILE, TILE + 2):
         seen = []
         assert sample(model, vocabulary, [prompts[number]], how, first=number) == [together[number]]
         tile, column = divmod(number, TILE)
-        for alone, with_others in zip(seen, steps_of_tile[tile], strict=False):
-            assert torch.equal(alone[number % COLUMNS], with_others[column])
+        group = bisect_right(GROUPS, column) - 1
+        for alone, with_others in zip(seen, groups_of_tile[tile][group], strict=False):
+            assert len(alone) == len(with_others)
+            assert torch.equal(alone[column - GROUPS[group]], with_others[column - GROUPS[group]])
 
 
 def test_the_numbering_can_start_anywhere(model: CharModel, vocabulary: Vocabulary) -> None:

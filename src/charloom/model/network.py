@@ -23,9 +23,6 @@ from charloom.model.states import (
 )
 from charloom.params import ModelParams
 
-# On a CPU, a single time step is computed for so many columns at a time. Reason: the rounding of a matrix product
-# depends on its shape and column. So the shape must be the same whether a sample is drawn alone or with others.
-COLUMNS = 16
 # The standard deviation of the initial input weights. CharModel.reset_parameters gives the reason.
 INPUT_STD = 3.0
 # The input of the network contains the memory's probabilities for the MEMORY_INPUTS most frequent symbols. With 12 of
@@ -160,10 +157,17 @@ class CharModel(nn.Module):
         hidden, cursor = split_state(state)
         if hidden is None and classes is not None:
             hidden = self.initial_state(classes.expand_as(ids)[0])
-        if len(ids) > 1 or torch.is_grad_enabled() or self.device.type != "cpu":
-            logits, hidden = self._compute(ids, hidden, classes, remembered)
-        else:
-            logits, hidden = self._compute_step(ids, hidden, classes, remembered)
+        inputs = self._inputs(ids, classes)
+        if remembered is not None:
+            inputs = torch.cat([inputs, self._memory_inputs(remembered.probabilities)], -1)
+        output, hidden = self._recur(inputs, hidden)
+        if self.training and self.params.dropout:
+            output = output * self._dropout_mask(output)
+        logits = self.head(output)
+        if classes is not None:
+            logits = logits + class_logits(output, classes, self.class_head)
+        if remembered is not None:
+            logits = logits + self._memory_logits(output, remembered)
         return logits, hidden if cursor is None else MemoryState(hidden, cursor)
 
     def remember(
@@ -178,40 +182,6 @@ class CharModel(nn.Module):
         hidden, cursor = split_state(state)
         remembered, cursor = self.memory.read(ids, cursor, classes)
         return remembered, MemoryState(hidden, cursor)
-
-    def _compute_step(
-        self, ids: Tensor, hidden: HiddenState | None, classes: Tensor | None, remembered: Remembered | None
-    ) -> tuple[Tensor, HiddenState]:
-        """`_compute` for one time step, COLUMNS columns at a time."""
-        logits, states = [], []
-        for begin in range(0, ids.shape[1], COLUMNS):
-            columns = slice(begin, begin + COLUMNS)
-            found, after = self._compute(
-                ids[:, columns],
-                make_state([tensor[:, columns] for tensor in state_tensors(hidden)]),
-                None if classes is None else classes[..., columns],
-                None if remembered is None else remembered.columns(columns),
-            )
-            logits.append(found)
-            states.append(after)
-        return torch.cat(logits, 1), join_states(states, 1)
-
-    def _compute(
-        self, ids: Tensor, hidden: HiddenState | None, classes: Tensor | None, remembered: Remembered | None
-    ) -> tuple[Tensor, HiddenState]:
-        """The logits and the hidden state, given what the memory predicts."""
-        inputs = self._inputs(ids, classes)
-        if remembered is not None:
-            inputs = torch.cat([inputs, self._memory_inputs(remembered.probabilities)], -1)
-        output, hidden = self._recur(inputs, hidden)
-        if self.training and self.params.dropout:
-            output = output * self._dropout_mask(output)
-        logits = self.head(output)
-        if classes is not None:
-            logits = logits + class_logits(output, classes, self.class_head)
-        if remembered is not None:
-            logits = logits + self._memory_logits(output, remembered)
-        return logits, hidden
 
     def _recur(self, inputs: Tensor, hidden: HiddenState | None) -> tuple[Tensor, HiddenState]:
         """The output (time, batch, hidden) of the recurrent layers for inputs (time, batch, size), and their state.

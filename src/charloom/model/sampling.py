@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import accumulate, count, pairwise
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from charloom.errors import InputError
-from charloom.model.network import COLUMNS, CharModel
+from charloom.model.network import CharModel
 from charloom.model.states import State
 from charloom.text.texts import encode
 from charloom.text.vocab import Vocabulary
 
-# At most so many samples are drawn at the same time. On a GPU, a batch always has so many columns, even if some of them
-# are unused, and sample i uses column i % TILE. Reason: the rounding of a matrix product depends on its shape and
-# column, and one different bit can change a drawn character. On a CPU, CharModel computes COLUMNS columns at a time. So
-# there, sample i uses a column whose number has the remainder i % COLUMNS.
+# Samples are drawn in tiles of TILE samples. Sample i always uses column i % TILE of its tile, even if other columns are
+# unused. Reason: the rounding of a matrix product depends on its shape and column. One different bit can change a
+# drawn character.
 TILE = 64
+# On a CPU, the columns of a tile form groups, which begin with these columns. The network computes each group that has
+# samples as one batch. So sample 0, which is often drawn alone, does not wait for 63 unused columns.
+GROUPS = (0, 1, 8)
 # How many random numbers are fetched at once for each column. This does not change the numbers themselves: NumPy's
 # generator gives the same sequence for any number of values in a call.
 DRAWS = 256
@@ -89,46 +90,43 @@ def stream(
     """
     class_ids = [model.no_class] * len(prompts) if classes is None else classes
     end = first + len(prompts)
-    width = COLUMNS if model.device.type == "cpu" else TILE
-    for begin in range(first - first % width, end, TILE):
+    for begin in range(first - first % TILE, end, TILE):
         numbers = range(max(begin, first), min(begin + TILE, end))
         tile = {number: (prompts[number - first], class_ids[number - first]) for number in numbers}
-        columns = range(begin, begin + math.ceil((numbers.stop - begin) / width) * width)
-        for step in _draw_tile(model, vocabulary, tile, columns, how):
+        for step in _draw_tile(model, vocabulary, tile, how):
             yield [(number - first, character) for number, character in step]
 
 
 @torch.inference_mode()
 def _draw_tile(
-    model: CharModel, vocabulary: Vocabulary, tile: Mapping[int, tuple[str, int]], numbers: range, how: Sampling
+    model: CharModel, vocabulary: Vocabulary, tile: Mapping[int, tuple[str, int]], how: Sampling
 ) -> Iterator[list[tuple[int, str]]]:
     """Draw the samples of one tile, given as number → (prompt, class id).
 
-    `numbers` has a number for each column of the batch. The columns whose numbers are not in the tile are unused.
     Yields lists as `stream` does, with the number of the sample in place of the index of the prompt.
     """
     model.eval()
-    device = model.device
     characters = [vocabulary.decode([symbol]) for symbol in range(vocabulary.unk)]
+    numbers = [number for group in _groups(tile, model.device) for number in group]  # of the columns that are computed
+    column_of = {number: column for column, number in enumerate(numbers)}
     # The samples that have not ended: number → the ids of the prompt.
     running = {number: encode(vocabulary, vocabulary.normalized(text)).tolist() for number, (text, _) in tile.items()}
     class_ids = [tile[number][1] if number in tile else model.no_class for number in numbers]
-    classes = torch.tensor(class_ids, device=device)
     draws = _draws(how.seed, numbers)
     symbols = [vocabulary.eos] * len(numbers)  # what each column reads next
-    state: State | None = None
+    network = _Groups(model, [len(group) for group in _groups(tile, model.device)], class_ids)
     for step in count():
-        logits, state = model(torch.tensor([symbols], device=device), state, classes)
-        columns = [number - numbers.start for number in running]
+        logits = network.read(symbols)
+        columns = [column_of[number] for number in running]
         # <unk> is the last id, so the slice leaves it out. cpu() comes before double(): mps has no float64.
-        allowed = logits[0, columns, : vocabulary.unk].cpu().double()
+        allowed = logits[columns, : vocabulary.unk].cpu().double()
         drawn: list[tuple[int, str]] = []
         for number, symbol in zip(list(running), _choose(allowed, how, next(draws)[columns]).tolist(), strict=True):
             prompt = running[number]
             if step < len(prompt):
-                symbols[number - numbers.start] = prompt[step]
+                symbols[column_of[number]] = prompt[step]
                 continue
-            symbols[number - numbers.start] = symbol
+            symbols[column_of[number]] = symbol
             drawn.append((number, characters[symbol]))
             if step + 1 == len(prompt) + how.length or (how.until_eos and symbol == vocabulary.eos):
                 drawn.append((number, ""))
@@ -138,7 +136,39 @@ def _draw_tile(
             return
 
 
-def _draws(seed: int, numbers: range) -> Iterator[Tensor]:
+def _groups(tile: Collection[int], device: torch.device) -> list[range]:
+    """The groups of columns that contain samples of a tile, by the numbers that these columns have."""
+    begin = min(tile) - min(tile) % TILE
+    firsts = GROUPS if device.type == "cpu" else GROUPS[:1]
+    groups = [range(begin + first, begin + end) for first, end in pairwise((*firsts, TILE))]
+    return [group for group in groups if any(number in group for number in tile)]
+
+
+class _Groups:
+    """A model that reads groups of columns, one symbol after the other. Each group is a batch of the network."""
+
+    def __init__(self, model: CharModel, sizes: Sequence[int], class_ids: Sequence[int]) -> None:
+        """`sizes` are the sizes of the groups, and `class_ids` has a class id for each column."""
+        self._model = model
+        self._columns = [slice(end - size, end) for size, end in zip(sizes, accumulate(sizes), strict=True)]
+        self._classes = torch.tensor(class_ids, device=model.device)
+        self._states: list[State | None] = [None] * len(sizes)
+        self._state: State | None = None  # of the memory, which is asked for all groups together
+
+    def read(self, symbols: Sequence[int]) -> Tensor:
+        """Read a symbol in each column. Returns the logits (columns, symbols) of the next symbols."""
+        ids = torch.tensor([symbols], device=self._model.device)
+        remembered, self._state = self._model.remember(ids, self._state, self._classes)
+        logits = []
+        for group, columns in enumerate(self._columns):
+            part = None if remembered is None else remembered.columns(columns)
+            state, classes = self._states[group], self._classes[columns]
+            found, self._states[group] = self._model(ids[:, columns], state, classes, part)
+            logits.append(found[0])
+        return torch.cat(logits)
+
+
+def _draws(seed: int, numbers: Sequence[int]) -> Iterator[Tensor]:
     """For each step, random numbers (columns) from 0 to below 1, one for each sample number."""
     generators = [np.random.default_rng([seed, number]) for number in numbers]
     while True:
