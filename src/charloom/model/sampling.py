@@ -16,8 +16,8 @@ from charloom.model.states import State
 from charloom.text.texts import encode
 from charloom.text.vocab import Vocabulary
 
-# Samples are drawn in tiles of TILE samples. Sample i always uses column i % TILE of its tile, even if other columns are
-# unused. Reason: the rounding of a matrix product depends on its shape and column. One different bit can change a
+# Samples are drawn in tiles of TILE samples. Sample i always uses column i % TILE of its tile, even if other columns
+# are unused. Reason: the rounding of a matrix product depends on its shape and column. One different bit can change a
 # drawn character.
 TILE = 64
 # On a CPU, the columns of a tile form groups, which begin with these columns. The network computes each group that has
