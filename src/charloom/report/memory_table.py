@@ -75,10 +75,10 @@ def _largest(articles: Sequence[Sequence[Example]], saved: Callable[[Example], f
 
 
 def _examples(reading: Reading, parts: Contribution, vocabulary: Vocabulary) -> list[Example]:
-    """The symbols of an article."""
+    """The symbols of an article. Rounding can make bits slightly negative, so they are limited to 0."""
     text = ["■" if symbol == vocabulary.eos else vocabulary.decode([symbol]) for symbol in reading.codes.tolist()]
     bits = zip(parts.memory_bits.tolist(), parts.network_bits.tolist(), reading.surprisal.bits.tolist(), strict=True)
     return [
-        Example("".join(text[max(0, place - BEFORE) : place]), text[place], *of_symbol)
+        Example("".join(text[max(0, place - BEFORE) : place]), text[place], *(max(0.0, each) for each in of_symbol))
         for place, of_symbol in enumerate(bits)
     ]
