@@ -88,7 +88,7 @@ class Training:
         remembered = None if self._recall is None else self._recall.at(epoch, step)
         self.state = self._state_before(symbols, classes) if step and self.batches.carries_state else None
         if self.model.params.dropout:
-            torch.manual_seed(self._step_seed())
+            self._draw_dropout()
         for parameter_group in self.optimizer.param_groups:
             parameter_group["lr"] = self.learning_rate()
         # forward
@@ -195,9 +195,18 @@ class Training:
         initial = state_tensors(self.model.initial_state(classes[0]))
         return make_state([old + first * ~continues for old, first in zip(carried, initial, strict=True)])
 
-    def _step_seed(self) -> int:
-        """The seed of this step's dropout. A resumed training computes the same seed, so it drops the same units."""
-        return int(np.random.SeedSequence([self.params.seed, self.step, self.group.rank]).generate_state(1)[0])
+    def _draw_dropout(self) -> None:
+        """Draw the units that this step drops. A resumed training draws the same units.
+
+        The mask before the output layer is drawn for the whole batch, so it does not depend on the number of processes.
+        Between layers, torch's modules draw the masks, and each process draws its own.
+        """
+        torch.manual_seed(self._seed_of([self.step]))
+        self.model.next_mask = self.model.dropout_mask(self.params.batch_size)[:, self.columns]
+        torch.manual_seed(self._seed_of([self.step, self.group.rank + 1]))
+
+    def _seed_of(self, numbers: list[int]) -> int:
+        return int(np.random.SeedSequence([self.params.seed, *numbers]).generate_state(1)[0])
 
     def _weights(self) -> dict[str, Tensor]:
         return {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
