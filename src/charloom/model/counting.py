@@ -63,7 +63,7 @@ def make_memory(codes: Tensor, symbols: int, eos: int, order: int, by_class: Cou
     `codes` are the ids of the text in one row, with an `<eos>` before and after each article. `by_class` are the counts
     by class, which `count_classes` makes.
     """
-    counts = _make_counts(codes, symbols, eos, order)
+    counts = _make_counts(codes, symbols, eos, order, torch.zeros_like(codes[1:]))
     shares = torch.full((len(LENGTHS), counts.order + 1), FIRST_SHARE)
     memory = Memory(counts, codes.to(_id_type(symbols)), eos, shares, by_class)
     starts, length = _spread(codes)
@@ -84,9 +84,8 @@ def count_classes(articles: Tensor, of_class: Tensor, classes: int, symbols: int
     return _make_counts(codes, symbols, eos, order, torch.cat([of_class, torch.arange(classes)]))
 
 
-def _make_counts(codes: Tensor, symbols: int, eos: int, order: int, roots: Tensor | None = None) -> Counts:
+def _make_counts(codes: Tensor, symbols: int, eos: int, order: int, roots: Tensor) -> Counts:
     """Count a text, and fit the shares at some of its places. The arguments are those of `count_ngrams`."""
-    roots = torch.zeros_like(codes[1:]) if roots is None else roots
     stored = count_ngrams(codes, symbols, eos, order, roots)
     stored[SHARES] = torch.full((len(stored) // 3, BUCKETS), FIRST_SHARE)
     counts = Counts(stored, symbols, eos, int(roots.max()) + 1)
