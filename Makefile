@@ -25,7 +25,7 @@ $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
 	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.$(EXTRAS)' --group dev
 	touch $@
 
-demo: install ## run the whole pipeline on the small corpus that comes with charloom, in demo/ (four minutes)
+demo: install ## run the whole pipeline on the small corpus that comes with charloom, in demo/ (three minutes)
 	$(RUN) python scripts/demo.py
 
 screenshots: demo ## take the pictures of the demo's report in docs/images (needs chromium and chromium-driver)
