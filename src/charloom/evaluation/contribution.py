@@ -11,6 +11,7 @@ from torch import Tensor
 from charloom.evaluation.arrays import Floats
 from charloom.model.memory import Remembered
 from charloom.model.network import CharModel
+from charloom.model.scoring import values_of
 from charloom.text.vocab import Codes
 
 
@@ -42,5 +43,5 @@ def contribution(model: CharModel, codes: Codes) -> Contribution | None:
 
 def _bits(log_probabilities: Tensor, ids: Tensor) -> Floats:
     """The bits (time) of the ids (time, 1)."""
-    nats: Floats = -log_probabilities.gather(-1, ids[..., None])[:, 0, 0].cpu().double().numpy()
+    nats: Floats = -values_of(ids, log_probabilities)[:, 0].cpu().double().numpy()
     return nats / math.log(2)

@@ -12,15 +12,7 @@ from torch.nn import functional as F
 from charloom.cells import CELLS
 from charloom.model.conditioning import class_characters, class_logits, one_hot_with_class, reset_class_weights
 from charloom.model.memory import Memory, Remembered
-from charloom.model.states import (
-    HiddenState,
-    MemoryState,
-    State,
-    join_states,
-    make_state,
-    split_state,
-    state_tensors,
-)
+from charloom.model.states import HiddenState, MemoryState, State, make_state, split_state, state_tensors
 from charloom.params import ModelParams
 
 # The standard deviation of the initial input weights. CharModel.reset_parameters gives the reason.
@@ -200,13 +192,14 @@ class CharModel(nn.Module):
         if hidden is None:
             zeros = inputs.new_zeros(self.params.layers, inputs.shape[1], self.params.hidden_size)
             hidden = make_state([zeros] * len(CELLS[self.params.cell].state))
-        layer_input, after = inputs[0], []
+        layer_input, layers = inputs[0], []
         for layer, weights in enumerate(cast("list[list[Tensor]]", self.rnn.all_weights)):
             before = make_state([tensor[layer] for tensor in state_tensors(hidden)])
-            layer_output, *others = state_tensors(getattr(torch, step)(layer_input, before, *weights))
-            after.append((layer_output[None], *(other[None] for other in others)))
-            layer_input = layer_output
-        return layer_input[None], join_states(after, 0)
+            layers.append(state_tensors(getattr(torch, step)(layer_input, before, *weights)))
+            layer_input = layers[-1][0]
+        after = make_state([torch.stack(tensors) for tensors in zip(*layers, strict=True)])
+        assert after is not None
+        return layer_input[None], after
 
     def initial_state(self, classes: Tensor) -> HiddenState | None:
         """The learned initial state of a conditioned model for texts of these classes (batch)."""

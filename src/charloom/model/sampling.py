@@ -107,14 +107,15 @@ def _draw_tile(
     """
     model.eval()
     characters = [vocabulary.decode([symbol]) for symbol in range(vocabulary.unk)]
-    numbers = [number for group in _groups(tile, model.device) for number in group]  # of the columns that are computed
+    groups = _groups(tile, model.device)
+    numbers = [number for group in groups for number in group]  # of the columns that are computed
     column_of = {number: column for column, number in enumerate(numbers)}
     # The samples that have not ended: number → the ids of the prompt.
     running = {number: encode(vocabulary, vocabulary.normalized(text)).tolist() for number, (text, _) in tile.items()}
     class_ids = [tile[number][1] if number in tile else model.no_class for number in numbers]
     draws = _draws(how.seed, numbers)
     symbols = [vocabulary.eos] * len(numbers)  # what each column reads next
-    network = _Groups(model, [len(group) for group in _groups(tile, model.device)], class_ids)
+    network = _Groups(model, [len(group) for group in groups], class_ids)
     for step in count():
         logits = network.read(symbols)
         columns = [column_of[number] for number in running]

@@ -194,9 +194,9 @@ def _score_batch(
         remembered, state = model.remember(inputs[steps], state, classes)
         logits, state = model(inputs[steps], state, classes, remembered)
         log_probabilities = torch.log_softmax(logits.float(), -1)
-        log_p[steps] = _of(targets[steps], log_probabilities)
+        log_p[steps] = values_of(targets[steps], log_probabilities)
         if remembered is not None and remembered.class_ratios is not None:
-            log_ratios[steps] = _of(targets[steps], remembered.class_ratios).log()
+            log_ratios[steps] = values_of(targets[steps], remembered.class_ratios).log()
         if top:
             expected_log_p[steps], expected[steps] = log_probabilities.topk(top)
     model.train(training)
@@ -204,6 +204,6 @@ def _score_batch(
     return _Batch(nats.numpy(), expected.cpu().numpy(), expected_log_p.exp().numpy(), log_ratios.numpy()), state
 
 
-def _of(ids: Tensor, values: Tensor) -> Tensor:
+def values_of(ids: Tensor, values: Tensor) -> Tensor:
     """The values (time, texts) of ids (time, texts), from the values (time, texts, symbols) of all symbols."""
     return values.gather(-1, ids[..., None])[..., 0]

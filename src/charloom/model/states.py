@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from charloom.model.memory import Cursor
@@ -39,10 +38,3 @@ def state_tensors(state: State | None) -> list[Tensor]:
 def make_state(tensors: Sequence[Tensor]) -> HiddenState | None:
     """The state that consists of these tensors. This is the inverse of `state_tensors`."""
     return None if not tensors else tensors[0] if len(tensors) == 1 else tuple(tensors)
-
-
-def join_states(states: Sequence[HiddenState], dim: int) -> HiddenState:
-    """Concatenate the tensors of hidden states along a dimension. There must be at least one state."""
-    joined = make_state([torch.cat(tensors, dim) for tensors in zip(*map(state_tensors, states), strict=True)])
-    assert joined is not None
-    return joined
