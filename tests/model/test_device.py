@@ -43,6 +43,7 @@ def test_determinism_fixes_the_random_numbers_and_the_algorithms() -> None:
         draws.append(torch.rand(3).tolist())
     assert draws[0] == draws[1] != draws[2]
     assert torch.are_deterministic_algorithms_enabled()
+    assert not torch._C._get_deterministic_fill_uninitialized_memory(), "filling would take time in each step"
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"]
 
 

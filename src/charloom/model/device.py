@@ -41,6 +41,9 @@ def make_deterministic(seed: int) -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with a fixed workspace
     # torch.use_deterministic_algorithms does the same, but also imports torch's compiler, which takes two seconds.
     torch.set_deterministic_debug_mode("error")
+    # By default, deterministic torch fills each new tensor, for operations that read memory which nothing has written.
+    # Nothing in charloom does that, and the filling took 7 to 9 % of a training step on two cores.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False  # if True, cuDNN times its kernels and chooses the fastest
     torch.manual_seed(seed)
 
