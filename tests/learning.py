@@ -103,7 +103,7 @@ def save_conditioned_model(folder: Path, windows: Path) -> Path:
     model = small_training(encoded, changes).model
     torch.nn.init.normal_(model.initial)
     torch.nn.init.normal_(model.class_head)
-    torch.nn.init.normal_(model.get_parameter("rnn.weight_ih_l0")[:, len(encoded.vocabulary) :])
+    torch.nn.init.normal_(model.get_parameter("rnn.0.weight_ih_l0")[:, len(encoded.vocabulary) :])
     save_model(folder, model, encoded.vocabulary, "t" * 64, encoded.train.class_counts)
     return folder
 

@@ -42,7 +42,7 @@ assert score_articles(saved.model, encoded.valid).total.nats < before
 together = sample(saved.model, saved.vocabulary, ["Oil", ""], Sampling(length=20))
 assert together[1:] == sample(saved.model, saved.vocabulary, [""], Sampling(length=20), first=1)
 
-forget, new = small_model(5, cell="MGU").rnn.get_parameter("bias_ih_l0").split(12)
+forget, new = small_model(5, cell="MGU").get_parameter("rnn.0.bias_ih_l0").split(12)
 assert (forget.tolist(), new.tolist()) == ([1.0] * 12, [0.0] * 12)
 check_gradients(small_model(5, cell="MGU", layers=2), None)
 print("trained, restored, saved, scored, sampled")

@@ -2,13 +2,12 @@
 
 To add a cell, write its torch module and add an entry to CELLS. The module has the interface of torch.nn.LSTM:
 
-- It is made by `Module(input_size, hidden_size, num_layers, dropout=0.0)`. `dropout` acts between layers only.
+- It is made by `Module(input_size, hidden_size)`, and has one layer. CharModel makes one for each layer.
 - `output, state = module(inputs, state)` reads inputs (time, batch, input_size) and returns output (time, batch,
-  hidden_size). The state is one tensor (layers, batch, hidden_size), or a tuple of such tensors; None means zeros.
-- Layer 0 has the parameters `weight_ih_l0` (gates × hidden_size, input_size), `weight_hh_l0` (gates × hidden_size,
-  hidden_size) and, if the cell has biases, `bias_ih_l0` and `bias_hh_l0` (gates × hidden_size). Layer 1 has `…_l1`,
-  and so on. Each parameter stacks the gates in the order of `Cell.gates`. CharModel.reset_parameters draws the initial
-  values of all parameters.
+  hidden_size). The state is one tensor (1, batch, hidden_size), or a tuple of such tensors; None means zeros.
+- It has the parameters `weight_ih_l0` (gates × hidden_size, input_size), `weight_hh_l0` (gates × hidden_size,
+  hidden_size) and, if the cell has biases, `bias_ih_l0` and `bias_hh_l0` (gates × hidden_size). Each parameter stacks
+  the gates in the order of `Cell.gates`. CharModel.reset_parameters draws the initial values of all parameters.
 - The output for one text of a batch depends only on this text, and only on the symbols up to the present one. Scoring
   and sampling rely on this.
 

@@ -37,7 +37,7 @@ def ids(model: CharModel) -> Tensor:
 
 @pytest.mark.usefixtures("ids")
 def test_each_class_has_an_entry_in_the_one_hot_input(model: CharModel) -> None:
-    weights = model.rnn.get_parameter("weight_ih_l0")
+    weights = model.get_parameter("rnn.0.weight_ih_l0")
     assert weights.shape[1] == 7 + 4 + 2  # symbols, classes with no_class, size of the embedding
     assert (gradient(weights)[:, 7:11].abs().sum(0) > 0).tolist() == IN_LOSS
 

@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -6,14 +7,16 @@ import torch
 from charloom.cells import CELLS
 from charloom.errors import InputError, RunError
 from charloom.model.device import (
+    Precision,
     available_devices,
     choose_device,
     describe_device,
     explain_out_of_memory,
+    has_kernels,
     make_deterministic,
     precisions,
-    set_precision,
     set_threads,
+    unusable_gpu,
     usable_cores,
 )
 from tests.conftest import Run
@@ -22,9 +25,33 @@ from tests.learning import small_model
 CPU = torch.device("cpu")
 
 
-def test_auto_is_the_first_available_device() -> None:
-    assert choose_device("auto", "train.device").type == available_devices()[0]
-    assert available_devices()[-1] == "cpu"
+def test_auto_is_an_nvidia_gpu_or_the_cpu() -> None:
+    expected = "cuda" if "cuda" in available_devices() else "cpu"
+    assert choose_device("auto", "train.device").type == expected
+
+
+def test_a_gpu_that_torch_cannot_use_is_named_with_a_remedy(tmp_path: Path) -> None:
+    assert unusable_gpu(tmp_path / "no-driver") == unusable_gpu(tmp_path) == ""
+    (tmp_path / "0000:01:00.0").mkdir()
+    remedy = "install one with CUDA" if torch.version.cuda is None else "update NVIDIA's driver"
+    assert remedy in unusable_gpu(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("architectures", "capability", "expected"),
+    [
+        (["sm_80", "sm_86"], (8, 9), True),
+        (["sm_80", "sm_86"], (9, 0), False),
+        (["sm_80", "compute_80"], (12, 0), True),
+        (["sm_75", "sm_80"], (7, 0), False),
+        (["sm_90a", "sm_120"], (9, 0), True),
+        ([], (8, 0), False),
+    ],
+)
+def test_a_build_of_torch_has_code_for_some_gpus(
+    architectures: list[str], capability: tuple[int, int], expected: bool
+) -> None:
+    assert has_kernels(architectures, capability) == expected
 
 
 @pytest.mark.parametrize("wanted", ["cuda", "mps"])
@@ -61,7 +88,7 @@ def test_auto_divides_the_cores_among_the_processes() -> None:
 
 
 def test_fp32_computes_in_float32() -> None:
-    with set_precision("fp32", CPU):
+    with Precision("fp32", CPU).forward():
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
 
 
@@ -69,19 +96,26 @@ def test_fp32_computes_in_float32() -> None:
 def test_bf16_trains_every_cell_if_the_cpu_supports_it(cell: str) -> None:
     if "bf16" not in precisions(CPU):
         with pytest.raises(InputError, match=r"train\.precision = 'bf16': this machine's cpu supports only fp32"):
-            set_precision("bf16", CPU)
+            Precision("bf16", CPU)
         return
     model = small_model(5, cell=cell)
-    with set_precision("bf16", CPU):
+    with Precision("bf16", CPU).forward():
         logits, _ = model(torch.ones(2, 1, dtype=torch.int64))
     assert logits.dtype == torch.bfloat16
     logits.sum().backward()
     assert all(weights.grad is not None and weights.grad.isfinite().all() for weights in model.parameters())
 
 
+def test_a_new_model_switches_tf32_off() -> None:
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    small_model(5)
+    assert not torch.backends.cuda.matmul.allow_tf32
+    assert not torch.backends.cudnn.allow_tf32
+
+
 def test_an_unsupported_precision_is_an_error() -> None:
     with pytest.raises(InputError, match=r"train\.precision = 'tf32': this machine's cpu supports only fp32"):
-        set_precision("tf32", CPU)
+        Precision("tf32", CPU)
 
 
 def test_out_of_memory_says_what_to_lower() -> None:

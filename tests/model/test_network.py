@@ -35,14 +35,14 @@ def test_a_text_can_be_read_in_pieces(cell: str) -> None:
 def test_a_cell_stacks_the_weights_of_its_registered_gates(cell: str) -> None:
     model = small_model(7, cell=cell)
     for name in ("weight_ih_l0", "weight_hh_l0"):
-        assert len(model.rnn.get_parameter(name)) == len(CELLS[cell].gates) * 12
+        assert len(model.rnn[0].get_parameter(name)) == len(CELLS[cell].gates) * 12
 
 
 def test_only_the_symbols_that_were_read_have_a_gradient_in_the_input_weights() -> None:
     model = small_model(7)
     logits, _ = model(torch.tensor([[1], [4]]))
     logits.sum().backward()
-    weights = model.get_parameter("rnn.weight_ih_l0")
+    weights = model.get_parameter("rnn.0.weight_ih_l0")
     assert weights.grad is not None
     read = weights.grad.abs().sum(0) > 0
     assert read.tolist() == [False, True, False, False, True, False, False]
@@ -52,22 +52,20 @@ def test_only_the_symbols_that_were_read_have_a_gradient_in_the_input_weights() 
 def test_open_gates_begin_with_a_bias_of_one(cell: str) -> None:
     model = small_model(7, cell=cell, layers=2)
     for layer in range(2):
-        biases: list[torch.Tensor] = [
-            bias for name, bias in model.rnn.named_parameters() if "bias" in name and name.endswith(f"_l{layer}")
-        ]
+        biases: list[torch.Tensor] = [bias for name, bias in model.rnn[layer].named_parameters() if "bias" in name]
         gates = torch.stack(biases).sum(0).split(12)
         opened = {name: gate.tolist() for name, gate in zip(CELLS[cell].gates, gates, strict=True)}
         assert opened == {name: [float(name in CELLS[cell].open_gates)] * 12 for name in CELLS[cell].gates}
 
 
 def test_an_lstm_begins_with_open_forget_gates() -> None:
-    _, forget, _, _ = small_model(7, cell="LSTM").get_parameter("rnn.bias_ih_l0").split(12)
+    _, forget, _, _ = small_model(7, cell="LSTM").get_parameter("rnn.0.bias_ih_l0").split(12)
     assert forget.tolist() == [1.0] * 12
 
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_recurrent_weights_begin_orthogonal(cell: str) -> None:
-    for gate in small_model(7, cell=cell).get_parameter("rnn.weight_hh_l0").detach().split(12):
+    for gate in small_model(7, cell=cell).get_parameter("rnn.0.weight_hh_l0").detach().split(12):
         torch.testing.assert_close(gate @ gate.T, torch.eye(12))
 
 

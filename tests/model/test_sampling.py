@@ -144,7 +144,7 @@ def test_a_text_continues_its_prompt(vocabulary: Vocabulary) -> None:
     with torch.no_grad():
         for weights in model.parameters():
             weights.zero_()
-        model.rnn.get_parameter("weight_ih_l0").fill_diagonal_(3.0)
+        model.get_parameter("rnn.0.weight_ih_l0").fill_diagonal_(3.0)
         model.head.weight.fill_diagonal_(1.0)
     prompts = ["abc", "", "xy", "a\n"]
     assert sample(model, vocabulary, prompts, Sampling(length=3, temperature=0)) == ["ccc", "\n\n\n", "yyy", "\n\n\n"]

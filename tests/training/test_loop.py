@@ -137,7 +137,7 @@ def test_a_conditioned_training_learns_every_class_and_no_class(
     assert sum(class_count.articles for class_count in training.class_counts) == encoded.train.articles
     run(training, tmp_path)
     model = training.model
-    class_inputs = model.get_parameter("rnn.weight_ih_l0")[:, len(encoded.vocabulary) : model.one_hot_size]
+    class_inputs = model.get_parameter("rnn.0.weight_ih_l0")[:, len(encoded.vocabulary) : model.one_hot_size]
     for weights in (class_inputs.T, model.initial[0, 0], model.class_head, model.class_embedding):
         assert len(weights.unique(dim=0)) == 5
 

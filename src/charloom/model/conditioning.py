@@ -15,6 +15,7 @@ model reads a text with this id if the class of the text is unknown.
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import torch
@@ -35,7 +36,7 @@ def reset_class_weights(model: CharModel) -> None:
     The class is part of the input at every step. If the input weights of a class were as large at first as those of a
     symbol, the class would push every gate in the same direction throughout the article.
     """
-    input_weights = model.rnn.get_parameter("weight_ih_l0")
+    input_weights = model.get_parameter("rnn.0.weight_ih_l0")
     nn.init.zeros_(input_weights[:, model.symbols : model.one_hot_size])
     nn.init.zeros_(model.initial)
     nn.init.zeros_(model.class_head)
@@ -68,10 +69,11 @@ def class_logits(output: Tensor, classes: Tensor, weights: Tensor) -> Tensor:
         return torch.einsum("tbh,bsh->tbs", output, weights[classes])
     if steps > 1 and output.device.type == "cpu":
         return _class_by_class(output.flatten(0, 1), classes.flatten(), weights).view(steps, texts, -1)
-    # Multiply by all classes' weights. This is more arithmetic, but the GPU need not synchronise to find out which
-    # classes occur, and at one step the rounding of a sample does not depend on the other samples' classes.
-    chosen = F.one_hot(classes.expand(steps, texts), len(weights)).to(output.dtype)
-    return torch.einsum("tbc,tbh,csh->tbs", chosen, output, weights)
+    # Multiply by the weights of each class, and keep the result where a text has this class. This is more arithmetic,
+    # but the GPU need not synchronise to find out which classes occur. At one step, the rounding of a sample does not
+    # depend on the classes of other samples.
+    of_each = classes.expand(steps, texts)[..., None]
+    return reduce(torch.add, ((output @ own.T) * (of_each == index) for index, own in enumerate(weights)))
 
 
 def _class_by_class(output: Tensor, classes: Tensor, weights: Tensor) -> Tensor:

@@ -3,34 +3,84 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+import sys
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 
 import torch
 
-from charloom.errors import InputError, RunError
+from charloom.errors import InputError, RunError, say
+
+GPUS = Path("/proc/driver/nvidia/gpus")  # NVIDIA's driver for Linux lists its GPUs here
 
 
 def choose_device(wanted: str, key: str) -> torch.device:
-    """The device with the name `wanted`. `auto` means the first available device of cuda, mps and cpu.
+    """The device with the name `wanted`. `auto` means an NVIDIA GPU if torch can use one, otherwise the CPU.
 
     `key` is the parameter or option that has this value. Raises InputError if the machine does not have the device. The
-    message contains `key` and the available devices.
+    message contains `key`, the available devices and, if torch cannot use the GPU, the reason.
     """
     available = available_devices()
+    unusable = "" if "cuda" in available else unusable_gpu()
     if wanted == "auto":
-        return torch.device(available[0])
+        if unusable:
+            say(
+                f"warning: {key} = 'auto': computing on the CPU, because torch cannot use the GPU: {unusable}",
+                sys.stderr,
+            )
+        return torch.device("cuda" if "cuda" in available else "cpu")
+    if wanted == "cuda" and unusable:
+        raise InputError(f"{key} = 'cuda': torch cannot use this machine's GPU: {unusable}")
     if wanted not in available:
         raise InputError(
             f"{key} = {wanted!r}: not on this machine, which has {', '.join(available)}; choose one of these, or auto"
         )
+    if wanted == "mps":
+        say(f"warning: {key} = 'mps': a long training can fill the memory (pytorch issue 145374)", sys.stderr)
     return torch.device(wanted)
 
 
 def available_devices() -> list[str]:
-    """The types of the devices that this machine has, the preferred type first."""
-    checks = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    """The types of the devices that torch can use on this machine."""
+    cuda = torch.cuda.is_available() and has_kernels(torch.cuda.get_arch_list(), torch.cuda.get_device_capability())
+    checks = {"cuda": cuda, "mps": torch.backends.mps.is_available(), "cpu": True}
     return [name for name, available in checks.items() if available]
+
+
+def unusable_gpu(gpus: Path = GPUS) -> str:
+    """Why torch cannot use the NVIDIA GPU of this machine, and what to do. Empty if there is no NVIDIA GPU.
+
+    `gpus` is the folder in which the driver lists its GPUs.
+    """
+    if not gpus.is_dir() or not any(gpus.iterdir()):
+        return ""
+    release = f"torch {torch.__version__}"
+    if torch.version.cuda is None:
+        return f"{release} is a build without CUDA; install one with CUDA"
+    if torch.cuda.is_available():
+        return f"{release} has no code for a GPU of this age; install another release of torch"
+    return f"{release} needs a driver for CUDA {torch.version.cuda} or newer; update NVIDIA's driver"
+
+
+def has_kernels(architectures: Iterable[str], capability: tuple[int, int]) -> bool:
+    """Whether a build of torch with code for these architectures can use a GPU of this compute capability.
+
+    `sm_86` is machine code for the capability 8.6. It runs on GPUs with the same first number and the same second
+    number or a higher one. `compute_90` is code that the driver translates for all later GPUs.
+    """
+    for kind, digits in (architecture.split("_") for architecture in architectures):
+        number = re.sub(r"\D", "", digits)
+        built = int(number[:-1]), int(number[-1])
+        if built <= capability and (kind == "compute" or built[0] == capability[0]):
+            return True
+    return False
+
+
+def compute_in_fp32() -> None:
+    """Make GPUs compute products of float32 numbers in fp32. By default, torch's recurrent layers use TF32 there."""
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
 
 
 def make_deterministic(seed: int) -> None:
@@ -53,19 +103,33 @@ def set_threads(wanted: int | str, sharing: int = 1) -> None:
     torch.set_num_threads(wanted if isinstance(wanted, int) else max(1, usable_cores() // sharing))
 
 
-def set_precision(precision: str, device: torch.device) -> AbstractContextManager[object]:
-    """Switch TF32 on or off. Returns the context manager for forward passes: bf16 autocast, or one without effect.
+class Precision:
+    """The precision of the steps of a training (`train.precision`). Everything else computes in fp32."""
 
-    Raises InputError if the device cannot compute in `precision`.
-    """
-    supported = precisions(device)
-    if precision not in supported:
-        raise InputError(
-            f"train.precision = {precision!r}: this machine's {describe_device(device)} supports only"
-            f" {', '.join(supported)}"
-        )
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
-    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
+    def __init__(self, name: str, device: torch.device) -> None:
+        """Raises InputError if the device cannot compute in this precision."""
+        supported = precisions(device)
+        if name not in supported:
+            raise InputError(
+                f"train.precision = {name!r}: this machine's {describe_device(device)} supports only"
+                f" {', '.join(supported)}"
+            )
+        self._name = name
+        self._device = device
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """For a whole step: with tf32, a GPU computes products of float32 numbers in TF32."""
+        tf32 = self._name == "tf32"
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+        try:
+            yield
+        finally:
+            compute_in_fp32()
+
+    def forward(self) -> AbstractContextManager[object]:
+        """For the forward pass of a step: with bf16, torch's autocast."""
+        return torch.autocast(self._device.type, torch.bfloat16) if self._name == "bf16" else nullcontext()
 
 
 def precisions(device: torch.device) -> list[str]:

@@ -105,7 +105,7 @@ def load_model(folder: Path | str, device: torch.device | str = "cpu") -> SavedM
     if model.conditioned != bool(class_counts):
         raise InputError(f"{about_path}: model.conditioning and the list of classes contradict each other")
     size = None if params.memory else sum(tensor.nbytes for tensor in model.state_dict().values())
-    tensors = _load_tensors(weights, size)
+    tensors = {_new_name(name): tensor for name, tensor in _load_tensors(weights, size).items()}
     stored = {name.removeprefix(MEMORY): tensors.pop(name) for name in list(tensors) if name.startswith(MEMORY)}
     if tensor_specs(tensors) != tensor_specs(model.state_dict()) or file_digest(weights) != about.get("model_digest"):
         raise InputError(f"{weights}: not the weights that model.json describes")
@@ -140,6 +140,11 @@ def _make_memory(stored: Mapping[str, Tensor], model: CharModel, vocabulary: Voc
         if counts and counts.order > (stated := getattr(params, name)):  # a short text can have a lower order
             raise InputError(f"{path}: the n-gram memory has order {counts.order}, but model.{name} is {stated}")
     return memory
+
+
+def _new_name(name: str) -> str:
+    """The present name of a tensor. In older files, one module has all layers: `rnn.weight_ih_l1`."""
+    return re.sub(r"rnn\.(\w+)_l(\d+)", r"rnn.\2.\1_l0", name)
 
 
 def tensor_specs(tensors: Mapping[str, Tensor]) -> dict[str, TensorSpec]:

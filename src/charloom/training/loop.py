@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch.nn.utils import clip_grad_norm_
 
 from charloom.errors import RunError
-from charloom.model.device import set_precision
+from charloom.model.device import Precision
 from charloom.model.network import CharModel
 from charloom.model.scoring import score_articles
 from charloom.model.states import State, make_state, state_tensors
@@ -73,7 +73,8 @@ class Training:
         self.best_bpc = math.inf
         self.best = self._weights()  # the weights with the lowest validation loss so far
         self._eos = int(train.codes[0])
-        self._precision = set_precision(params.precision, device)
+        self._random = torch.Generator(device)  # of the dropout masks
+        self._precision = Precision(params.precision, device)
         self._averaging_model = self.group.wrap(self.model)
         self._losses_on_device: list[Tensor] = []  # loss and gradient norm of each step, not fetched yet
         self.losses_since_record: list[list[float]] = []  # the same, fetched but not recorded yet
@@ -91,15 +92,16 @@ class Training:
             self._draw_dropout()
         for parameter_group in self.optimizer.param_groups:
             parameter_group["lr"] = self.learning_rate()
-        # forward
-        with self._precision:
-            logits, state = self._averaging_model(symbols[:-1], self.state, classes, remembered)
-            loss = F.cross_entropy(logits.flatten(0, 1), symbols[1:].flatten())
-        # backward, clip, update
-        self.optimizer.zero_grad()
-        loss.backward()
-        norm = clip_grad_norm_(self._parameters, self.params.grad_clip)
-        self.optimizer.step()
+        with self._precision.step():
+            # forward
+            with self._precision.forward():
+                logits, state = self._averaging_model(symbols[:-1], self.state, classes, remembered)
+                loss = F.cross_entropy(logits.flatten(0, 1), symbols[1:].flatten())
+            # backward, clip, update
+            self.optimizer.zero_grad()
+            loss.backward()
+            norm = clip_grad_norm_(self._parameters, self.params.grad_clip)
+            self.optimizer.step()
         # Back-propagation is truncated here: the next step gets the state, but not the graph behind it.
         self.state = make_state([tensor.detach() for tensor in state_tensors(state)])
         self._losses_on_device.append(torch.stack((loss.detach(), norm)))
@@ -198,15 +200,11 @@ class Training:
     def _draw_dropout(self) -> None:
         """Draw the units that this step drops. A resumed training draws the same units.
 
-        The mask before the output layer is drawn for the whole batch, so it does not depend on the number of processes.
-        Between layers, torch's modules draw the masks, and each process draws its own.
+        The masks are drawn for the whole batch, so they do not depend on the number of processes.
         """
-        torch.manual_seed(self._seed_of([self.step]))
-        self.model.next_mask = self.model.dropout_mask(self.params.batch_size)[:, self.columns]
-        torch.manual_seed(self._seed_of([self.step, self.group.rank + 1]))
-
-    def _seed_of(self, numbers: list[int]) -> int:
-        return int(np.random.SeedSequence([self.params.seed, *numbers]).generate_state(1)[0])
+        seed = np.random.SeedSequence([self.params.seed, self.step]).generate_state(1)[0]
+        self._random.manual_seed(int(seed))
+        self.model.next_masks = self.model.dropout_masks(self.params.batch_size, self._random)[:, :, self.columns]
 
     def _weights(self) -> dict[str, Tensor]:
         return {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
