@@ -8,7 +8,7 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 # The variables with which another make creates and uses the second install, which has torchtext's last release
 TORCHTEXT := VENV=.venv-torchtext CONSTRAINTS=constraints-torchtext.txt 'EXTRAS=[torchtext]'
 
-.PHONY: help install install-torchtext demo screenshots repro deps ui test test-torchtext lint types unit soak fuzz bench audit clean
+.PHONY: help install install-torchtext demo screenshots repro deps ui test test-torchtext lint types unit soak fuzz bench gpu-check audit clean
 
 help: ## list all targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ fuzz: install ## read 10,000 damaged or forged files (docs/reliability.md)
 
 bench: install ## run the short benchmarks of BENCHMARKS.md (a quarter of an hour on a quiet machine)
 	set -e; for each in windows training busy sampling scoring classify; do $(RUN) python benchmarks/$$each.py; done
+
+gpu-check: ## check and measure charloom on this machine's GPU, without a network (BENCHMARKS.md); GPU=cpu rehearses it
+	$(PYTHON) scripts/gpu_check.py --device $${GPU:-cuda}
 
 audit: ## ask the package index for known vulnerabilities of the pinned packages
 	$(PYTHON) -m venv build/audit

@@ -1,23 +1,37 @@
-"""Tests that need a CUDA device. Without such a device they are skipped."""
+"""Tests that need a CUDA device. Without such a device they are skipped. `make gpu-check` runs them."""
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from charloom.errors import RunError
-from charloom.model.device import explain_out_of_memory, make_deterministic, set_precision
+from charloom.model.device import compute_in_fp32, explain_out_of_memory, make_deterministic
+from charloom.model.matching import HISTORY
+from charloom.model.sampling import Sampling, sample
 from charloom.model.scoring import score_articles
+from charloom.model.states import state_tensors
 from charloom.training.checkpoint import Checkpoint, Checkpoints
 from charloom.training.loop import Training, run_training
 from charloom.training.parallel import Group
 from charloom.training.state import restore, snapshot
-from tests.learning import Encoded, encode_sample, small_model, train_params
+from tests.learning import Encoded, encode_sample, remembering_model, small_model, train_params
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")
 CUDA = torch.device("cuda", 0)
+
+# Models that take different paths on a GPU
+MODELS: dict[str, dict[str, Any]] = {
+    "two-layers": {"layers": 2, "dropout": 0.2},
+    "gru-memory": {"cell": "GRU", "memory": 4, "dropout": 0.1},
+    "rnn-classes": {"cell": "RNN", "classes": 4},
+    "classes-memory": {"classes": 4, "memory": 3, "class_memory": 2, "class_embedding": 0},
+}
+models = pytest.mark.parametrize("model", MODELS)
+precisions = pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +43,12 @@ def encoded(tmp_path_factory: pytest.TempPathFactory) -> Encoded:
 def deterministic() -> Iterator[None]:
     make_deterministic(1)
     yield
-    set_precision("fp32", CUDA)
+    compute_in_fp32()
 
 
-def gpu_training(encoded: Encoded, **changes: Any) -> Training:
-    model = small_model(len(encoded.vocabulary), hidden_size=64, layers=2, dropout=0.2)
-    return Training(model, encoded.train, encoded.valid, train_params(device="cuda", **changes), Group(device=CUDA))
+def gpu_training(encoded: Encoded, model: str = "two-layers", **changes: Any) -> Training:
+    network = small_model(len(encoded.vocabulary), **{"hidden_size": 64, **MODELS[model]})
+    return Training(network, encoded.train, encoded.valid, train_params(device="cuda", **changes), Group(device=CUDA))
 
 
 def run(training: Training, folder: Path) -> dict[str, torch.Tensor]:
@@ -42,51 +56,105 @@ def run(training: Training, folder: Path) -> dict[str, torch.Tensor]:
     return {name: tensor.cpu() for name, tensor in training.model.state_dict().items()}
 
 
+@pytest.mark.parametrize("model", ["two-layers", "rnn-classes"])
 @pytest.mark.parametrize("batching", ["lanes", "shuffled"])
-def test_batches_are_on_the_gpu_and_a_step_does_not_synchronise(encoded: Encoded, batching: str) -> None:
-    training = gpu_training(encoded, batching=batching)
+def test_a_step_does_not_wait_for_the_gpu(encoded: Encoded, batching: str, model: str) -> None:
+    """Neither the steps before the recording nor those after it."""
+    training = gpu_training(encoded, model, batching=batching)
     assert training.batches.at(0, 0).device.type == "cuda"
     training.train_step()
-    torch.cuda.synchronize()
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        for _ in range(5):
+    for _ in range(2):
+        torch.cuda.synchronize()
+        torch.cuda.set_sync_debug_mode("error")
+        try:
             training.train_step()
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
+            training.train_step()
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+        training.train_step()  # the fourth step is the one that is recorded
     assert training.record(validate=True).valid_bpc
 
 
-@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
-def test_the_same_seed_gives_the_same_bytes(encoded: Encoded, tmp_path: Path, precision: str) -> None:
-    weights = [run(gpu_training(encoded, precision=precision), tmp_path / str(index)) for index in range(2)]
-    for name, tensor in weights[0].items():
-        assert torch.equal(tensor, weights[1][name])
+@models
+@precisions
+def test_a_recorded_step_gives_the_same_bytes(encoded: Encoded, tmp_path: Path, precision: str, model: str) -> None:
+    recorded = run(gpu_training(encoded, model, precision=precision), tmp_path / "recorded")
+    training = gpu_training(encoded, model, precision=precision)
+    training._learn = training._compute_step
+    step_by_step = run(training, tmp_path / "step by step")
+    assert all(torch.equal(step_by_step[name], tensor) for name, tensor in recorded.items())
 
 
-def test_an_interrupted_training_ends_in_the_same_bytes(encoded: Encoded, tmp_path: Path) -> None:
-    undisturbed = run(gpu_training(encoded), tmp_path)
-    first = gpu_training(encoded)
+@models
+@precisions
+def test_an_interrupted_training_ends_in_the_same_bytes(
+    encoded: Encoded, tmp_path: Path, precision: str, model: str
+) -> None:
+    undisturbed = run(gpu_training(encoded, model, precision=precision), tmp_path)
+    first = gpu_training(encoded, model, precision=precision)
     for _ in range(7):
         first.train_step()
     saved = snapshot(first).to_bytes()
-    second = gpu_training(encoded)
+    second = gpu_training(encoded, model, precision=precision)
     restore(second, Checkpoint.from_bytes(saved))
     resumed = run(second, tmp_path / "resumed")
     assert all(torch.equal(resumed[name], tensor) for name, tensor in undisturbed.items())
 
 
-def test_a_gpu_gives_the_same_scores_as_a_cpu(encoded: Encoded) -> None:
-    model = small_model(len(encoded.vocabulary), hidden_size=64)
+@models
+def test_a_gpu_learns_as_a_cpu_does(encoded: Encoded, model: str) -> None:
+    """Without dropout, whose random numbers differ between devices."""
+    losses = []
+    for device in (CUDA, torch.device("cpu")):
+        network = small_model(len(encoded.vocabulary), **{"hidden_size": 64, **MODELS[model], "dropout": 0.0})
+        training = Training(network, encoded.train, encoded.valid, train_params(), Group(device=device))
+        for _ in range(20):
+            training.train_step()
+        training.fetch_losses()
+        losses.append([loss for loss, _ in training.losses_since_record])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_a_bf16_step_keeps_its_state_in_bf16(encoded: Encoded) -> None:
+    """torch's autocast alone would compute the layers in float16."""
+    training = gpu_training(encoded, precision="bf16")
+    for _ in range(6):
+        training.train_step()
+    assert {tensor.dtype for tensor in state_tensors(training.state)} == {torch.bfloat16}
+
+
+@pytest.mark.parametrize("memory", [0, 4])
+def test_a_gpu_gives_the_same_scores_as_a_cpu(encoded: Encoded, memory: int) -> None:
+    model = remembering_model(encoded, memory=memory, hidden_size=64)
     on_cpu = score_articles(model, encoded.test).total.nats
     on_gpu = score_articles(model.to(CUDA), encoded.test).total.nats
-    assert on_gpu == pytest.approx(on_cpu, rel=1e-5)
+    assert on_gpu == pytest.approx(on_cpu, rel=1e-7)
 
 
-def test_tf32_is_off_with_fp32() -> None:
-    set_precision("fp32", CUDA)
-    assert not torch.backends.cuda.matmul.allow_tf32
-    assert not torch.backends.cudnn.allow_tf32
+def test_the_memory_predicts_as_on_a_cpu(encoded: Encoded) -> None:
+    memory = remembering_model(encoded, memory=5).memory
+    assert memory is not None
+    unseen, counted = (
+        torch.from_numpy(split.codes[:4000].astype(np.int64)).view(4, 1000).T for split in (encoded.test, encoded.train)
+    )
+    articles = torch.zeros(1000 - HISTORY - 1, 4, dtype=torch.int64)
+    on_gpu = memory.to(CUDA)
+    torch.testing.assert_close(
+        on_gpu.read(unseen.to(CUDA), None)[0].probabilities.cpu(), memory.read(unseen, None)[0].probabilities
+    )
+    torch.testing.assert_close(
+        on_gpu.leave_one_out(counted.to(CUDA), articles.to(CUDA)).probabilities.cpu(),
+        memory.leave_one_out(counted, articles).probabilities,
+    )
+
+
+@pytest.mark.parametrize("memory", [0, 4])
+def test_a_sample_does_not_depend_on_the_other_samples(encoded: Encoded, memory: int) -> None:
+    model = remembering_model(encoded, memory=memory, hidden_size=64).to(CUDA)
+    how = Sampling(length=50, temperature=0.7)
+    many = sample(model, encoded.vocabulary, ["The "] * 70, how)
+    assert sample(model, encoded.vocabulary, ["The "], how) == many[:1]
+    assert sample(model, encoded.vocabulary, ["The "] * 5, how, first=60) == many[60:65]
 
 
 def test_out_of_memory_says_what_to_lower() -> None:

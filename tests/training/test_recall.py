@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from charloom.model.counting import count_classes
+from charloom.model.matching import HISTORY
 from charloom.model.memory import Memory
 from charloom.text.split import UNLABELLED, EncodedSplit
-from charloom.training.batches import BATCHING, ClassIds
+from charloom.training.batches import BATCHING, AnyBatches, ClassIds
 from charloom.training.recall import Recall, choose_articles
 from tests.learning import Encoded, encode_sample, small_model, small_training
 from tests.model.slow_memory import with_history
@@ -25,6 +26,13 @@ def encoded(tmp_path_factory: pytest.TempPathFactory) -> Encoded:
     return encode_sample(tmp_path_factory.mktemp("windows"))
 
 
+def starts_of(batches: AnyBatches, epoch: int, step: int) -> torch.Tensor:
+    """Where the first symbols (columns) of a step are in the codes."""
+    order = batches._draw_order(np.random.default_rng([1, epoch]))
+    positions, _ = batches._gather(order, range(step, step + 1))
+    return positions[0, 0]
+
+
 @pytest.mark.parametrize("characters", [10**9, 30_000])
 @pytest.mark.parametrize("batching", ["lanes", "shuffled"])
 def test_each_step_has_the_predictions_for_its_own_places(encoded: Encoded, batching: str, characters: int) -> None:
@@ -34,8 +42,8 @@ def test_each_step_has_the_predictions_for_its_own_places(encoded: Encoded, batc
     """
     train = encoded.train
     model = small_model(len(encoded.vocabulary), memory=4, memory_characters=characters)
-    recall = Recall(model, train, BATCHING[batching](train, 8, 1, CPU), None, seed=1)
-    batches = BATCHING[batching](train, 8, 1, CPU)
+    recall = Recall(model, train, BATCHING[batching](train, 8, 1, CPU, history=HISTORY), None, seed=1)
+    batches = BATCHING[batching](train, 8, 1, CPU, history=HISTORY)
     chosen = choose_articles(train.lengths, characters, seed=1)
     number = np.where(chosen, np.cumsum(chosen) - 1, -1)
     article_of_target = np.repeat(np.arange(train.articles), train.lengths)
@@ -44,7 +52,7 @@ def test_each_step_has_the_predictions_for_its_own_places(encoded: Encoded, batc
         with_history(train.codes.tolist(), encoded.vocabulary.eos), torch.from_numpy(number[article_of_target])[:, None]
     ).probabilities[:, 0]
     for epoch, step in ((0, 0), (0, 1), (0, 40), (1, 3), (0, batches.steps_per_epoch - 1)):
-        starts = batches._block_of(epoch, step).starts[step % batches._block_steps]
+        starts = starts_of(batches, epoch, step)
         found, ratios = recall.at(epoch, step)
         assert ratios is None
         assert found.shape == (20, 8, len(encoded.vocabulary))
@@ -57,7 +65,7 @@ def test_each_step_has_the_predictions_for_its_own_places(encoded: Encoded, batc
 def test_the_memory_of_the_model_has_counted_the_chosen_articles(encoded: Encoded) -> None:
     """So its text consists of these articles."""
     model = small_model(len(encoded.vocabulary), memory=4, memory_characters=30_000)
-    Recall(model, encoded.train, BATCHING["lanes"](encoded.train, 8, 1, CPU), None, seed=1)
+    Recall(model, encoded.train, BATCHING["lanes"](encoded.train, 8, 1, CPU, history=HISTORY), None, seed=1)
     assert model.memory is not None
     chosen = choose_articles(encoded.train.lengths, 30_000, seed=1)
     articles = [encoded.train.article(index)[1:] for index in np.flatnonzero(chosen).tolist()]
@@ -88,7 +96,7 @@ def recall_with_classes(
     """The recall of a conditioned model, its memory, and the class ids with which the model reads the articles."""
     model = small_model(len(encoded.vocabulary), classes=4, memory=4, memory_characters=characters, class_memory=3)
     class_ids = ClassIds(train, no_class=4, dropout=0.3, seed=1, device=CPU)
-    recall = Recall(model, train, BATCHING[batching](train, 8, 1, CPU), class_ids, seed=1)
+    recall = Recall(model, train, BATCHING[batching](train, 8, 1, CPU, history=HISTORY), class_ids, seed=1)
     assert model.memory is not None
     return recall, model.memory, class_ids
 
@@ -102,7 +110,7 @@ def test_each_step_has_the_class_ratios_for_its_own_places(encoded: Encoded, bat
     """
     train = encoded.train.labelled(0.6, seed=1)
     recall, memory, class_ids = recall_with_classes(encoded, train, batching, characters)
-    batches = BATCHING[batching](train, 8, 1, CPU)
+    batches = BATCHING[batching](train, 8, 1, CPU, history=HISTORY)
     chosen = choose_articles(train.lengths, characters, seed=1)
     number = torch.from_numpy(np.where(chosen, np.cumsum(chosen) - 1, -1))
     article_of_target = torch.arange(train.articles).repeat_interleave(torch.from_numpy(train.lengths))[:, None]
@@ -116,7 +124,7 @@ def test_each_step_has_the_class_ratios_for_its_own_places(encoded: Encoded, bat
             found = recall.at(epoch, step).class_ratios
             assert found is not None
             articles = batches.articles_at(epoch, step)
-            starts = batches._block_of(epoch, step).starts[step % batches._block_steps]
+            starts = starts_of(batches, epoch, step)
             for column, start in enumerate(starts.tolist()):
                 for article in articles[:, column].unique().tolist():
                     rows = (articles[:, column] == article).nonzero()[:, 0]

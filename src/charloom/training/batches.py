@@ -1,17 +1,18 @@
 """The batches of a training. Which symbols a step reads depends only on the split and (seed, epoch, step).
 
-The codes of the split are copied to the model's device, and the batches are gathered there. On a CPU the codes are not
-copied: they stay mapped from disk.
+The codes of the split stay mapped from disk, so a corpus can be larger than the memory of the machine or of its GPU.
+The batches of several steps are gathered together, as a block. For a GPU, a thread gathers the next block during the
+steps of the present one, and the block is copied to the GPU without waiting.
 """
 
 from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -22,50 +23,70 @@ from charloom.text.vocab import Codes
 BLOCK_SYMBOLS = 2**17  # about so many symbols are gathered at once: 1 MB of ids
 _READABLE = {1: np.uint8, 2: np.int16, 4: np.int32}  # bytes per code → a type of this size that torch can read
 
+Place = tuple[int, int]  # of a block: the epoch, and the first step
 Order = TypeVar("Order")  # of an epoch: what `Batches._draw_order` returns
 
 
 class _Block(NamedTuple):
     """The batches of several steps."""
 
-    place: tuple[int, int]  # the epoch, and the number of the block in the epoch
-    starts: Tensor  # (steps, columns): where the first symbols are in the codes
-    symbols: Tensor  # (steps, length + 1, columns)
+    symbols: Tensor  # (steps, history + length + 1, columns)
     articles: Tensor  # (steps, length, columns)
 
 
 class Batches(ABC, Generic[Order]):
     """A way to cut a split into batches. A batch has `batch_size` columns of `length` + 1 symbols.
 
-    If several processes share the batches, each reads only its `columns`. The symbols of several steps are gathered
-    together, as a block. Gathering the symbols of each step separately took 3 % of the training time at hidden size 64.
+    If several processes share the batches, each reads only its `columns`. Gathering the symbols of each step separately
+    took 3 % of the training time at hidden size 64.
     """
 
     carries_state: bool  # whether each column continues the text of the same column in the step before
     steps_per_epoch: int
 
     def __init__(
-        self, split: EncodedSplit, batch_size: int, seed: int, device: torch.device, columns: slice = slice(None)
+        self,
+        split: EncodedSplit,
+        batch_size: int,
+        seed: int,
+        device: torch.device,
+        columns: slice = slice(None),
+        history: int = 0,
     ) -> None:
-        """Raises InputError if the split is too small for one batch."""
+        """`history` is the number of symbols before each step that `with_history` returns.
+
+        Raises InputError if the split is too small for one batch.
+        """
         self.batch_size = batch_size
         self.length = split.length
         self._columns = columns
+        self.columns = len(range(batch_size)[columns])  # how many columns this process reads
+        self._history = history
         self._split = split
         self._seed = seed
         self._device = device
-        self._codes = _tensor(split.codes.view(_READABLE[split.codes.itemsize])).to(device)
+        self._codes = _tensor(split.codes.view(_READABLE[split.codes.itemsize]))
         # torch reads a high id as a negative number. `number & mask` turns it back into the id.
         self._mask = 2 ** (8 * split.codes.itemsize) - 1
-        self._rows = self._on_device(np.arange(split.length + 1))[:, None]
+        self._rows = torch.arange(split.length + 1)[:, None]
         self._block_steps = max(1, BLOCK_SYMBOLS // (batch_size * split.length))
         self._epoch: tuple[int, Order] | None = None  # the latest epoch and its order
-        self._block: _Block | None = None  # the latest block
+        self._block: tuple[Place, _Block] | None = None  # the latest block
+        self._worker = ThreadPoolExecutor(1) if device.type == "cuda" else None
+        self._next: tuple[Place, Future[_Block]] | None = None  # the block that the worker gathers
 
     def at(self, epoch: int, step: int) -> Tensor:
         """The symbols (length + 1, columns) of a step.
 
         All rows except the last are inputs, and all rows except the first are targets.
+        """
+        return self.with_history(epoch, step)[self._history :]
+
+    def with_history(self, epoch: int, step: int) -> Tensor:
+        """The `history` symbols before a step, then the symbols of the step: (history + length + 1, columns).
+
+        The symbols after the latest `<eos>` before the step belong to the same article as the step. Earlier symbols
+        belong to another article.
         """
         return self._block_of(epoch, step).symbols[step % self._block_steps]
 
@@ -76,27 +97,43 @@ class Batches(ABC, Generic[Order]):
         """
         return self._block_of(epoch, step).articles[step % self._block_steps]
 
-    def before(self, epoch: int, step: int, count: int) -> Tensor:
-        """The last `count` symbols (count, columns) of the codes before the first symbol of a step.
-
-        The symbols after the latest `<eos>` among them belong to the same article as the step. Earlier symbols belong
-        to another article.
-        """
-        starts = self._block_of(epoch, step).starts[step % self._block_steps]
-        places = starts - torch.arange(count, 0, -1, device=self._device)[:, None]
-        return self._codes[places.clamp(min=0)].long() & self._mask
+    def block_steps(self, step: int) -> range:
+        """The steps that are gathered together with this step."""
+        first = step - step % self._block_steps
+        return range(first, min(first + self._block_steps, self.steps_per_epoch))
 
     def _block_of(self, epoch: int, step: int) -> _Block:
-        """The block that contains this step. It is gathered, unless it is the latest block, which is kept."""
-        place = epoch, step // self._block_steps
-        if self._block is None or self._block.place != place:
-            if self._epoch is None or self._epoch[0] != epoch:
-                self._epoch = epoch, self._draw_order(np.random.default_rng([self._seed, epoch]))
-            first = place[1] * self._block_steps
-            steps = range(first, min(first + self._block_steps, self.steps_per_epoch))
-            positions, articles = self._gather(self._epoch[1], steps)
-            self._block = _Block(place, positions[:, 0], self._codes[positions].long() & self._mask, articles)
-        return self._block
+        """The block that contains this step. The latest block is kept."""
+        place = epoch, self.block_steps(step).start
+        if self._block is None or self._block[0] != place:
+            block = self._read_block(place) if self._worker is None else self._fetch_block(place, self._worker)
+            self._block = place, block
+        return self._block[1]
+
+    def _fetch_block(self, place: Place, worker: Executor) -> _Block:
+        """The block at `place`, on the GPU. Then the worker begins to gather the block after it."""
+        if self._next is not None and self._next[0] == place:
+            pending = self._next[1]
+        else:
+            pending = worker.submit(self._read_pinned_block, place)
+        block = pending.result()
+        epoch, first = place
+        end = self.block_steps(first).stop
+        after = (epoch, end) if end < self.steps_per_epoch else (epoch + 1, 0)
+        self._next = after, worker.submit(self._read_pinned_block, after)
+        return _Block(*(tensor.to(self._device, non_blocking=True) for tensor in block))
+
+    def _read_pinned_block(self, place: Place) -> _Block:
+        """The block at `place`, in memory from which a GPU can copy while the process goes on."""
+        return _Block(*(tensor.pin_memory() for tensor in self._read_block(place)))
+
+    def _read_block(self, place: Place) -> _Block:
+        epoch, first = place
+        if self._epoch is None or self._epoch[0] != epoch:
+            self._epoch = epoch, self._draw_order(np.random.default_rng([self._seed, epoch]))
+        positions, articles = self._gather(self._epoch[1], self.block_steps(first))
+        before = positions[:, :1] - torch.arange(self._history, 0, -1)[:, None]
+        return _Block(self._codes[torch.cat([before.clamp_(min=0), positions], 1)].long() & self._mask, articles)
 
     @abstractmethod
     def _draw_order(self, random: np.random.Generator) -> Order:
@@ -108,9 +145,6 @@ class Batches(ABC, Generic[Order]):
 
         Also returns the indices of the articles of the targets (steps, length, columns).
         """
-
-    def _on_device(self, values: npt.NDArray[np.integer]) -> Tensor:
-        return torch.from_numpy(values.astype(np.int64)).to(self._device)
 
 
 class _Stream(NamedTuple):
@@ -132,9 +166,15 @@ class Lanes(Batches[_Stream]):
     carries_state = True
 
     def __init__(
-        self, split: EncodedSplit, batch_size: int, seed: int, device: torch.device, columns: slice = slice(None)
+        self,
+        split: EncodedSplit,
+        batch_size: int,
+        seed: int,
+        device: torch.device,
+        columns: slice = slice(None),
+        history: int = 0,
     ) -> None:
-        super().__init__(split, batch_size, seed, device, columns)
+        super().__init__(split, batch_size, seed, device, columns, history)
         self._total = int(split.lengths.sum())
         lane = self._total // batch_size
         self.steps_per_epoch = lane // split.length
@@ -143,17 +183,17 @@ class Lanes(Batches[_Stream]):
                 f"train.batch_size = {batch_size} lanes of windows.length = {split.length} need"
                 f" {batch_size * split.length} symbols, the training split has only {self._total}; lower one of the two"
             )
-        self._first = self._rows + self._on_device(np.arange(batch_size) * lane)[columns]
+        self._first = self._rows + torch.arange(batch_size)[columns] * lane
 
     def _draw_order(self, random: np.random.Generator) -> _Stream:
         articles = random.permutation(self._split.articles)
         lengths = self._split.lengths[articles]
         ends = np.cumsum(lengths)
         shift = self._split.offsets[articles] - (ends - lengths)
-        return _Stream(self._on_device(articles), self._on_device(ends), self._on_device(shift))
+        return _Stream(torch.from_numpy(articles), torch.from_numpy(ends), torch.from_numpy(shift.astype(np.int64)))
 
     def _gather(self, order: _Stream, steps: range) -> tuple[Tensor, Tensor]:
-        starts = self._on_device(np.array(steps) * self.length)[:, None, None]
+        starts = (torch.tensor(steps) * self.length)[:, None, None]
         # Indices in the stream. The last symbol of the stream has no next symbol, so its target is the first symbol.
         in_stream = (self._first + starts) % self._total
         ranks = torch.searchsorted(order.ends, in_stream, right=True)
@@ -169,21 +209,27 @@ class Shuffled(Batches[Tensor]):
     carries_state = False
 
     def __init__(
-        self, split: EncodedSplit, batch_size: int, seed: int, device: torch.device, columns: slice = slice(None)
+        self,
+        split: EncodedSplit,
+        batch_size: int,
+        seed: int,
+        device: torch.device,
+        columns: slice = slice(None),
+        history: int = 0,
     ) -> None:
-        super().__init__(split, batch_size, seed, device, columns)
+        super().__init__(split, batch_size, seed, device, columns, history)
         self.steps_per_epoch = len(split) // batch_size
         if not self.steps_per_epoch:
             raise InputError(
                 f"train.batch_size = {batch_size}: the training split has only {len(split)} windows; lower it"
             )
-        self._ends = self._on_device(split.offsets[1:])
+        self._ends = torch.from_numpy(split.offsets[1:].astype(np.int64))
 
     def _draw_order(self, random: np.random.Generator) -> Tensor:
         order = random.permutation(len(self._split))
         offset = int(random.integers(self._split.stride)) if self._split.scope == "stream" else 0
         last = len(self._split.codes) - self.length - 1
-        return self._on_device(np.minimum(self._split.starts[order].astype(np.int64) + offset, last))
+        return torch.from_numpy(np.minimum(self._split.starts[order].astype(np.int64) + offset, last))
 
     def _gather(self, order: Tensor, steps: range) -> tuple[Tensor, Tensor]:
         starts = order[steps.start * self.batch_size : steps.stop * self.batch_size]

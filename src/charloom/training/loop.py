@@ -12,8 +12,11 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.utils import clip_grad_norm_
 
+from charloom.cells import CELLS
 from charloom.errors import RunError
 from charloom.model.device import Precision
+from charloom.model.matching import HISTORY
+from charloom.model.memory import Remembered
 from charloom.model.network import CharModel
 from charloom.model.scoring import score_articles
 from charloom.model.states import State, make_state, state_tensors
@@ -21,8 +24,9 @@ from charloom.params import TrainParams
 from charloom.text.split import EncodedSplit
 from charloom.training.batches import BATCHING, ClassIds
 from charloom.training.checkpoint import Checkpoints
+from charloom.training.graph import Recorded
 from charloom.training.history import Listener, Record
-from charloom.training.optimizer import adam
+from charloom.training.optimizer import adam, set_learning_rate
 from charloom.training.parallel import Group
 from charloom.training.recall import Recall
 from charloom.training.state import snapshot
@@ -56,7 +60,8 @@ class Training:
         self.params = params
         self.valid = valid
         self.columns = group.share(params.batch_size)  # the columns of each batch that this process reads
-        self.batches = BATCHING[params.batching](train, params.batch_size, params.seed, device, self.columns)
+        history = HISTORY if model.params.memory else 0  # what the memory looks back on
+        self.batches = BATCHING[params.batching](train, params.batch_size, params.seed, device, self.columns, history)
         self.class_counts = train.class_counts if model.conditioned else []
         self._class_ids = (
             ClassIds(train, model.no_class, model.params.class_dropout, params.seed, device)
@@ -76,26 +81,47 @@ class Training:
         self._random = torch.Generator(device)  # of the dropout masks
         self._precision = Precision(params.precision, device)
         self._averaging_model = self.group.wrap(self.model)
+        # The gradients of several processes are averaged by messages, which are not recorded.
+        self._learn = Recorded(self._compute_step) if device.type == "cuda" and group.size == 1 else self._compute_step
         self._losses_on_device: list[Tensor] = []  # loss and gradient norm of each step, not fetched yet
         self.losses_since_record: list[list[float]] = []  # the same, fetched but not recorded yet
         self._bpc_per_nat = (train.characters + train.articles) / train.characters / math.log(2)
 
     def train_step(self) -> None:
-        """Read one batch and learn from it. No line here waits for a result of the GPU."""
-        # the batch, and its initial state
+        """Read one batch and learn from it. Without a memory, no line here waits for a result of the GPU."""
         epoch, step = divmod(self.step, self.batches.steps_per_epoch)
         symbols = self.batches.at(epoch, step)
         classes = self._classes(epoch, step)
         remembered = None if self._recall is None else self._recall.at(epoch, step)
-        self.state = self._state_before(symbols, classes) if step and self.batches.carries_state else None
-        if self.model.params.dropout:
-            self._draw_dropout()
-        for parameter_group in self.optimizer.param_groups:
-            parameter_group["lr"] = self.learning_rate()
+        continues = self._continues(symbols, carries=step > 0 and self.batches.carries_state)
+        masks = self._draw_dropout() if self.model.params.dropout else None
+        set_learning_rate(self.optimizer, self.learning_rate())
+        losses, *state = self._learn(symbols, continues, classes, masks, *(remembered or (None, None)), *self._state())
+        self.state = make_state(state)
+        self._losses_on_device.append(losses)
+        self.step += 1
+
+    def _compute_step(
+        self,
+        symbols: Tensor,
+        continues: Tensor,
+        classes: Tensor | None,
+        masks: Tensor | None,
+        probabilities: Tensor | None,
+        class_ratios: Tensor | None,
+        *state: Tensor,
+    ) -> tuple[Tensor, ...]:
+        """Forward, backward, update. Returns the loss with the norm of the gradient (2), and the state after the step.
+
+        `probabilities` and `class_ratios` are the fields of Remembered. `state` is the one after the step before.
+        """
+        remembered = None if probabilities is None else Remembered(probabilities, class_ratios)
+        before = self._state_before(state, continues, classes)
+        self.model.next_masks = masks
         with self._precision.step():
             # forward
             with self._precision.forward():
-                logits, state = self._averaging_model(symbols[:-1], self.state, classes, remembered)
+                logits, after = self._averaging_model(symbols[:-1], before, classes, remembered)
                 loss = F.cross_entropy(logits.flatten(0, 1), symbols[1:].flatten())
             # backward, clip, update
             self.optimizer.zero_grad()
@@ -103,9 +129,7 @@ class Training:
             norm = clip_grad_norm_(self._parameters, self.params.grad_clip)
             self.optimizer.step()
         # Back-propagation is truncated here: the next step gets the state, but not the graph behind it.
-        self.state = make_state([tensor.detach() for tensor in state_tensors(state)])
-        self._losses_on_device.append(torch.stack((loss.detach(), norm)))
-        self.step += 1
+        return torch.stack((loss.detach(), norm)), *(tensor.detach() for tensor in state_tensors(after))
 
     def learning_rate(self) -> float:
         """The learning rate of the next step: a linear warm-up, then constant or half a cosine down to zero."""
@@ -183,28 +207,41 @@ class Training:
             return None
         return self._class_ids.at(epoch)[self.batches.articles_at(epoch, step)]
 
-    def _state_before(self, symbols: Tensor, classes: Tensor | None) -> State | None:
-        """The initial state of a step: carried over from the previous step, except if a window starts an article.
+    def _state(self) -> list[Tensor]:
+        """The tensors of the state after the last step. Before the first step they are zeros."""
+        if self.state is not None:
+            return state_tensors(self.state)
+        model = self.model.params
+        zeros = torch.zeros(model.layers, self.batches.columns, model.hidden_size, device=self.device)
+        return [zeros] * len(CELLS[model.cell].state)
 
-        The lane of such a window gets the initial state that scoring and sampling use. Otherwise the model would hardly
-        ever see this initial state in training, and would predict the first characters of articles badly. If an article
-        starts inside a window, its lane keeps the carried state: the model reads across the `<eos>` before the article.
+    def _continues(self, symbols: Tensor, *, carries: bool) -> Tensor:
+        """Whether each column (columns, 1) begins with the state after the last step. `carries`: any column can.
+
+        A column whose window starts an article begins with the initial state, as in scoring and sampling. Otherwise the
+        model would hardly ever see this initial state in training, and would predict the first characters of articles
+        badly. If an article starts inside a window, its column keeps the state: the model reads across the `<eos>`
+        before the article.
         """
         continues = (symbols[0] != self._eos)[:, None]
-        carried = [tensor * continues for tensor in state_tensors(self.state)]
+        return continues if carries else torch.zeros_like(continues)
+
+    def _state_before(self, state: Sequence[Tensor], continues: Tensor, classes: Tensor | None) -> State | None:
+        """The state with which the columns of a step begin. `state` is the one after the step before."""
+        carried = [tensor * continues for tensor in state]
         if classes is None:
             return make_state(carried)
         initial = state_tensors(self.model.initial_state(classes[0]))
         return make_state([old + first * ~continues for old, first in zip(carried, initial, strict=True)])
 
-    def _draw_dropout(self) -> None:
-        """Draw the units that this step drops. A resumed training draws the same units.
+    def _draw_dropout(self) -> Tensor:
+        """Draw the masks of the units that this step drops. A resumed training draws the same masks.
 
-        The masks are drawn for the whole batch, so they do not depend on the number of processes.
+        They are drawn for the whole batch, so they do not depend on the number of processes.
         """
         seed = np.random.SeedSequence([self.params.seed, self.step]).generate_state(1)[0]
         self._random.manual_seed(int(seed))
-        self.model.next_masks = self.model.dropout_masks(self.params.batch_size, self._random)[:, :, self.columns]
+        return self.model.dropout_masks(self.params.batch_size, self._random)[:, :, self.columns]
 
     def _weights(self) -> dict[str, Tensor]:
         return {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}

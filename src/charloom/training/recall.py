@@ -14,11 +14,13 @@ from torch import Tensor
 from charloom.model.counting import count_classes, make_memory
 from charloom.model.counts import Counts
 from charloom.model.interpolation import MAX_AT_ONCE
-from charloom.model.matching import HISTORY
 from charloom.model.memory import Remembered
 from charloom.model.network import CharModel
 from charloom.text.split import EncodedSplit
 from charloom.training.batches import AnyBatches, ClassIds
+
+# Probabilities that are computed at once on a GPU: 64 MiB. A look-up there takes about the same time for 2^20 of them.
+GPU_AT_ONCE = 1 << 24
 
 
 class Recall:
@@ -29,6 +31,7 @@ class Recall:
     ) -> None:
         """Count articles of the split, at most `model.memory_characters` of them together, as the model's memory.
 
+        The batches must have a history of HISTORY symbols.
         `class_ids` has the class id that a conditioned model receives with each article.
         """
         counted = choose_articles(split.lengths, model.params.memory_characters, seed)
@@ -38,8 +41,9 @@ class Recall:
         self._memory = model.memory = memory.to(model.device)
         self._class_ids = class_ids
         numbers = np.where(counted, counted.cumsum() - 1, -1)  # of the articles, in the counted text
-        self._numbers = torch.from_numpy(numbers).to(model.device)
+        self._numbers = torch.from_numpy(numbers.astype(np.int32)).to(model.device)
         self._batches = batches
+        self._at_once = GPU_AT_ONCE if model.device.type == "cuda" else MAX_AT_ONCE
         self._steps: range = range(0)
         self._epoch = -1
         self._found: list[Remembered] = []
@@ -47,22 +51,28 @@ class Recall:
     def at(self, epoch: int, step: int) -> Remembered:
         """The predictions (length, columns, symbols) for the symbol after each input of a step."""
         if epoch != self._epoch or step not in self._steps:
-            places = self._batches.articles_at(epoch, step).numel()
-            several = max(1, MAX_AT_ONCE // (places * self._memory.symbols))
             self._epoch = epoch
-            # A resumed training must group the steps in the same way, because the grouping can change the rounding.
-            first = step - step % several
-            self._steps = range(first, min(first + several, self._batches.steps_per_epoch))
+            self._steps = self._steps_with(step)
             self._found = self._predict(epoch, self._steps)
         return self._found[step - self._steps.start]
 
+    def _steps_with(self, step: int) -> range:
+        """The steps whose predictions are computed together with those of `step`. They are in one block of the batches.
+
+        They do not depend on the step at which a training was resumed, because the grouping can change the rounding.
+        """
+        block = self._batches.block_steps(step)
+        several = max(1, self._at_once // (self._batches.columns * self._batches.length * self._memory.symbols))
+        first = step - (step - block.start) % several
+        return range(first, min(first + several, block.stop))
+
     def _predict(self, epoch: int, steps: range) -> list[Remembered]:
-        ids = [torch.cat([self._batches.before(epoch, s, HISTORY), self._batches.at(epoch, s)]) for s in steps]
-        articles = torch.cat([self._batches.articles_at(epoch, s) for s in steps], 1)
+        ids = torch.cat([self._batches.with_history(epoch, step) for step in steps], 1)
+        articles = torch.cat([self._batches.articles_at(epoch, step) for step in steps], 1)
         classes = None if self._class_ids is None else self._class_ids.at(epoch)[articles]
-        found = self._memory.leave_one_out(torch.cat(ids, 1), self._numbers[articles], classes)
-        columns = ids[0].shape[1]
-        return [found.columns(slice(n * columns, (n + 1) * columns)) for n in range(len(ids))]
+        found = self._memory.leave_one_out(ids, self._numbers[articles], classes)
+        columns = self._batches.columns
+        return [found.columns(slice(n * columns, (n + 1) * columns)) for n in range(len(steps))]
 
 
 def _codes_of(split: EncodedSplit, articles: npt.NDArray[np.bool_]) -> Tensor:
