@@ -22,17 +22,17 @@ from charloom.training.history import read_history
 
 
 def evaluate(params: Params) -> None:
-    windows, reports = Path("data/windows"), Path("reports")
+    reports = Path("reports")
     device = choose_device(params.evaluate.device, "evaluate.device")
     set_threads("auto")
     make_deterministic(params.evaluate.seed)
     saved = load_model(Path("models/charloom"), device)
-    valid, test = (EncodedSplit.load(windows / split, len(saved.vocabulary)) for split in ("valid", "test"))
+    test = EncodedSplit.load(Path("data/windows/test"), len(saved.vocabulary))
     source = read_source(Path("data/raw"))
     history = read_history(Path("plots/history.csv"))
     baselines = Baselines.load(Path("data/baselines.json"))
 
-    evaluation = evaluate_model(saved, valid, test, params.evaluate, source["classes"])
+    evaluation = evaluate_model(saved, test, params.evaluate, source["classes"])
     write_json(Path("metrics/evaluate.json"), evaluation.metrics())
     write_json(Path("details/evaluate.json"), evaluation.details())
     write_samples(reports / "samples.json", evaluation.samples)

@@ -10,6 +10,7 @@ overnight") has the commands for several machines.
 
 from pathlib import Path
 
+from charloom.evaluation.classification import fit_class_temperature
 from charloom.files import main_checkout, write_json
 from charloom.model.device import choose_device, explain_out_of_memory, make_deterministic, set_threads
 from charloom.model.network import CharModel
@@ -59,7 +60,9 @@ def lead(training: Training, checkpoints: Checkpoints, vocabulary: Vocabulary, k
         resume(training, checkpoints)
         with show_progress(training) as progress, track_training(params.tracking, card, training.history) as tracker:
             run_training(training, checkpoints, [progress, tracker], stopping)
-            tracker.finish(save_model(MODEL, training.model, vocabulary, key, training.class_counts))
+            model, counts = training.model, training.class_counts
+            temperature = fit_class_temperature(model, counts, training.valid) if counts else 1.0
+            tracker.finish(save_model(MODEL, model, vocabulary, key, counts, temperature))
         checkpoints.note_finished(MODEL / "model.safetensors")
     write_history(Path("plots/history.csv"), training.history)
     write_json(Path("metrics/train.json"), training.metrics())

@@ -30,11 +30,13 @@ def test_calibration_error_is_the_gap_between_confidence_and_accuracy() -> None:
 
 
 @pytest.mark.parametrize("factor", [0.2, 1.0, 40.0])
-def test_the_fitted_temperature_undoes_the_scaling_of_the_scores(factor: float) -> None:
-    temperature = fit_temperature(SCORES * factor, DRAWN)
+def test_the_fitted_temperature_undoes_the_scaling_of_the_evidence(factor: float) -> None:
+    priors = np.log([0.2, 0.3, 0.5])
+    evidence = (priors - SCORES) * factor
+    temperature = fit_temperature(priors, evidence, DRAWN)
     assert temperature == pytest.approx(factor, rel=0.1)
-    calibrated = log_softmax(SCORES * factor / temperature)
-    assert log_loss(calibrated, DRAWN) <= log_loss(log_softmax(SCORES * factor), DRAWN) + 1e-9
+    calibrated = log_softmax(priors - evidence / temperature)
+    assert log_loss(calibrated, DRAWN) <= log_loss(log_softmax(priors - evidence), DRAWN) + 1e-9
     assert calibration_error(calibrated, DRAWN) < 0.03
 
 

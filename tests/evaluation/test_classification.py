@@ -14,8 +14,13 @@ from hypothesis import strategies as st
 
 from charloom.corpus.articles import Article
 from charloom.corpus.sources import AG_NEWS_CLASSES
-from charloom.evaluation.calibration import fit_temperature
-from charloom.evaluation.classification import classify_split, costs_by_class, log_posteriors, log_priors
+from charloom.evaluation.classification import (
+    classify_split,
+    costs_by_class,
+    fit_class_temperature,
+    log_posteriors,
+    log_priors,
+)
 from charloom.model.saved import load_model
 from charloom.params import WindowsParams
 from charloom.text.encode import write_split
@@ -46,24 +51,24 @@ def test_a_trained_model_finds_easy_classes_after_five_characters(easy: Encoded,
     run_training(training, Checkpoints(tmp_path), [], lambda: False)
     costs = [each.evidence for each in costs_by_class(training.model.eval(), articles_of(easy.test))]
     assert [cost.shape for cost in costs] == [(2, length) for length in easy.test.lengths]
-    posteriors = log_posteriors(np.array([cost.sum(1) for cost in costs]), log_priors(easy.train.class_counts))
+    posteriors = log_posteriors(np.array([cost.sum(1) for cost in costs]), log_priors(easy.train.class_counts), 1.0)
     assert posteriors.argmax(1).tolist() == easy.test.classes.tolist()
-    early = log_posteriors(np.array([cost[:, :5].sum(1) for cost in costs]), log_priors(easy.train.class_counts))
+    early = log_posteriors(np.array([cost[:, :5].sum(1) for cost in costs]), log_priors(easy.train.class_counts), 1.0)
     assert early.argmax(1).tolist() == easy.test.classes.tolist()
 
 
 def test_a_classification_is_computed_from_the_nats_given_each_class(tmp_path: Path) -> None:
     saved = load_model(save_conditioned_model(tmp_path / "model", tmp_path / "windows"))
-    valid, test = (EncodedSplit.load(tmp_path / "windows" / split) for split in ("valid", "test"))
-    found = classify_split(saved, valid, test)
+    test = EncodedSplit.load(tmp_path / "windows/test")
+    found = classify_split(saved, test)
     priors = log_priors(saved.class_counts)
-    costs = [list(costs_by_class(saved.model, articles_of(split))) for split in (valid, test)]
-    nats, evidence = (np.array([each.sum(1) for each in part]) for part in zip(*costs[1], strict=True))
+    costs = list(costs_by_class(saved.model, articles_of(test)))
+    nats, evidence = (np.array([each.sum(1) for each in part]) for part in zip(*costs, strict=True))
     assert found.names == list(AG_NEWS_CLASSES)
     assert found.predicted.tolist() == (priors - evidence).argmax(1).tolist()
     assert found.accuracy == (found.predicted == test.classes).mean()
     assert list(found.accuracy_after) == ["10", "20", "40", "80", "160", "all"]
-    early = np.array([cost.evidence[:, :20].sum(1) for cost in costs[1]])
+    early = np.array([cost.evidence[:, :20].sum(1) for cost in costs])
     assert found.accuracy_after["20"] == ((priors - early).argmax(1) == test.classes).mean()
     assert found.confusion.sum(1).tolist() == np.bincount(test.classes).tolist()
     assert found.confusion.trace() == round(found.accuracy * test.articles)
@@ -71,10 +76,18 @@ def test_a_classification_is_computed_from_the_nats_given_each_class(tmp_path: P
     assert found.bpc_true_class == pytest.approx(of_actual.sum() / math.log(2) / test.characters)
     mixed = -np.log((np.exp(priors - nats + nats.min(1, keepdims=True))).sum(1)) + nats.min(1)
     assert found.bpc_mixed == pytest.approx(mixed.sum() / math.log(2) / test.characters)
-    scores = priors - np.array([cost.evidence.sum(1) for cost in costs[0]])
-    assert found.temperature == pytest.approx(fit_temperature(scores, valid.classes))
-    assert found.calibrated_log_loss < found.log_loss
     assert not np.array_equal(nats, evidence)
+
+
+def test_the_temperature_makes_the_probabilities_less_confident(tmp_path: Path) -> None:
+    saved = load_model(save_conditioned_model(tmp_path / "model", tmp_path / "windows"))
+    valid, test = (EncodedSplit.load(tmp_path / "windows" / split) for split in ("valid", "test"))
+    temperature = fit_class_temperature(saved.model, saved.class_counts, valid)
+    assert temperature > 1
+    before, after = (classify_split(saved._replace(class_temperature=each), test) for each in (1.0, temperature))
+    assert after.temperature == temperature
+    assert after.log_loss < before.log_loss
+    assert after.calibration_error < before.calibration_error
 
 
 def articles_of(split: EncodedSplit) -> Iterator[Codes]:
@@ -89,11 +102,13 @@ def test_priors_are_shares_after_adding_one_article_to_each_class() -> None:
 @given(st.lists(st.floats(0, 5000), min_size=2, max_size=5))
 def test_posteriors_are_probabilities_for_any_nats(nats: list[float]) -> None:
     priors = np.log(np.full(len(nats), 1 / len(nats)))
-    found = np.exp(log_posteriors(np.array([nats]), priors))
+    found = np.exp(log_posteriors(np.array([nats]), priors, 1.0))
     assert found.sum() == pytest.approx(1)
     assert found[0, np.argmin(nats)] == found.max()
 
 
-def test_a_posterior_is_proportional_to_prior_times_likelihood() -> None:
-    found = np.exp(log_posteriors(np.array([[math.log(2), math.log(8)]]), np.log([0.2, 0.8])))
+@pytest.mark.parametrize("temperature", [1.0, 10.0])
+def test_a_posterior_is_proportional_to_prior_times_likelihood(temperature: float) -> None:
+    evidence = temperature * np.array([[math.log(2), math.log(8)]])
+    found = np.exp(log_posteriors(evidence, np.log([0.2, 0.8]), temperature))
     assert found[0].tolist() == pytest.approx([0.1 / 0.2, 0.1 / 0.2])

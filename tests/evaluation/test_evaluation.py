@@ -33,7 +33,7 @@ def saved(encoded: Encoded) -> SavedModel:
 
 def evaluated(saved: SavedModel, encoded: Encoded, **changes: object) -> Evaluation:
     params = PARAMS.model_dump() | {"samples": 2, "sample_length": 20, "temperatures": [1.0]} | changes
-    return evaluate_model(saved, encoded.valid, encoded.test, EvaluateParams(**params), CLASSES)
+    return evaluate_model(saved, encoded.test, EvaluateParams(**params), CLASSES)
 
 
 @pytest.fixture(scope="module")

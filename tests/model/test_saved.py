@@ -90,6 +90,28 @@ def test_a_model_saved_before_the_class_embedding_existed_can_be_loaded(tmp_path
     assert torch.equal(load_model(tmp_path).model(ids, classes=classes)[0], model.eval()(ids, classes=classes)[0])
 
 
+def test_a_model_saved_before_each_layer_had_its_own_module_can_be_loaded(tmp_path: Path) -> None:
+    model = small_model(len(VOCABULARY), cell="GRU", layers=2)
+    save_model(tmp_path, model, VOCABULARY, "key")
+    old = {"rnn.0.": "_l0", "rnn.1.": "_l1"}
+
+    def old_name(name: str) -> str:
+        return "rnn." + name[6:].replace("_l0", old[name[:6]]) if name[:6] in old else name
+
+    forge(tmp_path, lambda tensors: {old_name(name): tensor for name, tensor in tensors.items()})
+    assert "rnn.weight_ih_l1" in load((tmp_path / "model.safetensors").read_bytes())
+    ids = torch.randint(len(VOCABULARY), (5, 2))
+    assert torch.equal(load_model(tmp_path).model(ids)[0], model.eval()(ids)[0])
+
+
+def test_the_class_temperature_is_saved(tmp_path: Path) -> None:
+    class_counts = [ClassCount(name=name, articles=1) for name in "ab"]
+    save_model(tmp_path, small_model(len(VOCABULARY), classes=2), VOCABULARY, "key", class_counts, 21.5)
+    assert load_model(tmp_path).class_temperature == 21.5
+    remove_keys(tmp_path, "class_temperature")
+    assert load_model(tmp_path).class_temperature == 1
+
+
 def model_with_memory(order: int = 4) -> CharModel:
     """A model with a memory that has counted an article."""
     model = small_model(len(VOCABULARY), memory=order)
@@ -208,6 +230,8 @@ def test_the_weights_of_another_model_are_an_error(saved: Path, tmp_path: Path) 
         ('"classes": []', '"classes": [{"name": "World", "articles": -1}]'),
         ('"classes": []', '"classes": 4'),
         ('"model": {', '"model": 1, "x": {'),
+        ('"class_temperature": 1.0', '"class_temperature": 0.0'),
+        ('"class_temperature": 1.0', '"class_temperature": NaN'),
     ],
 )
 def test_a_model_json_with_a_wrong_entry_is_an_error(saved: Path, old: str, new: str) -> None:

@@ -43,8 +43,8 @@ def classify(folder: Path, device: str, file: str, wanted_format: str | None, as
     for number, (text, of_text) in enumerate(costs, start=1):
         if number == 1 and not as_json:
             print(*(f"{harmless(name):>{MIN_WIDTH}}" for name in class_names), " text")
-        probabilities = np.exp(log_posteriors(of_text.evidence.sum(1), priors)).round(6).tolist()
-        print_row(number, text, dict(zip(class_names, probabilities, strict=True)), as_json=as_json)
+        shares = np.exp(log_posteriors(of_text.evidence.sum(1), priors, saved.class_temperature))
+        print_row(number, text, dict(zip(class_names, shares.round(6).tolist(), strict=True)), as_json=as_json)
         unknown_characters += unknown(saved.vocabulary, text)
     if not number:
         raise InputError(f"{file}: this file has no text to classify")

@@ -31,12 +31,15 @@ def calibration_error(log_probabilities: Floats, actual: Classes) -> float:
     return float(np.abs(np.bincount(bins, confidence - correct)).sum() / len(actual))
 
 
-def fit_temperature(scores: Floats, actual: Classes) -> float:
-    """The temperature for which `scores / temperature` (texts, classes) has the lowest log loss (Guo et al. 2017)."""
+def fit_temperature(priors: Floats, evidence: Floats, actual: Classes) -> float:
+    """The temperature for which `priors - evidence / temperature` has the lowest log loss (Guo et al. 2017).
+
+    `priors` are log-probabilities (classes). `evidence` is (texts, classes). `actual` has the actual classes (texts).
+    """
     from scipy.optimize import minimize_scalar  # importing it takes 0.6 s, and `charloom classify` does not need it
 
     def loss(log_temperature: float) -> float:
-        return log_loss(log_softmax(scores / np.exp(log_temperature)), actual)
+        return log_loss(log_softmax(priors - evidence / np.exp(log_temperature)), actual)
 
     return float(np.exp(minimize_scalar(loss, bounds=LOG_TEMPERATURES, method="bounded").x))
 

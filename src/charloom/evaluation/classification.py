@@ -2,6 +2,10 @@
 
 The model scores the text given each class in turn. These likelihoods, the class ratios of the memory, and the shares of
 the classes in the training split give the probability of each class.
+
+Bayes' rule adds the evidence of all symbols, as if each symbol were independent of the others. But the symbols of a
+word say much the same about the class, so the probabilities would be far too close to 0 and 1. So the evidence is
+divided by a temperature, which the stage train fits on the validation split (Guo et al. 2017).
 """
 
 from __future__ import annotations
@@ -55,9 +59,19 @@ def log_priors(class_counts: Sequence[ClassCount]) -> Floats:
     return np.log(counts / counts.sum())
 
 
-def log_posteriors(evidence: Floats, priors: Floats) -> Floats:
+def log_posteriors(evidence: Floats, priors: Floats, temperature: float) -> Floats:
     """The log-probability of each class for each text, from the evidence against it. Both are (texts, classes)."""
-    return log_softmax(priors - evidence)
+    return log_softmax(priors - evidence / temperature)
+
+
+def fit_class_temperature(model: CharModel, class_counts: Sequence[ClassCount], valid: EncodedSplit) -> float:
+    """The temperature with which the posteriors have the lowest log loss on the validation split.
+
+    All labels of the validation split are used, also if `data.labelled_fraction` hides most labels of the training
+    split.
+    """
+    _, evidence = article_costs_by_class(model, valid)
+    return fit_temperature(log_priors(class_counts), evidence[-1], valid.classes)
 
 
 @dataclass(frozen=True)
@@ -73,9 +87,7 @@ class Classification:
     accuracy_after: dict[str, float]  # number of characters read → accuracy; the last key is "all"
     log_loss: float  # nats per article
     calibration_error: float
-    temperature: float  # fitted on the validation split
-    calibrated_log_loss: float  # the log loss after dividing the scores by the temperature
-    calibrated_error: float  # the calibration error after dividing the scores by the temperature
+    temperature: float
     bpc_true_class: float  # bits per character given the actual class
     # Bits per character of the mixture over classes. The class is not given: at each symbol, each class has the weight
     # of its posterior so far, by the likelihoods alone.
@@ -101,22 +113,17 @@ class Classification:
             "log_loss": self.log_loss,
             "calibration_error": self.calibration_error,
             "temperature": self.temperature,
-            "calibrated_log_loss": self.calibrated_log_loss,
-            "calibrated_error": self.calibrated_error,
             "bpc_true_class": self.bpc_true_class,
             "bpc_mixed": self.bpc_mixed,
         }
 
 
-def classify_split(saved: SavedModel, valid: EncodedSplit, test: EncodedSplit) -> Classification:
-    """Find the class of each article of the test split. The temperature is fitted on the validation split."""
+def classify_split(saved: SavedModel, test: EncodedSplit) -> Classification:
+    """Find the class of each article of the test split."""
     priors, actual = log_priors(saved.class_counts), test.classes
     nats, evidence = article_costs_by_class(saved.model, test)
-    posteriors = [log_posteriors(each, priors) for each in evidence]
+    posteriors = [log_posteriors(each, priors, saved.class_temperature) for each in evidence]
     likeliest = [each.argmax(1) for each in posteriors]
-    _, valid_evidence = article_costs_by_class(saved.model, valid)
-    temperature = fit_temperature(priors - valid_evidence[-1], valid.classes)
-    calibrated = log_softmax((priors - evidence[-1]) / temperature)
     return Classification(
         names=saved.class_names(),
         actual=actual,
@@ -126,9 +133,7 @@ def classify_split(saved: SavedModel, valid: EncodedSplit, test: EncodedSplit) -
         },
         log_loss=log_loss(posteriors[-1], actual),
         calibration_error=calibration_error(posteriors[-1], actual),
-        temperature=temperature,
-        calibrated_log_loss=log_loss(calibrated, actual),
-        calibrated_error=calibration_error(calibrated, actual),
+        temperature=saved.class_temperature,
         bpc_true_class=_bits_per_character(nats[np.arange(test.articles), actual], test),
         bpc_mixed=_bits_per_character(-np.logaddexp.reduce(priors - nats, axis=1), test),
     )

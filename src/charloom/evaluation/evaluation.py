@@ -71,7 +71,6 @@ class Evaluation:
 
 def evaluate_model(
     saved: SavedModel,
-    valid: EncodedSplit,
     test: EncodedSplit,
     params: EvaluateParams,
     class_names: Sequence[str],
@@ -89,7 +88,7 @@ def evaluate_model(
         breakdown=break_down(test, nats, class_names, saved.vocabulary),
         samples=draw_samples(saved, params),
         readings=choose_readings(saved, test, scores, class_names, params.articles),
-        classification=classify_split(saved, valid, test) if saved.class_counts else None,
+        classification=classify_split(saved, test) if saved.class_counts else None,
     )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
@@ -34,6 +34,7 @@ UNSTATED = {
     "class_memory": 0,
 }
 CLASS_COUNTS = TypeAdapter(list[ClassCount])
+TEMPERATURE: TypeAdapter[float] = TypeAdapter(Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)])
 
 MEMORY = "memory."  # the names of the memory's tensors begin with this word
 
@@ -48,6 +49,7 @@ class SavedModel(NamedTuple):
     train_key: str  # the digest of everything that decided the training
     digest: str  # the SHA-256 of model.safetensors
     class_counts: Sequence[ClassCount] = ()  # of a conditioned model: each class, and its number of training articles
+    class_temperature: float = 1.0  # charloom/evaluation/classification.py divides the evidence for a class by it
 
     def class_names(self) -> list[str]:
         """The names of the classes, by class id. Raises InputError if the model is not conditioned."""
@@ -64,7 +66,12 @@ class SavedModel(NamedTuple):
 
 
 def save_model(
-    folder: Path, model: CharModel, vocabulary: Vocabulary, train_key: str, class_counts: Sequence[ClassCount] = ()
+    folder: Path,
+    model: CharModel,
+    vocabulary: Vocabulary,
+    train_key: str,
+    class_counts: Sequence[ClassCount] = (),
+    class_temperature: float = 1.0,
 ) -> str:
     """Write model.safetensors, then model.json. Returns the SHA-256 of model.safetensors.
 
@@ -85,6 +92,7 @@ def save_model(
             "train_key": train_key,
             "vocabulary": vocabulary.to_json(),
             "classes": [each.model_dump() for each in class_counts],
+            "class_temperature": class_temperature,
         },
     )
     return digest
@@ -98,6 +106,7 @@ def load_model(folder: Path | str, device: torch.device | str = "cpu") -> SavedM
         params = ModelParams.model_validate(UNSTATED | about["model"])
         vocabulary = Vocabulary.from_json(about["vocabulary"], str(about_path))
         class_counts = CLASS_COUNTS.validate_python(about.get("classes", []))
+        class_temperature = TEMPERATURE.validate_python(about.get("class_temperature", 1.0))
     except (ValidationError, KeyError, AttributeError, TypeError):
         raise InputError(f"{about_path}: not the description of a model") from None
     with torch.device("meta"):  # shapes without data, so a hostile file that states a huge size takes no memory
@@ -117,7 +126,7 @@ def load_model(folder: Path | str, device: torch.device | str = "cpu") -> SavedM
     model.load_state_dict(tensors, assign=True)
     if stored or params.memory:
         model.memory = _make_memory(stored, model, vocabulary, weights)
-    return SavedModel(model.to(device).eval(), vocabulary, key, about["model_digest"], class_counts)
+    return SavedModel(model.to(device).eval(), vocabulary, key, about["model_digest"], class_counts, class_temperature)
 
 
 def _tensors(model: CharModel) -> dict[str, Tensor]:

@@ -7,10 +7,13 @@ in the same order, so the results have the same bytes.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
+
+from charloom.errors import say
 
 WARM_UP = 3  # steps before the recording, in which torch and cuDNN allocate what they keep
 
@@ -37,7 +40,10 @@ class Recorded:
             self._calls += 1
             if self._calls <= WARM_UP:
                 return self._on_another_stream(inputs)
-            self._graph = self._record(inputs)
+            if self._calls == WARM_UP + 1:
+                self._graph = self._record(inputs)
+            if self._graph is None:
+                return self._compute(*inputs)
         for recorded, tensor in zip(self._inputs, inputs, strict=True):
             if recorded is not None and tensor is not None:
                 recorded.copy_(tensor)
@@ -53,9 +59,16 @@ class Recorded:
         torch.cuda.current_stream().wait_stream(stream)
         return results
 
-    def _record(self, inputs: tuple[Tensor | None, ...]) -> torch.cuda.CUDAGraph:
+    def _record(self, inputs: tuple[Tensor | None, ...]) -> torch.cuda.CUDAGraph | None:
+        """The graph of a call. If torch cannot record the function, this prints a warning and returns None."""
         self._inputs = tuple(None if tensor is None else tensor.clone() for tensor in inputs)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            self._results = self._compute(*self._inputs)
+        try:
+            with torch.cuda.graph(graph):
+                self._results = self._compute(*self._inputs)
+        except torch.cuda.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            say(f"warning: the steps are slower, because torch cannot record them: {error}", sys.stderr)
+            return None
         return graph
