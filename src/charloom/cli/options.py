@@ -25,8 +25,8 @@ def model_options(command: Command) -> Command:
         "--device",
         default="auto",
         show_default=True,
-        help="Where to compute: cpu, cuda (an NVIDIA GPU), mps (an Apple GPU), or auto (a GPU if there is one, else the"
-        " CPU).",
+        help="Where to compute: cpu, cuda (an NVIDIA GPU), mps (an Apple GPU), or auto (an NVIDIA GPU if torch can use"
+        " one, else the CPU).",
     )(command)
     return click.option(
         "--model",
