@@ -132,6 +132,24 @@ def test_a_training_does_not_continue_the_run_of_another_machine(tracked: Tracke
     assert [run.data.tags["host"] for run in tracked.runs()] == ["another", HOST]
 
 
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_training_does_not_continue_the_run_of_another_checkout_on_this_machine(
+    tracked: Tracked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resumed: bool
+) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "first"))
+    cards = [card({"train_key": "same"}, HOST)]
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "second"))
+    cards += [card({"train_key": "same"}, HOST)]
+    for each in cards:
+        with track_training(PARAMS, each, []) as listener:
+            listener(HISTORY[0])
+    with track_training(PARAMS, cards[1], HISTORY[:1] if resumed else []) as listener:
+        listener(HISTORY[1])
+    runs = {run.data.tags["checkout"]: run for run in tracked.runs()}
+    assert len(tracked.runs()) == len(runs) == 2
+    assert len(tracked.curve(runs[cards[1].tags["checkout"]])) == 2
+
+
 def test_a_silent_server_costs_a_training_the_timeout_and_one_warning(
     root: Path, start_python: Start, silent_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

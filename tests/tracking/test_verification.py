@@ -107,6 +107,10 @@ def test_a_run_whose_dvc_lock_is_not_found_cannot_be_compared(verifiable: Tracke
     _, checks = verify_run(PARAMS, run_id)
     expected = "not found in this folder, and not in the run's commit cccccccc, which may be in another checkout"
     assert checks[-1] == ("dvc.lock", expected)
+    for tag in ("--output=stolen", "main", "c" * 65):
+        verifiable.client.set_tag(run_id, "mlflow.source.git.commit", tag)
+        _, checks = verify_run(PARAMS, run_id)
+        assert checks[-1].problem.startswith(f"not found in this folder, and not in the run's commit {tag[:8]}")
     verifiable.client.delete_tag(run_id, "mlflow.source.git.commit")
     _, checks = verify_run(PARAMS, run_id)
     assert checks[-1].problem == "not found in this folder, and the run has no tag with its git commit"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from charloom.evaluation.samples import SampleGroup
 from charloom.files import file_digest
 from charloom.params import TrackingParams
-from charloom.tracking.card import Card, Dataset
+from charloom.tracking.card import Card, Dataset, checkout
 from charloom.tracking.publication import Evaluated, track_evaluation
 from charloom.tracking.store import tracking_uri
 from charloom.tracking.stream import track_training
@@ -136,6 +136,6 @@ def with_params(tracked: Tracked, **changed: object) -> Tracked:
 def card(keys: dict[str, str], host: str, seed: int = 1) -> Card:
     """The card of a run on this host. `seed` is the parameter evaluate.seed."""
     params = {"model.cell": "LSTM", "train.seed": 1, "evaluate.seed": seed}
-    tags = {"device": "cpu", "host": host, "torch": "2", "mlflow.source.git.commit": "c" * 40}
+    tags = {"device": "cpu", "host": host, "checkout": checkout(), "torch": "2", "mlflow.source.git.commit": "c" * 40}
     datasets = [Dataset(f"sample/{split}.csv", split * 4, "sample", split) for split in ("train", "test")]
     return Card("LSTM-256x1 sample", "LSTM, 1 layer of 256 units", params, tags, keys, datasets)

@@ -15,7 +15,7 @@ import torch
 
 from charloom.corpus.articles import SPLITS, read_source
 from charloom.errors import InputError
-from charloom.files import main_checkout, read_json, write_json
+from charloom.files import main_checkout, read_json, value_digest, write_json
 from charloom.model.device import describe_device
 from charloom.model.saved import SavedModel
 from charloom.params import Params
@@ -125,6 +125,7 @@ def _machine(device: torch.device) -> dict[str, str]:
     tags = {
         "device": describe_device(device),
         "host": platform.node(),
+        "checkout": checkout(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "threads": str(torch.get_num_threads()),
@@ -133,6 +134,11 @@ def _machine(device: torch.device) -> dict[str, str]:
         "cudnn": str(torch.backends.cudnn.version() or "") if torch.version.cuda else None,
     }
     return {name: value for name, value in tags.items() if value}
+
+
+def checkout() -> str:
+    """A short digest of the path of the main checkout. It tells apart two checkouts on one machine."""
+    return value_digest(str(main_checkout()))[:12]
 
 
 def _installed_version() -> str | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from charloom.errors import CharloomError, RunError, say
 from charloom.files import exclusive, main_checkout
 from charloom.params import TrackingParams
-from charloom.tracking.card import Card
+from charloom.tracking.card import Card, checkout
 from charloom.training.history import Record
 
 if TYPE_CHECKING:
@@ -73,11 +73,12 @@ class Store:
         return found
 
     def is_ours(self, run: Run) -> bool:
-        """Whether a run was begun on this machine.
+        """Whether a run was begun in this checkout.
 
-        The run of another machine is not continued, because the training may still be running there.
+        The run of another machine or checkout is not continued, because the training may still be running there.
         """
-        return bool(run.data.tags.get("host") == platform.node())
+        tags: Mapping[str, str] = run.data.tags
+        return (tags.get("host"), tags.get("checkout")) == (platform.node(), checkout())
 
     def begin(self, card: Card) -> str:
         """Make a run from a card. Returns the id of the run.

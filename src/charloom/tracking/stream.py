@@ -129,10 +129,11 @@ class TrainingStream:
         just after the training ended.
         """
         earlier = store.find(train_key=self._card.keys["train_key"])
-        for run in earlier:
-            if "model_digest" not in run.data.tags and (self._resumed or store.is_ours(run)):
-                store.client.update_run(run.info.run_id, status="RUNNING")
-                return str(run.info.run_id)
+        unfinished = [run for run in earlier if "model_digest" not in run.data.tags]
+        # A resumed training may have been moved here with its checkpoint.
+        for run in [*filter(store.is_ours, unfinished), *(unfinished if self._resumed else ())]:
+            store.client.update_run(run.info.run_id, status="RUNNING")
+            return str(run.info.run_id)
         finished = [run for run in earlier if "model_digest" in run.data.tags]
         if finished and self._resumed:
             return None

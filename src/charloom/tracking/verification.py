@@ -6,6 +6,7 @@ Nothing is trained again.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,8 +124,12 @@ def _recorded(facts: Facts, commit: str) -> tuple[str, DvcLock | None]:
 
 
 def _commits(commit: str) -> Iterator[str]:
-    """A commit, then its descendants that change dvc.lock, the oldest first. Commits of DVC's experiments count too."""
-    if not commit:
+    """A commit, then its descendants that change dvc.lock, the oldest first. Commits of DVC's experiments count too.
+
+    The commit is a tag of the run, which anybody may have written. git would read a tag such as `--output=…` as an
+    option, so only hexadecimal commits are passed on.
+    """
+    if not re.fullmatch("[0-9a-f]{7,64}", commit):
         return
     yield commit
     options = "--all", "--reverse", "--ancestry-path", f"{commit}..", "--", "dvc.lock"
