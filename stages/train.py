@@ -8,6 +8,7 @@ With `train.processes: 4` in params.yaml, the first two commands also train in f
 overnight") has the commands for several machines.
 """
 
+from contextlib import nullcontext
 from pathlib import Path
 
 from charloom.evaluation.classification import fit_class_temperature
@@ -25,7 +26,7 @@ from charloom.training.checkpoint import Checkpoints
 from charloom.training.history import write_history
 from charloom.training.keys import train_key
 from charloom.training.loop import Training, run_training
-from charloom.training.parallel import join_group, launch
+from charloom.training.parallel import check_gpus, join_group, launch, will_lead
 from charloom.training.progress import show_progress
 from charloom.training.state import resume
 
@@ -33,10 +34,20 @@ WINDOWS, VOCABULARY, MODEL = Path("data/windows"), Path("data/vocab.json"), Path
 
 
 def train(params: Params) -> None:
+    device = choose_device(params.train.device, "train.device")
+    leads = will_lead()
+    key = train_key(params, WINDOWS, VOCABULARY) if leads else "known to process 0"  # it reads all windows
+    checkpoints = Checkpoints(main_checkout() / STATE / "checkpoints" / key)
+    # The lock is acquired before the group is joined, because in a group the others wait only for some minutes.
     if params.train.processes > 1 and not under_torchrun():
+        if device.type == "cuda":
+            check_gpus(params.train.processes)
+        with checkpoints.locked():
+            pass
         launch(__file__, params.train.processes)
         return
-    with join_group(choose_device(params.train.device, "train.device")) as group, explain_out_of_memory():
+    lock = checkpoints.locked() if leads else nullcontext()
+    with lock, join_group(device) as group, explain_out_of_memory():
         set_threads(params.train.threads, sharing=group.local_size)
         make_deterministic(params.train.seed)
         vocabulary = Vocabulary.load(VOCABULARY)
@@ -44,24 +55,29 @@ def train(params: Params) -> None:
         model = CharModel(len(vocabulary), params.model, len(train_split.class_names))
         labelled = train_split.labelled(params.data.labelled_fraction, params.data.seed)
         training = Training(model, labelled, valid_split, params.train, group)
-        key = train_key(params, WINDOWS, VOCABULARY)
-        checkpoints = Checkpoints(main_checkout() / STATE / "checkpoints" / key)
-        if group.leads:
-            lead(training, checkpoints, vocabulary, key, params)
+        if leads:
+            lead(training, checkpoints, vocabulary, valid_split, key, params)
         else:
             follow(training, checkpoints)
 
 
-def lead(training: Training, checkpoints: Checkpoints, vocabulary: Vocabulary, key: str, params: Params) -> None:
+def lead(
+    training: Training,
+    checkpoints: Checkpoints,
+    vocabulary: Vocabulary,
+    valid: EncodedSplit,
+    key: str,
+    params: Params,
+) -> None:
     """What process 0 does, or the only process: train and write all results."""
     card = make_card(params, Path("data/raw"), {"train_key": key}).trained_on(training.device)
-    with checkpoints.locked(), stop_requests() as stopping:
+    with stop_requests() as stopping:
         checkpoints.forget_if_recorded(Path("dvc.lock"))
         resume(training, checkpoints)
         with show_progress(training) as progress, track_training(params.tracking, card, training.history) as tracker:
             run_training(training, checkpoints, [progress, tracker], stopping)
             model, counts = training.model, training.class_counts
-            temperature = fit_class_temperature(model, counts, training.valid) if counts else 1.0
+            temperature = fit_class_temperature(model, counts, valid) if counts else 1.0
             tracker.finish(save_model(MODEL, model, vocabulary, key, counts, temperature))
         checkpoints.note_finished(MODEL / "model.safetensors")
     write_history(Path("plots/history.csv"), training.history)

@@ -69,6 +69,7 @@ class WindowsParams(Section):
 
 
 class BaselinesParams(Section):
+    max_characters: Annotated[int, Field(ge=0, le=2**31 - 1)]
     ngram_order: Annotated[int, Field(ge=1, le=32)]
     ppmd_order: Annotated[int, Field(ge=2, le=64)]
 
@@ -106,11 +107,13 @@ class TrainParams(Section):
     batching: Literal["lanes", "shuffled"]
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)]
     epochs: Annotated[float, Field(gt=0, le=100_000)]
+    characters: Count | None
     learning_rate: Annotated[float, Field(gt=0, le=10)]
     schedule: Literal["cosine", "constant"]
     warmup: Fraction
     grad_clip: Annotated[float, Field(gt=0)]
     validate_every: Count
+    valid_characters: Count
     log_every: Count
     checkpoint_every: Annotated[float, Field(gt=0)]
 

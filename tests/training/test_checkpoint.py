@@ -31,10 +31,20 @@ def test_a_damaged_checkpoint_is_skipped_with_a_warning(tmp_path: Path, capsys: 
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save(checkpoint(1))
     checkpoints.save(checkpoint(2))
+    checkpoints.finish_saving()
     last = tmp_path / "last.safetensors"
     last.write_bytes(last.read_bytes()[:-5])
     assert read(checkpoints).position == {"step": 1}
     assert f"warning: {last}: skipped, because " in capsys.readouterr().out
+
+
+def test_a_checkpoint_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    checkpoints = Checkpoints(tmp_path / "file/folder")
+    checkpoints.save(checkpoint(1))
+    with pytest.raises(OSError, match="file"):
+        checkpoints.finish_saving()
+    checkpoints.finish_saving()  # the error is raised once
 
 
 def test_a_flipped_bit_is_damage() -> None:
@@ -55,6 +65,7 @@ def test_a_checkpoint_of_another_version_is_an_error(monkeypatch: pytest.MonkeyP
 def test_half_written_files_are_removed_before_a_training(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path / "key")
     checkpoints.save(checkpoint(1))
+    checkpoints.finish_saving()
     half = tmp_path / "key" / ".next.safetensors.123.tmp"
     half.write_bytes(b"half")
     with checkpoints.locked():
@@ -67,6 +78,7 @@ def test_checkpoints_are_deleted_only_if_dvc_has_recorded_the_result(tmp_path: P
     result.write_bytes(b"weights")
     checkpoints = Checkpoints(tmp_path / "key")
     checkpoints.save(checkpoint(1))
+    checkpoints.finish_saving()
     checkpoints.forget_if_recorded(dvc_lock)
     checkpoints.note_finished(result)
     checkpoints.forget_if_recorded(dvc_lock)

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from charloom.errors import InputError
-from charloom.training.history import COLUMNS, Record, read_history, write_history
+from charloom.training.history import COLUMNS, Record, interval, read_history, write_history
 
 NUMBERS = st.floats(allow_nan=False)
 RECORDS = st.builds(
@@ -67,3 +67,10 @@ def test_a_file_that_train_did_not_write_is_an_error(tmp_path: Path, content: by
 def test_the_error_names_a_missing_history(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"history\.csv: no such file"):
         read_history(tmp_path / "history.csv")
+
+
+@pytest.mark.parametrize(
+    ("stated", "steps", "expected"), [(50, 1, 50), (50, 50_000, 50), (50, 50_001, 100), (50, 62_000_000, 62_000)]
+)
+def test_a_long_training_has_records_at_larger_distances(stated: int, steps: int, expected: int) -> None:
+    assert interval(stated, steps, 1000) == expected

@@ -10,9 +10,9 @@ import pytest
 
 from charloom.params import Params
 from charloom.params_file import load_params
-from charloom.text.split import ARRAYS
 from charloom.training.keys import evaluate_key, split_digest, train_key
 from tests.conftest import CHECKOUT
+from tests.text.splits import encode_texts, window_params
 
 PARAMS = load_params(CHECKOUT / "params.yaml")
 SPLITS = ("train", "valid", "test")
@@ -40,8 +40,7 @@ def folder(tmp_path: Path) -> Path:
     made = tmp_path / "made"
     for split in SPLITS:
         (made / "windows" / split).mkdir(parents=True)
-        for name in (*(f"{array}.npy" for array in ARRAYS), "windows.json"):
-            (made / "windows" / split / name).write_text(f"{split} {name}")
+        (made / "windows" / split / "windows.json").write_text(f"{split} windows.json")
     (made / "vocab.json").write_text("vocabulary")
     return made
 
@@ -62,7 +61,8 @@ def test_the_same_files_in_another_folder_have_the_same_keys(folder: Path, tmp_p
         ("baselines", {"ngram_order": 3}, {"evaluate"}),
         ("tracking", {"experiment": "other"}, set()),
         ("data", {"mirror": "/elsewhere"}, set()),
-        ("data", {"labelled_fraction": 0.5}, {"train"}),
+        ("data", {"labelled_fraction": 0.5}, set()),  # only a conditioned model learns from labels
+        ("train", {"processes": 4, "checkpoint_every": 5.0}, set()),
     ],
 )
 def test_a_key_depends_only_on_the_parameters_of_its_stage(
@@ -72,11 +72,16 @@ def test_a_key_depends_only_on_the_parameters_of_its_stage(
     assert {name for name in Keys._fields if getattr(before, name) != getattr(after, name)} == differing
 
 
+def test_the_key_of_a_conditioned_training_depends_on_the_labels(folder: Path) -> None:
+    conditioned = changed("model", conditioning="class")
+    few = conditioned.model_copy(update={"data": conditioned.data.model_copy(update={"labelled_fraction": 0.5})})
+    assert keys_of(folder, few).train != keys_of(folder, conditioned).train
+
+
 @pytest.mark.parametrize("split", SPLITS)
-@pytest.mark.parametrize("name", [*(f"{array}.npy" for array in ARRAYS), "windows.json"])
-def test_a_key_depends_on_every_file_of_the_splits_that_its_stage_reads(folder: Path, split: str, name: str) -> None:
+def test_a_key_depends_on_the_splits_that_its_stage_reads(folder: Path, split: str) -> None:
     before = keys_of(folder)
-    (folder / "windows" / split / name).write_text("other")
+    (folder / "windows" / split / "windows.json").write_text("other")
     after = keys_of(folder)
     assert (before.train == after.train) == (split == "test")
     assert (before.evaluate == after.evaluate) == (split != "test")
@@ -95,11 +100,11 @@ def test_only_the_evaluation_depends_on_the_model(folder: Path) -> None:
     assert after.evaluate != before.evaluate
 
 
-def test_the_digest_of_a_split_notices_two_files_that_were_swapped(folder: Path) -> None:
-    split = folder / "windows" / "train"
-    before = split_digest(split)
-    codes, starts = split / "codes.npy", split / "starts.npy"
-    first, second = codes.read_bytes(), starts.read_bytes()
-    codes.write_bytes(second)
-    starts.write_bytes(first)
-    assert split_digest(split) != before
+@pytest.mark.parametrize("texts", [["abc", "de"], ["ab", "ced"], ["edabc"]])
+def test_the_digest_of_a_split_depends_on_its_articles(tmp_path: Path, texts: list[str]) -> None:
+    params = window_params(2, 2, "stream")
+    encode_texts(tmp_path / "first", ["ab", "cde"], params)
+    encode_texts(tmp_path / "same", ["ab", "cde"], params)
+    encode_texts(tmp_path / "other", texts, params)
+    assert split_digest(tmp_path / "first") == split_digest(tmp_path / "same")
+    assert split_digest(tmp_path / "first") != split_digest(tmp_path / "other")

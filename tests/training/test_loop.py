@@ -166,3 +166,9 @@ def test_metrics_and_details_contain_the_numbers_of_the_training(encoded: Encode
         "final_bpc": heard[-1].bpc,
         "best_valid_bpc": training.best_bpc,
     }
+
+
+def test_train_characters_decides_the_number_of_steps(encoded: Encoded) -> None:
+    training = small_training(encoded, characters=4_000)
+    assert training.steps == 4_000 / (training.params.batch_size * encoded.train.length)
+    assert small_training(encoded, characters=1).steps == 1

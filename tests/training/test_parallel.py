@@ -1,5 +1,6 @@
 """Training in several real processes, mostly by running the stage script as a user runs it."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -8,10 +9,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
 
 from charloom.errors import InputError
 from charloom.training.history import read_history
-from charloom.training.parallel import Group
+from charloom.training.parallel import Group, check_gpus
 from tests.pipeline.workspace import CHECKOUT, UNTRACKED, Workspace, clean_environment, ready_to_train
 
 # One training step in a group. Each process writes how many threads the group had, and how many outlived the group.
@@ -77,12 +79,15 @@ def test_a_group_ends_with_all_its_threads_even_if_the_wrapped_model_lives_on(tm
 
 @pytest.mark.parametrize("model", [{}, {"model.conditioning": "class"}, {"model.memory": 4}], ids=str)
 def test_two_processes_learn_the_same_as_one(prepared: Workspace, tmp_path: Path, model: dict[str, object]) -> None:
-    histories = []
+    """The validations read a sample, and the whole split at the end."""
+    histories, metrics = [], []
     for processes in (1, 2):
         workspace = prepared.copy(tmp_path / str(processes))
-        workspace.set({"train.processes": processes} | model)
+        workspace.set({"train.processes": processes, "train.valid_characters": 3000} | model)
         workspace.run_script("train")
         histories.append(read_history(workspace.folder / "plots/history.csv"))
+        metrics.append(json.loads((workspace.folder / "metrics/train.json").read_text()))
+    assert metrics[1] == pytest.approx(metrics[0], abs=1e-4)
     assert len(histories[0]) == len(histories[1]) > 5
     for alone, shared in zip(*histories, strict=True):
         assert shared.step == alone.step
@@ -118,3 +123,11 @@ def test_sigterm_reaches_every_process_and_saves_a_checkpoint(prepared: Workspac
     assert process.returncode == 1
     assert "the next `dvc repro` continues from the last checkpoint" in output
     assert "Traceback" not in output
+
+
+@pytest.mark.skipif(torch.cuda.device_count() >= 2, reason="this machine has two GPUs")
+def test_more_processes_than_gpus_is_an_error() -> None:
+    gpus = torch.cuda.device_count()
+    expected = rf"train\.processes = 2: each process needs a GPU of its own, and this machine has {gpus}; set"
+    with pytest.raises(InputError, match=expected):
+        check_gpus(2)

@@ -95,3 +95,24 @@ def test_a_checkpoint_with_another_step_than_its_optimizer_is_an_error(encoded: 
     saved.position["step"] = 1
     with pytest.raises(ValueError, match="its step 1 and its optimizer's count of steps contradict each other"):
         restore(small_training(encoded), saved)
+
+
+def test_continuing_with_another_release_of_torch_is_a_warning(
+    encoded: Encoded, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved = snapshot(after_steps(small_training(encoded), 2))
+    restore(small_training(encoded), saved)
+    assert not capsys.readouterr().err
+    saved.position["made_with"] = "torch 1.13.0 on NVIDIA T4"
+    restore(small_training(encoded), saved)
+    expected = f"continues a checkpoint of torch 1.13.0 on NVIDIA T4 with torch {torch.__version__} on cpu, so"
+    assert expected in capsys.readouterr().err
+
+
+def test_a_checkpoint_does_not_change_with_the_training(encoded: Encoded) -> None:
+    """It is written in a thread, while the training goes on."""
+    training = after_steps(small_training(encoded), 2)
+    saved = snapshot(training)
+    before = saved.to_bytes()
+    after_steps(training, 3)
+    assert saved.to_bytes() == before

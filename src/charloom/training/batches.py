@@ -229,7 +229,7 @@ class Shuffled(Batches[Tensor]):
         order = random.permutation(len(self._split))
         offset = int(random.integers(self._split.stride)) if self._split.scope == "stream" else 0
         last = len(self._split.codes) - self.length - 1
-        return torch.from_numpy(np.minimum(self._split.starts[order].astype(np.int64) + offset, last))
+        return torch.from_numpy(np.minimum(self._split.starts_of(order) + offset, last))
 
     def _gather(self, order: Tensor, steps: range) -> tuple[Tensor, Tensor]:
         starts = order[steps.start * self.batch_size : steps.stop * self.batch_size]

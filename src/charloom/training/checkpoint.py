@@ -11,6 +11,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from torch import Tensor
 from charloom.errors import say
 from charloom.files import atomic_path, exclusive, file_digest, write_text
 
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,8 @@ class Checkpoints:
         self._next = folder / "next.safetensors"
         self._last = folder / "last.safetensors"
         self._previous = folder / "previous.safetensors"
+        self._worker = ThreadPoolExecutor(1)
+        self._writing: Future[None] | None = None  # the checkpoint that the worker writes
 
     def __str__(self) -> str:
         return str(self._folder)
@@ -90,7 +93,21 @@ class Checkpoints:
             yield
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint. Until the new file is complete, `read` keeps returning the previous checkpoint."""
+        """Begin to write a checkpoint, in a thread, so that training goes on.
+
+        If the checkpoint before is still being written, this waits for it. Until the new file is complete, `read` keeps
+        returning the previous checkpoint.
+        """
+        self.finish_saving()
+        self._writing = self._worker.submit(self._write, checkpoint)
+
+    def finish_saving(self) -> None:
+        """Wait until the latest checkpoint is on disk. Raises OSError if it could not be written."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+
+    def _write(self, checkpoint: Checkpoint) -> None:
         with atomic_path(self._next) as temporary:
             temporary.write_bytes(checkpoint.to_bytes())
         if self._last.exists():
@@ -99,6 +116,7 @@ class Checkpoints:
 
     def read(self) -> bytes | None:
         """The bytes of the newest undamaged checkpoint, or None. Prints a warning for each damaged checkpoint."""
+        self.finish_saving()
         for path in (self._next, self._last, self._previous):
             if path.exists():
                 data = path.read_bytes()

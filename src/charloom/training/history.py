@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
@@ -10,6 +11,10 @@ from typing import Any
 
 from charloom.errors import InputError
 from charloom.files import write_csv
+
+# A checkpoint contains the whole history of the training, so the history is bounded. In a long training, records and
+# validations are further apart than params.yaml says.
+MAX_RECORDS, MAX_VALIDATIONS = 10_000, 1_000
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,11 @@ class Record:
 Listener = Callable[[Record], None]
 COLUMNS = [field.name for field in fields(Record)]
 OPTIONAL = {field.name for field in fields(Record) if field.default is None}
+
+
+def interval(stated: int, steps: int, most: int) -> int:
+    """The smallest multiple of `stated` that gives at most `most` intervals in `steps`."""
+    return stated * max(1, math.ceil(steps / (stated * most)))
 
 
 def read_history(path: Path) -> list[Record]:

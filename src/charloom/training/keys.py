@@ -9,20 +9,23 @@ from pathlib import Path
 
 from charloom.files import file_digest, value_digest
 from charloom.params import Params
-from charloom.text.split import ARRAYS
 
 
 def train_key(params: Params, windows: Path, vocabulary: Path) -> str:
-    """The key of a training: a digest of its parameters, its windows and its vocabulary.
+    """The key of a training: a digest of the parameters that decide its result, its windows and its vocabulary.
+
+    Parameters that do not change the result are left out, so that a training can continue after they were changed.
+    `train.log_every` is in the key, because it decides the history.
 
     `windows.stride` changes the key, even with `train.batching: lanes`, which ignores the stride. Reason: the files of
     the split contain the stride.
     """
+    classes = params.model.conditioning == "class"
     return value_digest(
         {
             "model": params.model.model_dump(),
-            "train": params.train.model_dump(),
-            "labelled": [params.data.labelled_fraction, params.data.seed],
+            "train": params.train.model_dump(exclude={"checkpoint_every", "processes"}),
+            "labelled": [params.data.labelled_fraction, params.data.seed] if classes else None,
             "train split": split_digest(windows / "train"),
             "valid split": split_digest(windows / "valid"),
             "vocabulary": file_digest(vocabulary),
@@ -43,6 +46,5 @@ def evaluate_key(params: Params, windows: Path, model_digest: str) -> str:
 
 
 def split_digest(folder: Path) -> str:
-    """One digest of all files of an encoded split."""
-    names = [*(f"{name}.npy" for name in ARRAYS), "windows.json"]
-    return value_digest({name: file_digest(folder / name) for name in names})
+    """One digest of an encoded split. windows.json contains the digests of the arrays, so it stands for all files."""
+    return file_digest(folder / "windows.json")

@@ -18,18 +18,18 @@ from charloom.model.device import Precision
 from charloom.model.matching import HISTORY
 from charloom.model.memory import Remembered
 from charloom.model.network import CharModel
-from charloom.model.scoring import score_articles
 from charloom.model.states import State, make_state, state_tensors
 from charloom.params import TrainParams
 from charloom.text.split import EncodedSplit
 from charloom.training.batches import BATCHING, ClassIds
 from charloom.training.checkpoint import Checkpoints
 from charloom.training.graph import Recorded
-from charloom.training.history import Listener, Record
-from charloom.training.optimizer import adam, set_learning_rate
+from charloom.training.history import MAX_RECORDS, MAX_VALIDATIONS, Listener, Record, interval
+from charloom.training.optimizer import adam, learning_rate_at, set_learning_rate
 from charloom.training.parallel import Group
 from charloom.training.recall import Recall
 from charloom.training.state import snapshot
+from charloom.training.validation import Validation
 
 
 class Interrupted(RunError):
@@ -58,7 +58,6 @@ class Training:
         self.device = device = group.device
         self.model = model.to(device)
         self.params = params
-        self.valid = valid
         self.columns = group.share(params.batch_size)  # the columns of each batch that this process reads
         history = HISTORY if model.params.memory else 0  # what the memory looks back on
         self.batches = BATCHING[params.batching](train, params.batch_size, params.seed, device, self.columns, history)
@@ -69,13 +68,17 @@ class Training:
             else None
         )
         self._recall = Recall(model, train, self.batches, self._class_ids, params.seed) if model.params.memory else None
-        self.steps = max(1, round(params.epochs * self.batches.steps_per_epoch))
+        self.steps = self._count_steps()
+        self.log_every = interval(params.log_every, self.steps, MAX_RECORDS)
+        self.validate_every = interval(params.validate_every, self.steps, MAX_VALIDATIONS)
+        self.validation = Validation(self.model, valid, params.valid_characters, params.seed, group)
         self.optimizer = adam(self.model, params.learning_rate)
         self._parameters = list(self.model.parameters())
         self.step = 0
         self.state: State | None = None  # the hidden state after the last step, for this process's columns
         self.history: list[Record] = []
-        self.best_bpc = math.inf
+        self.best_bpc = math.inf  # on the sample of the validation split
+        self.valid_bpc = math.inf  # of the finished training, on the whole validation split
         self.best = self._weights()  # the weights with the lowest validation loss so far
         self._eos = int(train.codes[0])
         self._random = torch.Generator(device)  # of the dropout masks
@@ -132,26 +135,20 @@ class Training:
         return torch.stack((loss.detach(), norm)), *(tensor.detach() for tensor in state_tensors(after))
 
     def learning_rate(self) -> float:
-        """The learning rate of the next step: a linear warm-up, then constant or half a cosine down to zero."""
-        params = self.params
-        warmup = params.warmup * self.steps
-        if self.step < warmup:
-            return params.learning_rate * (self.step + 1) / (warmup + 1)
-        if params.schedule == "constant":
-            return params.learning_rate
-        progress = (self.step - warmup) / (self.steps - warmup)
-        return params.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+        """The learning rate of the next step."""
+        return learning_rate_at(self.step, self.steps, self.params)
 
     def record(self, *, validate: bool) -> Record:
         """Summarise the steps since the last record and append the record to the history.
 
-        With `validate`, the validation split is scored, and the weights are kept if they are the best so far.
+        With `validate`, a sample of the validation split is scored, and the weights are kept if they are the best so
+        far.
         """
         self.fetch_losses()
         losses, norms = zip(*self.losses_since_record, strict=True)
         self.losses_since_record.clear()
         loss = math.fsum(losses) / len(losses)
-        cost = score_articles(self.model, self.valid).total if validate and self.group.leads else None
+        cost = self.validation.sample() if validate else None
         if cost and cost.bits_per_character < self.best_bpc:
             self.best_bpc, self.best = cost.bits_per_character, self._weights()
         record = Record(
@@ -188,8 +185,8 @@ class Training:
         self._losses_on_device.clear()
 
     def metrics(self) -> dict[str, float]:
-        """The numbers by which trainings are compared, for metrics/train.json."""
-        return {"valid_bpc": self.best_bpc, "train_bpc": self.history[-1].bpc}
+        """The numbers by which finished trainings are compared, for metrics/train.json."""
+        return {"valid_bpc": self.valid_bpc, "train_bpc": self.history[-1].bpc}
 
     def details(self) -> dict[str, float]:
         """All numbers of a finished training, for details/train.json."""
@@ -200,6 +197,17 @@ class Training:
             "final_bpc": self.history[-1].bpc,
             "best_valid_bpc": self.best_bpc,
         }
+
+    def finish(self) -> None:
+        """Give the model the weights of the best validation, and score the whole validation split with them."""
+        self.model.load_state_dict(self.best)
+        is_known = self.validation.is_whole
+        self.valid_bpc = self.best_bpc if is_known else self.validation.whole().bits_per_character
+
+    def _count_steps(self) -> int:
+        if self.params.characters is None:
+            return max(1, round(self.params.epochs * self.batches.steps_per_epoch))
+        return max(1, round(self.params.characters / (self.batches.batch_size * self.batches.length)))
 
     def _classes(self, epoch: int, step: int) -> Tensor | None:
         """The class ids (length, columns) of a batch for a conditioned model, otherwise None."""
@@ -250,19 +258,29 @@ class Training:
 def run_training(
     training: Training, checkpoints: Checkpoints, listeners: Sequence[Listener], stopping: Callable[[], bool]
 ) -> None:
-    """Train from the present step to the last step. Then give the model the weights of the best validation.
+    """Train from the present step to the last step, then call `training.finish`.
 
     Each listener receives each new record. If `stopping()` returns true, a checkpoint is written and Interrupted is
     raised. Raises RunError if the loss is not finite.
     """
+    try:
+        _take_steps(training, checkpoints, listeners, stopping)
+    finally:
+        checkpoints.finish_saving()
+    training.finish()
+
+
+def _take_steps(
+    training: Training, checkpoints: Checkpoints, listeners: Sequence[Listener], stopping: Callable[[], bool]
+) -> None:
     params, group = training.params, training.group
     saved_at = time.monotonic()
     while training.step < training.steps:
         training.train_step()
         # every few steps: a record, with or without a validation
         last = training.step == training.steps
-        validate = last or training.step % params.validate_every == 0
-        logging = validate or training.step % params.log_every == 0
+        validate = last or training.step % training.validate_every == 0
+        logging = validate or training.step % training.log_every == 0
         if logging:
             record = training.record(validate=validate)
             for listen in listeners:
@@ -280,4 +298,3 @@ def run_training(
             saved_at = time.monotonic()
         if stop and not last:
             raise Interrupted(f"stopped at step {training.step} of {training.steps}; `dvc repro` continues there")
-    training.model.load_state_dict(training.best)

@@ -1,9 +1,13 @@
-"""The optimizer, Adam."""
+"""The optimizer, Adam, and its learning rate."""
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
+
+from charloom.params import TrainParams
 
 
 def adam(model: nn.Module, learning_rate: float) -> torch.optim.Adam:
@@ -18,6 +22,17 @@ def adam(model: nn.Module, learning_rate: float) -> torch.optim.Adam:
         rate = torch.tensor(learning_rate, device=parameters[0].device)
         return torch.optim.Adam(parameters, rate, fused=True, capturable=True)
     return torch.optim.Adam(parameters, learning_rate, fused=release >= (2, 4))
+
+
+def learning_rate_at(step: int, steps: int, params: TrainParams) -> float:
+    """The learning rate of a step: a linear warm-up, then constant or half a cosine down to zero after `steps`."""
+    warmup = params.warmup * steps
+    if step < warmup:
+        return params.learning_rate * (step + 1) / (warmup + 1)
+    if params.schedule == "constant":
+        return params.learning_rate
+    progress = (step - warmup) / (steps - warmup)
+    return params.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 def set_learning_rate(optimizer: torch.optim.Adam, learning_rate: float) -> None:

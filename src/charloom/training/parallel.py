@@ -78,6 +78,15 @@ class Group:
             values /= self.size
         return values
 
+    def sum(self, values: Tensor) -> Tensor:
+        """The sum of a tensor over the group, on the CPU."""
+        if self.size == 1:
+            return values
+        on_device = values.to(self.device)
+        _sent.append((on_device,))
+        distributed.all_reduce(on_device)
+        return on_device.cpu()
+
     def gather(self, tensor: Tensor, dim: int) -> Tensor:
         """The shares of all processes, joined along `dim`. Every process gets the whole tensor."""
         if self.size == 1:
@@ -123,6 +132,11 @@ class Group:
         distributed.destroy_process_group()
 
 
+def will_lead() -> bool:
+    """Whether this process is the only one, or will be process 0 of the group that it joins."""
+    return int(os.environ.get("RANK", "0")) == 0 or not under_torchrun()
+
+
 @contextmanager
 def join_group(device: torch.device) -> Iterator[Group]:
     """Join the group of the processes that torchrun started. A process that torchrun did not start is a group of one.
@@ -136,6 +150,7 @@ def join_group(device: torch.device) -> Iterator[Group]:
         int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
     )
     if device.type == "cuda":
+        check_gpus(local_size)
         device = torch.device("cuda", local_rank)
         torch.cuda.set_device(device)
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
@@ -148,6 +163,15 @@ def join_group(device: torch.device) -> Iterator[Group]:
         raise RunError(f"training process {rank} of {size} lost contact with another process") from None
     finally:
         group._end()
+
+
+def check_gpus(processes: int) -> None:
+    """Raise InputError if this machine has fewer GPUs than `processes`."""
+    if (gpus := torch.cuda.device_count()) < processes:
+        raise InputError(
+            f"train.processes = {processes}: each process needs a GPU of its own, and this machine has {gpus}; set"
+            f" train.processes to {gpus}, or train.device to cpu"
+        )
 
 
 def launch(script: str, processes: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import astuple
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,7 +12,8 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from charloom.cells import CELLS
-from charloom.errors import InputError
+from charloom.errors import InputError, say
+from charloom.model.device import describe_device
 from charloom.model.saved import TensorSpec, tensor_specs
 from charloom.model.states import make_state, state_tensors
 from charloom.training.checkpoint import Checkpoint, Checkpoints
@@ -31,6 +33,7 @@ class Position(BaseModel, strict=True, extra="forbid", allow_inf_nan=False):
     best_bpc: float | None
     fetched: list[list[float]]  # loss and gradient norm of each step since the last record
     history: list[list[int | float | None]]  # the fields of each Record
+    made_with: str  # the release of torch, and the kind of device
 
 
 def snapshot(training: Training) -> Checkpoint:
@@ -50,8 +53,15 @@ def snapshot(training: Training) -> Checkpoint:
         "best_bpc": training.best_bpc if math.isfinite(training.best_bpc) else None,
         "fetched": training.losses_since_record,
         "history": [list(astuple(record)) for record in training.history],
+        "made_with": made_with(training),
     }
-    return Checkpoint({name: tensor.detach().cpu() for name, tensor in tensors.items()}, position)
+    # These are copies, because the checkpoint is written while the next steps change the weights.
+    return Checkpoint({name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}, position)
+
+
+def made_with(training: Training) -> str:
+    """What decides the rounding of a training, besides its parameters: the release of torch and the kind of device."""
+    return f"torch {torch.__version__} on {describe_device(training.device)}"
 
 
 def resume(training: Training, checkpoints: Checkpoints) -> None:
@@ -78,6 +88,12 @@ def restore(training: Training, checkpoint: Checkpoint) -> None:
     adam_steps = {float(slot) for name, slot in checkpoint.group("optimizer").items() if name.endswith(".step")}
     if adam_steps != {float(min(position.step, MAX_ADAM_STEP))}:
         raise ValueError(f"its step {position.step} and its optimizer's count of steps contradict each other")
+    if position.made_with != made_with(training):
+        say(
+            f"warning: this training continues a checkpoint of {position.made_with} with {made_with(training)}, so it"
+            " ends in other bytes than an undisturbed training",
+            sys.stderr,
+        )
     training.model.load_state_dict(checkpoint.group("model"))
     training.best = checkpoint.group("best")
     slots: dict[int, dict[str, Tensor]] = {}
