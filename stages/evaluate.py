@@ -7,7 +7,7 @@ from charloom.evaluation.baselines import Baselines
 from charloom.evaluation.evaluation import evaluate_model
 from charloom.evaluation.samples import write_samples
 from charloom.files import write_json
-from charloom.model.device import choose_device, make_deterministic, set_threads
+from charloom.model.device import choose_device, explain_out_of_memory, make_deterministic, set_threads
 from charloom.model.saved import load_model
 from charloom.params import Params
 from charloom.report.context import make_context
@@ -32,7 +32,10 @@ def evaluate(params: Params) -> None:
     history = read_history(Path("plots/history.csv"))
     baselines = Baselines.load(Path("data/baselines.json"))
 
-    evaluation = evaluate_model(saved, test, params.evaluate, source["classes"])
+    with explain_out_of_memory(
+        "lower model.hidden_size or, if the memory of a GPU is full, set evaluate.device to cpu"
+    ):
+        evaluation = evaluate_model(saved, test, params.evaluate, source["classes"])
     write_json(Path("metrics/evaluate.json"), evaluation.metrics())
     write_json(Path("details/evaluate.json"), evaluation.details())
     write_samples(reports / "samples.json", evaluation.samples)

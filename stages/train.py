@@ -32,6 +32,8 @@ from charloom.training.state import resume
 
 WINDOWS, VOCABULARY, MODEL = Path("data/windows"), Path("data/vocab.json"), Path("models/charloom")
 
+REMEDY = "lower train.batch_size or windows.length (activations), or model.hidden_size (weights)"
+
 
 def train(params: Params) -> None:
     device = choose_device(params.train.device, "train.device")
@@ -47,7 +49,7 @@ def train(params: Params) -> None:
         launch(__file__, params.train.processes)
         return
     lock = checkpoints.locked() if leads else nullcontext()
-    with lock, join_group(device) as group, explain_out_of_memory():
+    with lock, join_group(device) as group, explain_out_of_memory(REMEDY):
         set_threads(params.train.threads, sharing=group.local_size)
         make_deterministic(params.train.seed)
         vocabulary = Vocabulary.load(VOCABULARY)

@@ -6,6 +6,9 @@ import pytest
 
 from tests.conftest import Run, Start, line_of
 
+OUT_OF_MEMORY = (
+    "error: out of memory; close other programs, or use the CPU if the memory of the GPU is full (--device cpu)\n"
+)
 RAISE = """
 from charloom.errors import CharloomError, InputError, RunError, exit_with
 def main():
@@ -23,6 +26,9 @@ exit_with(main)
         ("raise KeyboardInterrupt", 130, "error: interrupted\n"),
         ("open('nowhere/file')", 1, "error: nowhere/file: No such file or directory\n"),
         ("raise OSError(28, 'No space left on device')", 1, "error: input/output: No space left on device\n"),
+        ("raise MemoryError", 1, OUT_OF_MEMORY),
+        ("raise RuntimeError('CUDA out of memory. Tried to allocate 2 GiB')", 1, OUT_OF_MEMORY),
+        ("import torch; torch.empty(2**60, dtype=torch.uint8)", 1, OUT_OF_MEMORY),
         ("pass", 0, ""),
     ],
 )

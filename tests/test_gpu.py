@@ -158,5 +158,5 @@ def test_a_sample_does_not_depend_on_the_other_samples(encoded: Encoded, memory:
 
 
 def test_out_of_memory_says_what_to_lower() -> None:
-    with pytest.raises(RunError, match=r"lower train\.batch_size"), explain_out_of_memory():
+    with pytest.raises(RunError, match="out of memory; lower it"), explain_out_of_memory("lower it"):
         torch.empty(1 << 46, dtype=torch.uint8, device=CUDA)

@@ -38,7 +38,18 @@ def exit_with(main: Callable[[], None]) -> NoReturn:
             raise  # the operating system did not raise this error: it is a bug, and a bug shows its traceback
         _complain(f"{error.filename or 'input/output'}: {error.strerror}")
         sys.exit(1)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        _complain("out of memory; close other programs, or use the CPU if the memory of the GPU is full (--device cpu)")
+        sys.exit(1)
     sys.exit(0)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory could not be allocated. torch has no type of its own for this error on a CPU."""
+    words = "out of memory", "can't allocate memory"
+    return isinstance(error, MemoryError) or any(each in str(error) for each in words)
 
 
 def say(message: str, file: IO[str] | None = None) -> None:

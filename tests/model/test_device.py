@@ -23,6 +23,7 @@ from tests.conftest import Run
 from tests.learning import small_model
 
 CPU = torch.device("cpu")
+REMEDY = "lower train.batch_size"
 
 
 def test_auto_is_an_nvidia_gpu_or_the_cpu() -> None:
@@ -119,12 +120,12 @@ def test_an_unsupported_precision_is_an_error() -> None:
 
 
 def test_out_of_memory_says_what_to_lower() -> None:
-    with pytest.raises(RunError, match=r"out of memory; lower train\.batch_size"), explain_out_of_memory():
+    with pytest.raises(RunError, match=r"out of memory; lower train\.batch_size"), explain_out_of_memory(REMEDY):
         torch.empty(2**60, dtype=torch.uint8)
 
 
 def test_other_errors_pass_through() -> None:
-    with pytest.raises(RuntimeError, match="size"), explain_out_of_memory():
+    with pytest.raises(RuntimeError, match="size"), explain_out_of_memory(REMEDY):
         torch.ones(2) @ torch.ones(3)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from charloom.errors import InputError, RunError, say
+from charloom.errors import InputError, RunError, is_out_of_memory, say
 
 GPUS = Path("/proc/driver/nvidia/gpus")  # NVIDIA's driver for Linux lists its GPUs here
 
@@ -144,16 +144,14 @@ def precisions(device: torch.device) -> list[str]:
 
 
 @contextmanager
-def explain_out_of_memory() -> Iterator[None]:
-    """Turn a failed allocation into a RunError that says which parameters to lower."""
+def explain_out_of_memory(remedy: str) -> Iterator[None]:
+    """Turn a failed allocation into a RunError that says what to do."""
     try:
         yield
-    except RuntimeError as error:  # on a CPU there is no special type, so the message is searched
-        if not isinstance(error, torch.cuda.OutOfMemoryError) and "can't allocate memory" not in str(error):
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
             raise
-        raise RunError(
-            "out of memory; lower train.batch_size or windows.length (activations), or model.hidden_size (weights)"
-        ) from None
+        raise RunError(f"out of memory; {remedy}") from None
 
 
 def usable_cores() -> int:
