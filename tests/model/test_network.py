@@ -3,6 +3,7 @@ import torch
 
 from charloom.cells import CELLS
 from charloom.model.counting import make_memory
+from charloom.model.layers import LARGE
 from charloom.model.matching import HISTORY
 from charloom.model.memory import Memory, Remembered
 from charloom.model.network import MEMORY_INPUTS, CharModel
@@ -213,3 +214,39 @@ def test_only_a_conditioned_model_with_a_class_memory_counts_the_classes(
     assert model.classes_in_memory == in_memory
     if model.params.memory:
         assert model.memory_gate.out_features == (2 if in_memory else 1)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("classes", [0, 3])
+@pytest.mark.parametrize("steps", [1, 9])
+def test_a_large_vocabulary_is_looked_up_with_the_same_result(
+    cell: str, classes: int, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = small_model(LARGE + 44, cell=cell, layers=2, classes=classes, class_embedding=5).eval()
+    for weights in model.parameters():
+        torch.nn.init.normal_(weights, std=0.3)
+    ids = torch.randint(LARGE + 44, (steps, 4))
+    class_ids = torch.tensor([0, 1, 2, 3]) if classes else None
+    results = []
+    for large in (LARGE, 10**9):
+        monkeypatch.setattr("charloom.model.layers.LARGE", large)
+        model.zero_grad()
+        logits, state = model(ids, classes=class_ids)
+        logits.square().sum().backward()
+        gradients = [weights.grad for weights in model.parameters() if weights.grad is not None]
+        results.append([logits, *state_tensors(state), *gradients])
+    torch.testing.assert_close(results[0], results[1])
+
+
+def test_of_a_large_vocabulary_only_the_symbols_that_occur_are_multiplied() -> None:
+    model = small_model(5000)
+    sizes: list[int] = []
+
+    def note(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        if isinstance(module, torch.nn.LSTM):
+            sizes.append(inputs[0].shape[-1])
+
+    hook = torch.nn.modules.module.register_module_forward_pre_hook(note)
+    model(torch.tensor([[7, 4999], [7, 12]]))
+    hook.remove()
+    assert sizes == [64]

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional as F
 
 from charloom.cells import CELLS
 from charloom.model.conditioning import class_characters, class_logits, one_hot_with_class, reset_class_weights
 from charloom.model.device import compute_in_fp32
+from charloom.model.layers import compact, read_layer
 from charloom.model.memory import Memory, Remembered
 from charloom.model.states import HiddenState, MemoryState, State, make_state, split_state, state_tensors
 from charloom.params import ModelParams
@@ -53,8 +52,8 @@ class CharModel(nn.Module):
         self.params = params
         self.conditioned = params.conditioning == "class"
         self.no_class = classes
-        class_slots = classes + 1 if self.conditioned else 0  # one for each class, and one for "no class"
-        self.one_hot_size = symbols + class_slots
+        self.class_slots = classes + 1 if self.conditioned else 0  # one for each class, and one for "no class"
+        self.one_hot_size = symbols + self.class_slots
         self.class_character_size = params.class_embedding if self.conditioned else 0
         # the number of classes whose articles the memory counts separately
         self.classes_in_memory = classes if self.conditioned and params.memory and params.class_memory else 0
@@ -64,19 +63,20 @@ class CharModel(nn.Module):
         self.memory: Memory | None = None  # counted, not learned, so it is not in the state_dict
         self.memory_inputs = min(symbols, MEMORY_INPUTS) if params.memory else 0  # probabilities in the input
         cell = CELLS[params.cell]
-        input_size = self.one_hot_size + self.class_character_size + self.memory_inputs
+        self.input_size = self.one_hot_size + self.class_character_size + self.memory_inputs
         # A module for each layer, with the dropout of charloom between them. A module of torch that has several layers
         # would draw its own dropout. On a GPU, it then waits for the GPU in each step.
         self.rnn = nn.ModuleList(
-            cell.load()(params.hidden_size if layer else input_size, params.hidden_size)
+            cell.load()(params.hidden_size if layer else self.input_size, params.hidden_size)
             for layer in range(params.layers)
         )
         self.head = nn.Linear(params.hidden_size, symbols)
         if self.conditioned:
-            self.initial = nn.Parameter(torch.empty(len(cell.state), params.layers, class_slots, params.hidden_size))
-            self.class_head = nn.Parameter(torch.empty(class_slots, symbols, params.hidden_size))
+            slots, hidden = self.class_slots, params.hidden_size
+            self.initial = nn.Parameter(torch.empty(len(cell.state), params.layers, slots, hidden))
+            self.class_head = nn.Parameter(torch.empty(slots, symbols, hidden))
         if self.class_character_size:
-            self.class_embedding = nn.Parameter(torch.empty(class_slots, symbols, self.class_character_size))
+            self.class_embedding = nn.Parameter(torch.empty(self.class_slots, symbols, self.class_character_size))
         if params.memory:
             self.memory_gate = nn.Linear(params.hidden_size, 2 if self.classes_in_memory else 1)
         # On the meta device there are shapes but no data. Drawing random numbers there would import torch's compiler,
@@ -155,10 +155,10 @@ class CharModel(nn.Module):
         hidden, cursor = split_state(state)
         if hidden is None and classes is not None:
             hidden = self.initial_state(classes.expand_as(ids)[0])
-        inputs = self._inputs(ids, classes)
+        inputs, columns = self._inputs(ids, classes)
         if remembered is not None:
             inputs = torch.cat([inputs, self._memory_inputs(remembered.probabilities)], -1)
-        output, hidden = self._recur(inputs, hidden)
+        output, hidden = self._recur(inputs, hidden, columns)
         logits = self.head(output)
         if classes is not None:
             logits = logits + class_logits(output, classes, self.class_head)
@@ -179,10 +179,11 @@ class CharModel(nn.Module):
         remembered, cursor = self.memory.read(ids, cursor, classes)
         return remembered, MemoryState(hidden, cursor)
 
-    def _recur(self, inputs: Tensor, hidden: HiddenState | None) -> tuple[Tensor, HiddenState]:
+    def _recur(self, inputs: Tensor, hidden: HiddenState | None, columns: Tensor | None) -> tuple[Tensor, HiddenState]:
         """The output (time, batch, hidden) of the recurrent layers for inputs (time, batch, size), and their state.
 
-        The output of each layer is multiplied by its dropout mask.
+        If `columns` is given, the first layer uses only these columns of its input weights. The output of each layer is
+        multiplied by its dropout mask.
         """
         masks = None
         if self.training and self.params.dropout:
@@ -190,7 +191,7 @@ class CharModel(nn.Module):
         output, ends = inputs, []
         for layer, module in enumerate(self.rnn):
             before = make_state([tensor[layer : layer + 1] for tensor in state_tensors(hidden)])
-            output, end = self._read_layer(module, output, before)
+            output, end = read_layer(CELLS[self.params.cell], module, output, before, None if layer else columns)
             ends.append(state_tensors(end))
             if masks is not None:
                 output = output * masks[layer].to(output.dtype)
@@ -198,47 +199,24 @@ class CharModel(nn.Module):
         assert after is not None
         return output, after
 
-    def _read_layer(self, module: nn.Module, inputs: Tensor, hidden: HiddenState | None) -> tuple[Tensor, HiddenState]:
-        """The output of one layer, and its state (1, batch, hidden)."""
-        step = CELLS[self.params.cell].step
-        if inputs.device.type == "cpu" and len(inputs) == 1 and step is not None and not self.training:
-            return self._read_step(module, step, inputs[0], hidden)
-        if inputs.device.type == "cuda" and torch.is_autocast_enabled("cuda"):
-            return in_bf16(module, inputs, hidden)
-        output, end = module(inputs, hidden)
-        return output, end
-
-    def _read_step(
-        self, module: nn.Module, step: str, inputs: Tensor, hidden: HiddenState | None
-    ) -> tuple[Tensor, HiddenState]:
-        """`_read_layer` for a single time step, whose inputs are (batch, size).
-
-        On a CPU, torch's modules pack the weights anew in each call. For one time step this takes most of the time, so
-        torch's function of a single step is called instead.
-        """
-        zeros = inputs.new_zeros(1, len(inputs), self.params.hidden_size)
-        tensors = state_tensors(hidden) or [zeros] * len(CELLS[self.params.cell].state)
-        before = make_state([tensor[0] for tensor in tensors])
-        [weights] = cast("list[list[Tensor]]", module.all_weights)
-        end = state_tensors(getattr(torch, step)(inputs, before, *weights))
-        after = make_state([tensor[None] for tensor in end])
-        assert after is not None
-        return end[0][None], after
-
     def initial_state(self, classes: Tensor) -> HiddenState | None:
         """The learned initial state of a conditioned model for texts of these classes (batch)."""
         return make_state(list(self.initial[:, :, classes]))
 
-    def _inputs(self, ids: Tensor, classes: Tensor | None) -> Tensor:
-        """The input vectors (time, batch, size) of ids (time, batch)."""
+    def _inputs(self, ids: Tensor, classes: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """The input vectors (time, batch, size) of ids (time, batch), without the part that comes from the memory.
+
+        Also returns the columns of the input weights to use. None: all columns.
+        """
         dtype = self.head.weight.dtype
+        short, symbols, columns = compact(ids, self.symbols, self.input_size)
         if classes is None:
-            return F.one_hot(ids, self.one_hot_size).to(dtype)
-        class_of_each = classes.expand_as(ids)
-        inputs = one_hot_with_class(ids, class_of_each, self.symbols, self.one_hot_size).to(dtype)
-        if not self.class_character_size:
-            return inputs
-        return torch.cat([inputs, class_characters(ids, class_of_each, self.class_embedding)], -1)
+            return F.one_hot(short, symbols).to(dtype), columns
+        of_each = classes.expand_as(ids)
+        inputs = one_hot_with_class(short, of_each, symbols, symbols + self.class_slots).to(dtype)
+        if self.class_character_size:
+            inputs = torch.cat([inputs, class_characters(ids, of_each, self.class_embedding)], -1)
+        return inputs, columns
 
     def _memory_logits(self, output: Tensor, remembered: Remembered) -> Tensor:
         """The part of the logits (time, batch, symbols) that comes from the memory."""
@@ -263,17 +241,3 @@ class CharModel(nn.Module):
         kept = 1 - self.params.dropout
         masks = torch.empty(self.params.layers, 1, batch, self.params.hidden_size, device=self.device)
         return masks.bernoulli_(kept, generator=random).div_(kept)
-
-
-def in_bf16(module: nn.Module, inputs: Tensor, hidden: HiddenState | None) -> tuple[Tensor, HiddenState]:
-    """Call a recurrent layer on a GPU in bf16, with copies of its weights. The gradients reach the weights in float32.
-
-    torch's autocast computes recurrent layers on a GPU in float16, whatever type it is asked for. Gradients can be too
-    small for float16.
-    """
-    bf16 = torch.bfloat16
-    weights = {name: each.to(bf16) for name, each in module.named_parameters()}
-    before = make_state([tensor.to(bf16) for tensor in state_tensors(hidden)])
-    with torch.autocast("cuda", enabled=False):
-        output, after = functional_call(module, weights, (inputs.to(bf16), before))
-    return output, after

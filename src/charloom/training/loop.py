@@ -15,6 +15,7 @@ from torch.nn.utils import clip_grad_norm_
 from charloom.cells import CELLS
 from charloom.errors import RunError
 from charloom.model.device import Precision
+from charloom.model.layers import LARGE
 from charloom.model.matching import HISTORY
 from charloom.model.memory import Remembered
 from charloom.model.network import CharModel
@@ -84,8 +85,9 @@ class Training:
         self._random = torch.Generator(device)  # of the dropout masks
         self._precision = Precision(params.precision, device)
         self._averaging_model = self.group.wrap(self.model)
-        # The gradients of several processes are averaged by messages, which are not recorded.
-        self._learn = Recorded(self._compute_step) if device.type == "cuda" and group.size == 1 else self._compute_step
+        # Messages between processes cannot be recorded, nor the look-up of a large vocabulary, whose shapes vary.
+        recordable = device.type == "cuda" and group.size == 1 and model.symbols <= LARGE
+        self._learn = Recorded(self._compute_step) if recordable else self._compute_step
         self._losses_on_device: list[Tensor] = []  # loss and gradient norm of each step, not fetched yet
         self.losses_since_record: list[list[float]] = []  # the same, fetched but not recorded yet
         self._bpc_per_nat = (train.characters + train.articles) / train.characters / math.log(2)
