@@ -1,21 +1,24 @@
-"""Scoring the test split at hidden size 256: its time, its padding, and a comparison with one article at a time."""
+"""Scoring at hidden size 256: the test split, its padding, one article at a time, and a long text with short ones."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import cycle
 import time
+from typing import Any
 
 from charloom.model.device import set_threads
 from charloom.model.network import CharModel
-from charloom.model.scoring import batches_by_length, score_articles, surprisals
-from charloom.text.split import EncodedSplit
+from charloom.model.scoring import score_articles, surprisals
+from charloom.text.vocab import Codes
 import numpy as np
-import torch
+from torch import nn
 
-from common import PAIRS, compare, encoded_text, machine, one_layer, rate_of
+from common import PAIRS, Rate, compare, encoded_text, machine, one_layer, rate_of
 
 HIDDEN = 256
-CPU = torch.device("cpu")
+LONG = 300_000  # symbols of the long text
+SHORT = 63  # articles that are scored with the long text, in the same batch
 
 
 def main() -> None:
@@ -31,26 +34,44 @@ def main() -> None:
             seconds.append(time.perf_counter() - began)
             return symbols / seconds[-1]
 
-        articles = cycle(text.test.article(index) for index in range(text.test.articles))
-        rates = compare(score_split, lambda: rate_of(lambda: score_one(model, next(articles)), 2.0))
+        articles = [text.test.article(index) for index in range(text.test.articles)]
+        each = cycle(articles)
+        rates = compare(score_split, lambda: rate_of(lambda: score(model, [next(each)]), 2.0))
         print(f"{machine()}; {text.name}, {PAIRS} pairs\n")
         print("| | charloom | one article at a time | ratio |\n|---|---|---|---|")
         print(rates.row(f"{model.params.in_words}: scored", "symbols/s"))
         print(f"\n{symbols:,} symbols of {text.test.articles:,} articles in {np.median(seconds):.1f} s")
-        print(f"padding {100 * padding(text.test):.2f} % of what is read")
+        print(f"padding {100 * padding(model, articles):.2f} % of what is read\n")
+
+        long = np.resize(text.test.codes, LONG)
+        mixed = [*articles[:SHORT], long]
+        rates = compare(rate_of_texts(model, mixed), rate_of_texts(model, [long]))
+        print(f"| {LONG:,} symbols | with {SHORT} articles | alone | ratio |\n|---|---|---|---|")
+        print(rates.row("scored", "symbols/s"))
+        print(f"\npadding {100 * padding(model, mixed):.2f} % of what is read")
 
 
-def score_one(model: CharModel, article: np.ndarray) -> int:
-    """Score one article. Returns the number of its symbols."""
-    (found,) = surprisals(model, [article])
-    return len(found.nats)
+def rate_of_texts(model: CharModel, texts: list[Codes]) -> Rate:
+    """The symbols per second of scoring these texts once."""
+    return lambda: rate_of(lambda: score(model, texts), 0)
 
 
-def padding(split: EncodedSplit) -> float:
-    """The number of padding symbols, divided by the number of all symbols that are read."""
-    lengths = split.lengths
-    read = sum(len(batch) * int(lengths[batch].max()) for batch in batches_by_length(lengths.tolist()))
-    return 1 - int(lengths.sum()) / read
+def score(model: CharModel, texts: Iterable[Codes]) -> int:
+    """Score texts. Returns the number of their symbols."""
+    return sum(len(found.nats) for found in surprisals(model, texts))
+
+
+def padding(model: CharModel, texts: Iterable[Codes]) -> float:
+    """The number of padding symbols, divided by the number of all symbols that the model reads."""
+    read = 0
+
+    def count(module: nn.Module, arguments: tuple[Any, ...]) -> None:
+        nonlocal read
+        read += arguments[0].numel()
+
+    with model.register_forward_pre_hook(count):
+        symbols = score(model, texts)
+    return 1 - symbols / read
 
 
 if __name__ == "__main__":

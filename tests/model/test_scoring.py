@@ -1,20 +1,23 @@
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.overrides import TorchFunctionMode
 
 from charloom.cells import CELLS
 from charloom.corpus.articles import read_articles
+from charloom.corpus.sources import AG_NEWS_CLASSES
 from charloom.model.network import CharModel
-from charloom.model.scoring import Cost, Scores, batches_by_length, score_articles, surprisals, surprisals_of_pieces
+from charloom.model.scoring import Cost, Scores, score_articles, surprisals, surprisals_of_pieces
 from charloom.model.states import State
 from charloom.text.vocab import Codes
-from tests.learning import Encoded, encode_sample, remembering_model, small_model
+from tests.learning import Encoded, encode_sample, remembering_model, small_model, small_training
 
 CPU = torch.device("cpu")
 
@@ -37,15 +40,32 @@ def texts(encoded: Encoded) -> list[Codes]:
     return [*articles, np.concatenate([eos, *(text[1:] for text in articles[:6])]), np.tile(eos, 2), articles[0][:2]]
 
 
-def test_each_text_is_scored_with_its_class(encoded: Encoded, texts: list[Codes]) -> None:
-    model = small_model(len(encoded.vocabulary), classes=2)
+@pytest.fixture(scope="module", params=[0, 4], ids=["no-memory", "memory"])
+def conditioned_model(encoded: Encoded, request: pytest.FixtureRequest) -> CharModel:
+    """A model with four classes, which have random effects. If it has a memory, the memory counts the classes."""
+    changes = {"classes": len(AG_NEWS_CLASSES), "memory": request.param, "class_memory": 3}
+    model = small_training(encoded, changes).model
     torch.nn.init.normal_(model.initial)
     torch.nn.init.normal_(model.class_head)
-    together = surprisals(model, texts, classes=itertools.cycle([0, 1, 2]))
-    for index, found in enumerate(itertools.islice(together, 6)):
-        (alone,) = surprisals(model, texts[index : index + 1], classes=[index % 3])
+    return model
+
+
+def test_each_text_is_scored_with_its_class(conditioned_model: CharModel, texts: list[Codes]) -> None:
+    classes = list(itertools.islice(itertools.cycle(range(5)), len(texts)))
+    together = list(surprisals(conditioned_model, texts, top=2, classes=classes))
+    for text, class_id, found in zip(texts, classes, together, strict=True):
+        (alone,) = surprisals(conditioned_model, [text], top=2, classes=[class_id])
         assert found.nats == pytest.approx(alone.nats, rel=1e-5)
-    no_class, not_given = (list(surprisals(model, texts[:3], classes=classes)) for classes in ([2] * 3, None))
+        assert found.probabilities == pytest.approx(alone.probabilities, rel=1e-5)
+        assert found.log_ratios == pytest.approx(alone.log_ratios, rel=1e-5)
+    with_a_class = [found.log_ratios.any() for found, class_id in zip(together, classes, strict=True) if class_id < 4]
+    assert all(with_a_class) == (conditioned_model.memory is not None)
+
+
+def test_the_highest_class_id_means_that_no_class_is_given(conditioned_model: CharModel, texts: list[Codes]) -> None:
+    no_class, not_given = (
+        list(surprisals(conditioned_model, texts[:3], classes=classes)) for classes in ([4] * 3, None)
+    )
     assert all(np.array_equal(a.nats, b.nats) for a, b in zip(no_class, not_given, strict=True))
 
 
@@ -111,6 +131,17 @@ def test_a_text_costs_the_same_alone_and_with_others(model: CharModel, texts: li
         assert alone.nats == pytest.approx(found.nats, rel=1e-5)
 
 
+def test_texts_that_end_at_any_step_are_scored_to_their_end(model: CharModel, texts: list[Codes]) -> None:
+    """The model reads a batch in pieces of at least 128 steps, and finished texts are dropped between the pieces."""
+    text = np.resize(texts[100], 3000)
+    lengths = [1, 2, 128, 129, 130, 131, 255, 256, 257, 258, 2048, 2049, 2050, 3000]
+    (whole,) = surprisals(model, [text], top=3)
+    for length, found in zip(lengths, surprisals(model, [text[:length] for length in lengths], top=3), strict=True):
+        assert found.nats == pytest.approx(whole.nats[: length - 1], rel=1e-5)
+        assert found.probabilities == pytest.approx(whole.probabilities[: length - 1], rel=1e-5)
+        assert found.expected.shape == found.probabilities.shape == (length - 1, 3)
+
+
 def test_the_expected_symbols_are_the_likeliest_with_their_probabilities(model: CharModel, texts: list[Codes]) -> None:
     (found,) = surprisals(model, texts[:1], top=len(model.head.bias))
     assert found.probabilities.sum(axis=1) == pytest.approx(1, abs=1e-5)
@@ -135,20 +166,70 @@ def test_texts_are_read_only_as_their_scores_are_asked_for(model: CharModel, tex
     assert read < 1.1 * 2**20  # `surprisals` reads about 2**20 symbols ahead
 
 
-def padding(lengths: list[int]) -> float:
-    """The number of padding symbols, divided by the number of symbols of the texts."""
-    read = sum(len(batch) * max(lengths[index] for index in batch) for batch in batches_by_length(lengths))
-    return read / sum(lengths) - 1
+def symbols_read(model: CharModel, texts: Iterable[Codes]) -> int:
+    """The number of symbols that the model reads to score texts, with the padding."""
+    read = 0
+
+    def count(module: torch.nn.Module, arguments: tuple[Any, ...]) -> None:
+        nonlocal read
+        read += arguments[0].numel()
+
+    with model.register_forward_pre_hook(count):
+        score_all(model, texts)
+    return read
 
 
-def test_padding_is_less_than_a_twentieth_of_the_text(ag_news_26k: Path) -> None:
-    assert 0 < padding([len(article.text) + 1 for article in read_articles(ag_news_26k / "test.csv")]) < 0.05
+def score_all(model: CharModel, texts: Iterable[Codes], top: int = 0) -> None:
+    for _ in surprisals(model, texts, top):
+        pass
 
 
-def test_every_text_is_in_exactly_one_batch() -> None:
-    lengths = np.random.default_rng(1).integers(1, 500, 1000).tolist()
-    assert sorted(itertools.chain(*batches_by_length(lengths))) == list(range(1000))
-    assert padding([7] * 65) == 0
+def symbols_to_read(texts: Iterable[Codes]) -> int:
+    """The number of symbols that a model must read to score texts: all but the last symbol of each text."""
+    return sum(len(text) - 1 for text in texts)
+
+
+@pytest.mark.parametrize("short", [1, 63])
+def test_a_long_text_is_read_alone_after_short_texts_have_ended(
+    model: CharModel, texts: list[Codes], short: int
+) -> None:
+    mixed = [*texts[:short], np.resize(texts[0], 20_000)]
+    assert symbols_read(model, mixed) < symbols_to_read(mixed) + 128 * len(mixed)
+
+
+class LargestTensor(TorchFunctionMode):
+    """Notes the size of the largest tensor that a function of torch returns, in elements."""
+
+    elements = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        returned = func(*args, **(kwargs or {}))
+        for each in returned if isinstance(returned, tuple) else [returned]:
+            if isinstance(each, torch.Tensor):
+                self.elements = max(self.elements, each.numel())
+        return returned
+
+
+def test_no_tensor_has_the_size_of_the_longest_text_times_the_number_of_texts(
+    encoded: Encoded, texts: list[Codes]
+) -> None:
+    model = small_model(len(encoded.vocabulary))
+    mixed, top = [*texts[:63], np.resize(texts[0], 50_000)], 4
+    with LargestTensor() as largest:
+        score_all(model, mixed, top)
+    of_one_call = 64 * 128 * model.symbols  # the logits of 64 texts in 128 steps
+    assert largest.elements <= max(of_one_call, top * sum(map(len, mixed)))
+
+
+def test_padding_is_less_than_a_fiftieth_of_the_text(encoded: Encoded, ag_news_26k: Path) -> None:
+    model = small_model(len(encoded.vocabulary))
+    texts = [np.zeros(len(article.text) + 2, np.uint8) for article in read_articles(ag_news_26k / "test.csv")]
+    assert 1 < symbols_read(model, texts) / symbols_to_read(texts) < 1.02
+
+
+def test_texts_of_equal_length_are_not_padded(model: CharModel, texts: list[Codes]) -> None:
+    equal = [np.resize(text, 150) for text in texts[:70]]
+    assert symbols_read(model, equal) == symbols_to_read(equal)
 
 
 def test_the_perplexity_of_a_uniform_model_is_the_size_of_the_vocabulary(encoded: Encoded) -> None:
