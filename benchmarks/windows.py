@@ -16,6 +16,7 @@ from typing import Any
 from charloom.corpus.articles import Article, read_articles
 from charloom.model.device import choose_device, set_threads
 from charloom.text.encode import write_split
+from charloom.text.split import EncodedSplit, stream_windows
 from charloom.training.batches import BATCHING, Batches
 import numpy as np
 
@@ -40,12 +41,20 @@ def main() -> None:
         print(row("windows read, shuffled", reading(same, "shuffled"), theirs), flush=True)
         print(row("windows read, lanes", reading(stream, "lanes"), theirs), flush=True)
         print(row("windows encoded and written, once", lambda: write(Path(folder), articles, same), theirs))
-        arrays = (same.train.codes, same.train.offsets, same.train.starts)
-        size = sum(array.nbytes for array in arrays) / len(same.train)
-        print(f"| bytes a window, stride 1 | {size:.1f} | {2 * NCHARS * 8} | |")
+        for scope, split, count in (
+            ("article", same.train, len(same.train)),
+            ("stream", stream.train, stream_windows(len(stream.train.codes), NCHARS, stride=1)),
+        ):
+            print(f"| bytes a window, stride 1, scope {scope} | {size_of(split) / count:.1f} | {2 * NCHARS * 8} | |")
 
 
 Work = Callable[[], int]  # makes some windows and returns their number
+
+
+def size_of(split: EncodedSplit) -> int:
+    """The bytes of the arrays that a window needs."""
+    arrays = [split.codes, split.offsets, *([] if split.starts is None else [split.starts])]
+    return sum(array.nbytes for array in arrays)
 
 
 def row(name: str, ours: Work, theirs: Work) -> str:

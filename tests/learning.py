@@ -49,7 +49,8 @@ def encode_sample(folder: Path, *, scope: str = "stream", stride: int = 20) -> E
 
 def windows_of(split: EncodedSplit, indices: Iterable[int]) -> list[list[int]]:
     """The ids of the windows with these indices, `length + 1` ids each, cut out one by one."""
-    return [split.codes[start : start + split.length + 1].tolist() for start in map(int, split.starts[list(indices)])]
+    starts = split.starts_of(list(indices))
+    return [split.codes[start : start + split.length + 1].tolist() for start in starts.tolist()]
 
 
 def default_params() -> Params:

@@ -1,4 +1,4 @@
-"""Small encoded splits for the tests of this folder."""
+"""Small encoded splits for the tests of this folder, and a CSV file that is difficult to divide into rows."""
 
 from __future__ import annotations
 
@@ -29,3 +29,20 @@ def encode_texts(
     articles = (Article(label, text) for label, text in enumerate(texts, start=1))
     write_split(folder, articles, vocabulary, params, np.dtype(np.uint32))
     return EncodedSplit.load(folder)
+
+
+def write_difficult_rows(path: Path, more: bytes = b"") -> Path:
+    """Write 200 rows with quoted newlines and quotes, and blank lines between them.
+
+    The rows have different lengths, so that the borders of equal blocks are at many different places of the rows.
+    `more` is written after three quarters of the rows.
+    """
+    rows = [
+        f'"{index % 4 + 1}","{"title " * (index % 7)}\n""{index}""","{chr(0x4E00 + index)}, \r\n\n{"x" * (index % 11)}"'
+        for index in range(200)
+    ]
+    ends = ["\n", "\r\n", "\n\n", "\r", "\n\r\n\n"]
+    lines = [(row + ends[index % len(ends)]).encode() for index, row in enumerate(rows)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"".join([*lines[:150], more, *lines[150:]]))
+    return path

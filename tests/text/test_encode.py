@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import tempfile
 from collections.abc import Sequence
 from itertools import chain, islice
@@ -16,12 +18,13 @@ from hypothesis import strategies as st
 from charloom.corpus.articles import Article, read_articles
 from charloom.errors import InputError
 from charloom.params import WindowsParams
-from charloom.text.encode import encode_splits, stream_starts, write_split
+from charloom.text.encode import encode_splits, write_split
+from charloom.text.npy import HEADER_BYTES
 from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Vocabulary
 from tests.conftest import WriteRows
 from tests.learning import windows_of
-from tests.text.splits import LETTERS, Scope, encode_texts, window_params
+from tests.text.splits import LETTERS, Scope, encode_texts, window_params, write_difficult_rows
 
 
 def reference(texts: Sequence[str], length: int, stride: int, scope: Scope) -> list[list[int]]:
@@ -67,7 +70,7 @@ def test_scope_article_with_stride_1_has_the_tutorials_windows(tmp_path: Path) -
 
 def test_the_windows_of_a_stream_cover_all_symbols(tmp_path: Path) -> None:
     split = encode_texts(tmp_path, ["abc" * 50, "de" * 31], window_params(10, 10, "stream"))
-    read = {int(start) + place for start in split.starts for place in range(11)}
+    read = {start + place for start in split.starts_of(range(len(split))).tolist() for place in range(11)}
     assert read == set(range(len(split.codes)))
 
 
@@ -78,13 +81,15 @@ def test_articles_longer_than_a_chunk_have_the_right_offsets(tmp_path: Path) -> 
     assert np.flatnonzero(split.codes == LETTERS.eos).tolist() == [0, *(split.offsets[1:] - 1).tolist()]
     begins = split.offsets[:-1].tolist()
     starts = [range(begin, begin + len(text) - 1000, 999) for begin, text in zip(begins, texts, strict=True)]
-    assert split.starts.tolist() == list(chain.from_iterable(starts))
+    assert split.starts_of(range(len(split))).tolist() == list(chain.from_iterable(starts))
 
 
-def test_the_window_starts_of_a_long_stream_come_in_chunks() -> None:
-    pieces = list(stream_starts(2_500_000, length=9, stride=1))
-    assert len(pieces) > 1
-    assert np.array_equal(np.concatenate(pieces), np.arange(2_500_000 - 9))
+def test_only_windows_inside_articles_have_their_starts_on_disk(tmp_path: Path) -> None:
+    arrays = ["classes.npy", "codes.npy", "offsets.npy"]
+    expected: dict[Scope, list[str]] = {"stream": arrays, "article": [*arrays, "starts.npy"]}
+    for scope, names in expected.items():
+        encode_texts(tmp_path / scope, ["abcde", "fghij"], window_params(2, 1, scope))
+        assert sorted(path.name for path in (tmp_path / scope).glob("*.npy")) == names
 
 
 def test_ids_of_a_large_vocabulary_take_two_bytes(tmp_path: Path) -> None:
@@ -152,8 +157,56 @@ def test_the_same_parameters_give_the_same_bytes(raw: Path) -> None:
         return {str(path): path.read_bytes() for path in files if path.is_file()}
 
     first = content()
-    assert len(first) == 15
+    assert len(first) == 15  # four arrays and windows.json for each split
     assert content() == first
+
+
+@pytest.mark.parametrize("scope", ["article", "stream"])
+@pytest.mark.parametrize("block_bytes", [50, 1000])
+def test_the_number_of_processes_does_not_change_the_bytes(tmp_path: Path, scope: Scope, block_bytes: int) -> None:
+    write_difficult_rows(tmp_path / "raw" / "train.csv")
+    write_difficult_rows(tmp_path / "raw" / "test.csv", more=b'"1","a",""\n')
+    found = []
+    for processes in (1, 2, 3):
+        folder = tmp_path / f"{processes}"
+        options: dict[str, Any] = {"processes": processes, "block_bytes": block_bytes}
+        params = window_params(9, 4, scope)
+        counts = encode_splits(tmp_path / "raw", folder, LETTERS, params, valid_fraction=0.1, seed=1, **options)
+        found.append((counts, {path.relative_to(folder): path.read_bytes() for path in folder.glob("*/*")}))
+        test = EncodedSplit.load(folder / "test")
+        expected = [article.text for article in read_articles(tmp_path / "raw" / "test.csv")]
+        assert [test.article(index)[1:-1].tolist() for index in range(test.articles)] == [
+            LETTERS.encode(text).tolist() for text in expected
+        ]
+    assert found[0] == found[1] == found[2]
+    assert [len(files) for _, files in found] == [15 if scope == "article" else 12] * 3
+
+
+def test_the_digests_in_windows_json_are_those_of_the_files(tmp_path: Path) -> None:
+    encode_texts(tmp_path, ["abcde", "fghij"], window_params(2, 1, "article"))
+    digests = json.loads((tmp_path / "windows.json").read_text())["sha256"]
+    assert sorted(digests) == ["classes", "codes", "offsets", "starts"]
+    for name, digest in digests.items():
+        data = (tmp_path / f"{name}.npy").read_bytes()
+        assert digest == hashlib.sha256(data[HEADER_BYTES:] + data[:HEADER_BYTES]).hexdigest()
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_wrong_row_is_reported_with_file_and_line(raw: Path, processes: int) -> None:
+    with (raw / "test.csv").open("a") as file:
+        file.write('"1","a","b"\n' * 20 + '"0","wrong","class"\n' + '"1","a","b"\n' * 20)
+    with pytest.raises(InputError, match=r"test\.csv:28: class '0', expected a number from 1 to 65535"):
+        encode_splits(
+            raw,
+            raw.parent / "w",
+            LETTERS,
+            window_params(2, 2, "stream"),
+            valid_fraction=0.5,
+            seed=1,
+            processes=processes,
+            block_bytes=50,
+        )
+    assert not list(raw.parent.glob("w/test/*"))
 
 
 @pytest.mark.parametrize("rows", [0, 1])

@@ -36,7 +36,7 @@ def cut(name: str, size: int) -> Damage:
 DAMAGES: dict[str, Damage] = {
     "no windows.json": lambda folder: (folder / "windows.json").unlink(),
     "half a windows.json": cut("windows.json", 30),
-    "another version": change(version=2),
+    "an older version": change(version=1),
     "another format": change(format="charloom-vocab"),
     "length as text": change(length="5"),
     "length absent": change(length=None),
@@ -51,8 +51,7 @@ DAMAGES: dict[str, Damage] = {
     "empty codes": cut("codes.npy", 0),
     "half a header": cut("codes.npy", 60),
     "codes cut short": cut("codes.npy", 130),
-    "starts cut short": cut("starts.npy", 130),
-    "text instead of an array": lambda folder: (folder / "starts.npy").write_text("1 2 3"),
+    "text instead of an array": lambda folder: (folder / "classes.npy").write_text("1 2 3"),
     "signed codes": replace("codes", [0] * 13, "int64"),
     "codes as floats": replace("codes", [0] * 13, "float32"),
     "a pickle": replace("codes", [{"a": 1}] * 13, "object"),
@@ -67,8 +66,17 @@ DAMAGES: dict[str, Damage] = {
     "a class without a name": change(class_names=["World"]),
     "names that are numbers": change(class_names=[1, 2]),
     "names as one text": change(class_names="ab"),
-    "starts past the end": replace("starts", [0, 5, 8], "uint32"),
-    "fewer starts": replace("starts", [0, 5], "uint32"),
+    "another length": change(length=9),
+    "another stride": change(stride=2),
+    "the scope of windows inside articles": change(scope="article"),
+}
+# Damages to a split whose windows are inside articles. Its starts are 1, 3 (windows "ab", "cd") and 7, 9.
+DAMAGES_BY_ARTICLE: dict[str, Damage] = {
+    "no starts": lambda folder: (folder / "starts.npy").unlink(),
+    "starts cut short": cut("starts.npy", 130),
+    "starts past the end": replace("starts", [1, 3, 7, 11], "uint32"),
+    "fewer starts": replace("starts", [1, 3, 7], "uint32"),
+    "the scope of a stream": change(scope="stream"),
 }
 
 
@@ -79,6 +87,24 @@ def test_a_damaged_split_is_rejected_with_its_path(tmp_path: Path, damage: Damag
     with pytest.raises(InputError) as caught:
         EncodedSplit.load(tmp_path)
     assert str(caught.value).startswith(str(tmp_path))
+
+
+@pytest.mark.parametrize("damage", DAMAGES_BY_ARTICLE.values(), ids=DAMAGES_BY_ARTICLE.keys())
+def test_a_split_with_damaged_starts_is_rejected_with_its_path(tmp_path: Path, damage: Damage) -> None:
+    split = encode_texts(tmp_path, ["abcde", "fghij"], window_params(2, 2, "article"))
+    assert split.starts_of(range(len(split))).tolist() == [1, 3, 7, 9]
+    damage(tmp_path)
+    with pytest.raises(InputError) as caught:
+        EncodedSplit.load(tmp_path)
+    assert str(caught.value).startswith(str(tmp_path))
+
+
+@pytest.mark.parametrize("stride", [1, 7, 1000])
+def test_the_starts_of_a_stream_are_computed(tmp_path: Path, stride: int) -> None:
+    split = encode_texts(tmp_path, ["abcde" * 20, "fghij" * 9], window_params(9, stride, "stream"))
+    last = len(split.codes) - 10
+    assert split.starts_of([0, 0]).tolist() == [0, 0]
+    assert split.starts_of(np.arange(len(split))).tolist() == sorted({*range(0, last, stride), last})
 
 
 def test_ids_beyond_the_vocabulary_are_rejected(tmp_path: Path) -> None:

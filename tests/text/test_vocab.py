@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +18,8 @@ from charloom.corpus.articles import read_articles
 from charloom.errors import InputError
 from charloom.params import Normalization
 from charloom.text.vocab import EOS, UNK, Vocabulary, chunked, code_points
+from tests.conftest import CHECKOUT, WriteRows
+from workspace import set_params
 
 TEXTS = st.lists(st.text(max_size=30), max_size=6).filter(lambda texts: len(set("".join(texts))) > 1)
 
@@ -55,6 +60,23 @@ def test_decoding_inverts_encoding_except_for_unknown_characters(texts: list[str
         expected = "".join(character if character in known else "\ufffd" for character in text)
         assert vocabulary.decode(vocabulary.encode(text)) == expected
     assert (vocabulary.encode(other) == vocabulary.unk).sum() == sum(character not in known for character in other)
+
+
+@pytest.mark.parametrize(("characters", "max_size", "warns"), [(998, None, False), (999, None, True), (999, 99, False)])
+def test_the_stage_warns_of_a_large_vocabulary(
+    tmp_path: Path, write_rows: WriteRows, characters: int, max_size: int | None, warns: bool
+) -> None:
+    write_rows(tmp_path / "data/raw/train.csv", [(1, "", letters(characters - 1))])  # a space joins the columns
+    set_params(tmp_path / "params.yaml", {"vocab.max_size": max_size})
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT / "src")}
+    command = [sys.executable, str(CHECKOUT / "stages/build_vocab.py")]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == warns
+    if warns:
+        assert done.stderr.startswith("warning: the vocabulary has 1001 symbols")
+        assert "vocab.min_count" in done.stderr
+        assert "vocab.max_size" in done.stderr
 
 
 def test_the_specials_come_last() -> None:

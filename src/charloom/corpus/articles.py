@@ -7,12 +7,14 @@ of the class from 1, and the text in one or two columns. Outside this folder, a 
 from __future__ import annotations
 
 import csv
+import io
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from charloom.errors import InputError
 from charloom.files import not_utf8, read_json
@@ -42,6 +44,21 @@ class Article:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class RowRange:
+    """A part of a CSV file that begins at the beginning of a row and ends at the end of a row.
+
+    ranges.py divides a file into such parts, so that several processes can read one file.
+    """
+
+    path: Path
+    begin: int  # offset in bytes
+    end: int
+    first: int  # the index of the range's first article among the articles of the file
+    articles: int
+    columns: int
+
+
 def read_articles(path: Path, errors: str = "strict") -> Iterator[Article]:
     """Read the articles of a CSV file in the form of AG_NEWS: no header, each row `class, title, description`.
 
@@ -51,15 +68,42 @@ def read_articles(path: Path, errors: str = "strict") -> Iterator[Article]:
     Raises InputError with the file and the line if a row has another form, or if a byte is not UTF-8.
     """
     columns = None
+    with open_csv(path, errors) as file:
+        for line, row in csv_rows(file, str(path)):
+            columns = columns or columns_of(row)
+            yield _article(row, columns, path, line)
+
+
+def read_range(rows: RowRange) -> list[Article]:
+    """Read the articles of a range. Raises the same InputError as `read_articles` if a row is wrong."""
+    with rows.path.open("rb") as file:
+        file.seek(rows.begin)
+        data = io.BytesIO(file.read(rows.end - rows.begin))
+    try:
+        lines = csv_rows(io.TextIOWrapper(data, encoding="utf-8", newline=""), str(rows.path))
+        articles = [_article(row, rows.columns, rows.path, line) for line, row in lines]
+    except (InputError, UnicodeDecodeError):
+        raise first_error(rows.path) from None
+    if len(articles) != rows.articles:
+        raise _changed(rows.path)
+    return articles
+
+
+@contextmanager
+def open_csv(path: Path, errors: str = "strict") -> Iterator[IO[str]]:
+    """Open a CSV file as text. Raises InputError if the file is missing, or if a byte that the block reads is wrong."""
     try:
         with path.open(encoding="utf-8-sig", errors=errors, newline="") as file:
-            for line, row in csv_rows(file, str(path)):
-                columns = columns or (2 if len(row) == 2 else 3)
-                yield _article(row, columns, path, line)
+            yield file
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except UnicodeDecodeError:
         raise _first_bad_byte(path) from None
+
+
+def columns_of(first_row: list[str]) -> int:
+    """The number of columns that every row of a file must have, if this is the file's first row."""
+    return 2 if len(first_row) == 2 else 3
 
 
 def csv_rows(lines: Iterable[str], name: str, delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:
@@ -85,7 +129,8 @@ def _article(row: list[str], columns: int, path: Path, line: int) -> Article:
             f"{path}:{line}: class {row[0][:40]!r}, expected a number from 1 to {MAX_LABEL}{_header_hint(line)}"
         )
     text = " ".join(row[1:])
-    check_text(text, f"{path}:{line}")
+    if fault := _fault_of(text):
+        raise InputError(f"{path}:{line}: {fault}")
     return Article(int(row[0]), text)
 
 
@@ -94,12 +139,19 @@ def check_text(text: str, place: str) -> None:
 
     `place` is the name of the text in the message, such as the file and the line.
     """
+    if fault := _fault_of(text):
+        raise InputError(f"{place}: {fault}")
+
+
+def _fault_of(text: str) -> str | None:
+    """Why a text cannot be an article; None if it can."""
     if len(text) > MAX_CHARACTERS:
-        raise InputError(f"{place}: {len(text)} characters, but an article may have at most {MAX_CHARACTERS}")
+        return f"{len(text)} characters, but an article may have at most {MAX_CHARACTERS}"
     if "\0" in text:
-        raise InputError(f"{place}: contains a NUL character; remove it")
+        return "contains a NUL character; remove it"
     if not text.isascii() and _SURROGATE.search(text):
-        raise InputError(f"{place}: contains a lone surrogate, which is half of a character; remove it")
+        return "contains a lone surrogate, which is half of a character; remove it"
+    return None
 
 
 def normalized(text: str, form: Normalization) -> str:
@@ -121,7 +173,21 @@ def _first_bad_byte(path: Path) -> InputError:
             except UnicodeDecodeError as error:
                 return not_utf8(f"{path}:{number}", error, offset, REMEDY)
             offset += len(line)
-    raise AssertionError(f"{path} changed while it was read")
+    raise _changed(path)
+
+
+def first_error(path: Path) -> InputError:
+    """The error for the first wrong row of a file. Only reading from the file's beginning counts the lines."""
+    try:
+        for _ in read_articles(path):
+            pass
+    except InputError as error:
+        return error
+    raise _changed(path)
+
+
+def _changed(path: Path) -> AssertionError:
+    return AssertionError(f"{path} changed while it was read")
 
 
 def read_source(folder: Path) -> dict[str, Any]:

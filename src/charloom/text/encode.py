@@ -1,25 +1,28 @@
-"""Stage windows: writes the articles to disk as ids. split.py describes these files and reads them."""
+"""Stage windows: encodes train.csv and test.csv. Several processes encode ranges of rows, and this process writes."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
+from itertools import compress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from charloom.corpus.articles import Article, read_articles
+from charloom.corpus.articles import SPLITS, Article, RowRange, read_range
 from charloom.errors import InputError
-from charloom.files import write_json
 from charloom.params import WindowsParams
-from charloom.text.npy import npy_writer
-from charloom.text.split import ARRAYS, FORMAT, VERSION, choose_share
+from charloom.text.ranges import BLOCK_BYTES, find_ranges
+from charloom.text.split import choose_share
 from charloom.text.vocab import Vocabulary, chunked
+from charloom.text.workers import in_order, processes_for
+from charloom.text.writer import EncodedArticles, Encoding, encode_articles, split_writer
 
-CHUNK_STARTS = 1 << 20  # windows whose starts are computed at once
+Mask = npt.NDArray[np.bool_]  # for each article of a CSV file, whether it belongs to a split
 
 
 def encode_splits(
@@ -31,32 +34,33 @@ def encode_splits(
     valid_fraction: float,
     seed: int,
     class_names: Sequence[str] = (),
+    processes: int | None = None,
+    block_bytes: int = BLOCK_BYTES,
 ) -> dict[str, int]:
     """Encode train.csv and test.csv of `raw` into `folder`/{train,valid,test}.
 
     A random `valid_fraction` of the training articles, at least one, becomes the split `valid`. Memory does not grow
-    with the corpus, except for ten bytes for each training article.
+    with the corpus, except for ten bytes for each article.
+
+    The number of processes does not change the files. None means all usable cores, if a file is large.
 
     Returns the counts of each split. Raises InputError if there are fewer than two training articles, or if no window
     fits in the training articles.
     """
-    train, test = raw / "train.csv", raw / "test.csv"
-    held_out = choose_share(sum(1 for _ in read_articles(train)), valid_fraction, seed)
+    train, test = (_rows_of(raw / f"{split}.csv", processes, block_bytes) for split in SPLITS)
+    held_out = choose_share(train.articles, valid_fraction, seed)
     if held_out.all():
-        raise InputError(f"{train}: {held_out.size} article(s); at least two are needed, one of them for validation")
-    largest = max(train.stat().st_size, test.stat().st_size) + 1  # each symbol takes at least one byte of a CSV file
-    positions = np.min_scalar_type(max(largest, 2**16))
-    shutil.rmtree(
-        folder, ignore_errors=True
-    )  # DVC caches the whole folder, so no file of a killed stage may stay in it
-    counts: dict[str, int] = {}
-    for name, articles in {
-        "train": (article for article, out in zip(read_articles(train), held_out, strict=True) if not out),
-        "valid": (article for article, out in zip(read_articles(train), held_out, strict=True) if out),
-        "test": read_articles(test),
-    }.items():
-        written = write_split(folder / name, articles, vocabulary, params, positions, class_names)
-        counts |= {f"{name}_{unit}": count for unit, count in written.items()}
+        raise InputError(
+            f"{train.path}: {train.articles} article(s); at least two are needed, one of them for validation"
+        )
+    largest = max(rows.path.stat().st_size for rows in (train, test)) + 1  # a symbol takes at least one byte of a file
+    encoding = Encoding(vocabulary, params, np.min_scalar_type(max(largest, 2**16)))
+    # DVC caches the whole folder, so no file of a killed stage may stay in it.
+    shutil.rmtree(folder, ignore_errors=True)
+    counts = {
+        **_encode_rows(train, {"train": ~held_out, "valid": held_out}, folder, encoding, class_names),
+        **_encode_rows(test, {"test": np.ones(test.articles, dtype=bool)}, folder, encoding, class_names),
+    }
     if not counts["train_windows"]:
         raise InputError(
             f"no window of windows.length = {params.length} fits in the training articles (scope {params.scope});"
@@ -73,69 +77,53 @@ def write_split(
     positions: np.dtype[Any],
     class_names: Sequence[str] = (),
 ) -> dict[str, int]:
-    """Write one split, a chunk of articles at a time.
+    """Write one split in this process, a chunk of articles at a time.
 
     `positions` is the type of indices in codes: an unsigned type that can hold the number of symbols. Returns the
     numbers of articles, characters, unknown characters and windows.
     """
-    count = {"articles": 0, "characters": 0, "unknown": 0, "windows": 0}
-    (folder / "windows.json").unlink(missing_ok=True)  # without this file the folder counts as incomplete
-    dtypes = (vocabulary.dtype, positions, np.dtype(np.uint16), positions)
-    end = 1  # the number of symbols so far; the first `<eos>` is one
-    with ExitStack() as files:
-        codes, offsets, classes, starts = (
-            files.enter_context(npy_writer(folder / f"{name}.npy", dtype))
-            for name, dtype in zip(ARRAYS, dtypes, strict=True)
-        )
-        codes.append([vocabulary.eos])
+    encoding = Encoding(vocabulary, params, positions)
+    with split_writer(folder, encoding, class_names) as writer:
         for chunk in chunked(articles, lambda article: len(article.text)):
-            lengths = np.array([len(article.text) for article in chunk])
-            encoded = vocabulary.encode("".join(article.text for article in chunk))
-            codes.append(np.insert(encoded, np.cumsum(lengths), vocabulary.eos))
-            begins = end + np.cumsum(lengths + 1) - (lengths + 1)
-            offsets.append(begins)
-            classes.append([article.label - 1 for article in chunk])
-            end += int((lengths + 1).sum())
-            count["articles"] += len(chunk)
-            count["characters"] += len(encoded)
-            count["unknown"] += int((encoded == vocabulary.unk).sum())
-            if params.scope == "article":
-                starts.append(article_starts(begins, lengths, params.length, params.stride))
-        offsets.append([end])
-        if params.scope == "stream":
-            for part in stream_starts(end, params.length, params.stride):
-                starts.append(part)
-        count["windows"] = starts.size
-    described = {"length": params.length, "stride": params.stride, "scope": params.scope, **count}
-    names = {"class_names": list(class_names)}
-    write_json(folder / "windows.json", {"format": FORMAT, "version": VERSION, **described, **names})
-    return count
+            writer.append(encode_articles(chunk, encoding))
+    return writer.counts
 
 
-def article_starts(
-    begins: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], length: int, stride: int
-) -> npt.NDArray[np.int64]:
-    """The starts of the windows that lie inside articles, as indices in codes.
+class _Rows(NamedTuple):
+    """The rows of a CSV file, and how many processes encode them."""
 
-    `begins` has the index in codes of each article's first character, and `lengths` its number of characters. At stride
-    1, an article of n characters has n - length windows, and none if n is smaller. This is the number of windows in the
-    tutorial that README.md names.
+    path: Path
+    ranges: list[RowRange]
+    processes: int
+
+    @property
+    def articles(self) -> int:
+        return sum(rows.articles for rows in self.ranges)
+
+
+def _rows_of(path: Path, processes: int | None, block_bytes: int) -> _Rows:
+    processes = processes or processes_for(path)
+    return _Rows(path, find_ranges(path, processes, block_bytes), processes)
+
+
+def _encode_rows(
+    rows: _Rows, masks: Mapping[str, Mask], folder: Path, encoding: Encoding, class_names: Sequence[str]
+) -> dict[str, int]:
+    """Encode a CSV file into splits: `masks` has their names and, for each of them, which articles belong to it.
+
+    The file is read once. Returns the counts of each split.
     """
-    counts = np.maximum(0, -((length - lengths) // stride))  # the ceiling of (article length - length) / stride
-    first = np.cumsum(counts) - counts
-    step = np.arange(counts.sum()) - np.repeat(first, counts)
-    return np.repeat(begins, counts) + step * stride
+    work = partial(_encode_range, masks=list(masks.values()), encoding=encoding)
+    with ExitStack() as files:
+        writers = {name: files.enter_context(split_writer(folder / name, encoding, class_names)) for name in masks}
+        for encoded in in_order(work, rows.ranges, rows.processes):
+            for writer, articles in zip(writers.values(), encoded, strict=True):
+                writer.append(articles)
+    return {f"{name}_{unit}": count for name, writer in writers.items() for unit, count in writer.counts.items()}
 
 
-def stream_starts(symbols: int, length: int, stride: int) -> Iterator[npt.NDArray[np.int64]]:
-    """The starts of the windows of a stream, in chunks. `symbols` is the number of symbols in the stream.
-
-    If the stride would leave out the last symbols, there is one more window, which ends where the stream ends.
-    """
-    last = symbols - length - 1
-    if last < 0:
-        return
-    for low in range(0, last + 1, CHUNK_STARTS * stride):
-        yield np.arange(low, min(low + CHUNK_STARTS * stride, last + 1), stride)
-    if last % stride:
-        yield np.array([last])
+def _encode_range(rows: RowRange, *, masks: Sequence[Mask], encoding: Encoding) -> list[EncodedArticles]:
+    """Encode the articles of a range, separately for each mask."""
+    articles = read_range(rows)
+    of_range = slice(rows.first, rows.first + rows.articles)
+    return [encode_articles(list(compress(articles, mask[of_range])), encoding) for mask in masks]

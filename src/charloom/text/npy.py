@@ -5,6 +5,8 @@ A file is written piece by piece. To read it, the file is mapped into memory.
 
 from __future__ import annotations
 
+import hashlib
+import io
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,25 +28,43 @@ HEADER = re.compile(
 
 
 class NpyFile:
-    """An open .npy file to which arrays are appended. At the end, the header is written again with the final length."""
+    """An open .npy file to which arrays are appended. The header, which states the length, is completed at the end."""
 
     def __init__(self, file: IO[bytes], dtype: npt.DTypeLike) -> None:
         self.dtype = np.dtype(dtype)
         self.size = 0
         self._file = file
-        self.write_header()
+        self._digest = hashlib.sha256()
+        file.write(self._header())
+
+    @property
+    def sha256(self) -> str:
+        """The hexadecimal SHA-256 of the array's bytes, followed by the header for the present length.
+
+        The header is at the beginning of the file, but its content is only known at the end. Because the header comes
+        last in the digest, the file need not be read again to compute the digest.
+        """
+        digest = self._digest.copy()
+        digest.update(self._header())
+        return digest.hexdigest()
 
     def append(self, values: npt.ArrayLike | Sequence[int]) -> None:
         """Write values to the end of the file."""
-        array = np.asarray(values).astype(self.dtype)
-        self._file.write(array.tobytes())
+        array = np.ascontiguousarray(values, self.dtype)
+        self._file.write(array.data)
+        self._digest.update(array.data)
         self.size += array.size
 
-    def write_header(self) -> None:
-        """Write the header with the present length."""
-        header = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False, "shape": (self.size,)}
+    def complete_header(self) -> None:
+        """Write the header again, with the present length. It takes as many bytes as before."""
         self._file.seek(0)
-        np.lib.format.write_array_header_1_0(self._file, header)
+        self._file.write(self._header())
+
+    def _header(self) -> bytes:
+        header = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False, "shape": (self.size,)}
+        buffer = io.BytesIO()
+        np.lib.format.write_array_header_1_0(buffer, header)
+        return buffer.getvalue()
 
 
 @contextmanager
@@ -53,7 +73,7 @@ def npy_writer(path: Path, dtype: npt.DTypeLike) -> Iterator[NpyFile]:
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         array = NpyFile(file, dtype)
         yield array
-        array.write_header()
+        array.complete_header()
 
 
 def map_array(path: Path) -> npt.NDArray[Any]:

@@ -1,15 +1,16 @@
 """An encoded split: articles as ids on disk, and the windows over them.
 
-A split is a folder with four .npy files and windows.json. encode.py writes them, EncodedSplit reads them.
+A split is a folder with .npy files and windows.json. encode.py writes them, EncodedSplit reads them.
 
     codes     the ids of all symbols in one row; `<eos>` stands before the first article and after each article
     offsets   for each article, the index in codes of its first character; then one more number, the length of codes
     classes   for each article, its class id, from 0
-    starts    for each window, the index in codes of its first symbol
+    starts    for each window, the index in codes of its first symbol. Only with scope `article`. In a stream,
+              window i starts at i · stride, so the starts are computed and not stored
 
-windows.json is written last, so a folder without windows.json is incomplete. Window i is
-`codes[starts[i] : starts[i] + length + 1]`. All its symbols except the last are inputs, and all except the first are
-targets.
+windows.json is written last, so a folder without windows.json is incomplete. It contains a digest of each array (npy.py
+defines it), so two splits are equal if their windows.json are equal. Window i is `codes[start : start + length + 1]`,
+where start is the start of window i. All its symbols except the last are inputs, and all except the first are targets.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ from charloom.files import read_json
 from charloom.text.npy import map_array
 from charloom.text.vocab import Codes
 
-FORMAT, VERSION = "charloom-windows", 1
-ARRAYS = ("codes", "offsets", "classes", "starts")
+FORMAT, VERSION = "charloom-windows", 2
+ARRAYS = {"stream": ("codes", "offsets", "classes"), "article": ("codes", "offsets", "classes", "starts")}  # by scope
 FACTS = ("length", "stride", "scope", "unknown", "class_names")  # the entries of windows.json that are kept
 UNLABELLED = MAX_LABEL  # in `classes`, for an article whose class is unknown; a class id is less than MAX_LABEL
 
@@ -51,12 +52,12 @@ class EncodedSplit:
     codes: Codes
     offsets: Positions
     classes: npt.NDArray[np.uint16]
-    starts: Positions
     length: int  # symbols in a window, without its last target
     stride: int
     scope: str
     unknown: int  # the number of characters that became `<unk>`
     class_names: Sequence[str]  # by class id
+    starts: Positions | None = None  # None with scope `stream`; use `starts_of`
 
     @classmethod
     def load(cls, folder: Path, symbols: int | None = None) -> EncodedSplit:
@@ -65,7 +66,8 @@ class EncodedSplit:
         Raises InputError if the split is missing, has another version, or is inconsistent.
         """
         about = read_json(folder / "windows.json", kind=FORMAT, version=VERSION)
-        arrays: dict[str, Any] = {name: map_array(folder / f"{name}.npy") for name in ARRAYS}
+        scope = "article" if about.get("scope") == "article" else "stream"  # `_consistent` rejects any other scope
+        arrays: dict[str, Any] = {name: map_array(folder / f"{name}.npy") for name in ARRAYS[scope]}
         facts: dict[str, Any] = {name: about.get(name) for name in FACTS}
         split = cls(**arrays, **facts)
         if not split._consistent(about):
@@ -78,7 +80,19 @@ class EncodedSplit:
         return split
 
     def __len__(self) -> int:
+        if self.starts is None:
+            return stream_windows(len(self.codes), self.length, self.stride)
         return len(self.starts)
+
+    def starts_of(self, windows: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """For each of these windows, the index in codes of its first symbol. The windows are numbered from 0.
+
+        The last window of a stream ends where the stream ends, so it can start earlier than the stride says.
+        """
+        numbers = np.asarray(windows, dtype=np.int64)
+        if self.starts is None:
+            return np.minimum(numbers * self.stride, len(self.codes) - self.length - 1)
+        return self.starts[numbers].astype(np.int64)
 
     @property
     def articles(self) -> int:
@@ -123,18 +137,24 @@ class EncodedSplit:
 
     def _consistent(self, about: dict[str, Any]) -> bool:
         """Whether the arrays and windows.json (`about`) fit together."""
-        counted = {"articles": self.articles, "characters": self.characters, "windows": len(self)}
-        whole = {"length": self.length, "stride": self.stride, "unknown": self.unknown} | counted
-        if not all(type(about.get(name)) is int and about[name] == value for name, value in whole.items()):
+        if not all(type(number) is int for number in (self.length, self.stride, self.unknown)):
             return False
-        if self.length < 1 or self.stride < 1 or self.scope not in ("article", "stream"):
+        if self.length < 1 or not 1 <= self.stride < 2**31 or self.scope not in ("article", "stream"):
+            return False
+        counted = {"articles": self.articles, "characters": self.characters, "windows": len(self)}
+        if not all(type(about.get(name)) is int and about[name] == count for name, count in counted.items()):
             return False
         if self.codes.itemsize > 4 or self.classes.dtype != np.uint16 or not self._named():
             return False
         ends = len(self.offsets) == self.articles + 1 and int(self.offsets[0]) == 1
         rising = bool((self.offsets[1:] > self.offsets[:-1]).all())
-        inside = len(self.starts) == 0 or int(self.starts.max()) <= len(self.codes) - self.length - 1
-        return ends and rising and inside and int(self.offsets[-1]) == len(self.codes)
+        return ends and rising and self._windows_fit() and int(self.offsets[-1]) == len(self.codes)
+
+    def _windows_fit(self) -> bool:
+        """Whether every window ends inside codes. In a stream, this is true for any length and stride."""
+        if self.starts is None or not self.starts.size:
+            return True
+        return int(self.starts.max()) <= len(self.codes) - self.length - 1
 
     def _named(self) -> bool:
         """Whether the class names are text, and every class id has a name. A split without any class names is valid."""
@@ -144,6 +164,12 @@ class EncodedSplit:
             and all(isinstance(name, str) for name in names)
             and (not names or not self.articles or int(self.classes.max()) < len(names))
         )
+
+
+def stream_windows(symbols: int, length: int, stride: int) -> int:
+    """The number of windows in a stream of so many symbols. Together the windows contain all symbols."""
+    last = symbols - length - 1  # where the last window starts
+    return 0 if last < 0 else -(-last // stride) + 1
 
 
 def choose_share(count: int, fraction: float, seed: int) -> npt.NDArray[np.bool_]:
