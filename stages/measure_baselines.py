@@ -1,11 +1,9 @@
 """Measure simpler models on the test split: n-grams, compressors and, if the model is conditioned, classifiers."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from charloom.corpus.articles import read_source
-from charloom.evaluation.baselines import measure_baselines
-from charloom.evaluation.classifiers import measure_classifiers
+from charloom.evaluation.measuring import measure_baselines
 from charloom.files import write_json
 from charloom.params import Params
 from charloom.stage import run_stage
@@ -18,16 +16,12 @@ def baselines(params: Params) -> None:
     vocabulary = Vocabulary.load(Path("data/vocab.json"))
     train, test = (EncodedSplit.load(windows / split, len(vocabulary)) for split in ("train", "test"))
     class_names = read_source(Path("data/raw"))["classes"]
-    measured = measure_baselines(train, test, vocabulary, class_names, params.baselines)
-    if params.model.conditioning == "class":
-        labelled = train.labelled(params.data.labelled_fraction, params.data.seed)
-        accuracy = {}
-        for name, share in measure_classifiers(
-            labelled, test, vocabulary
-        ):  # each takes about a minute on a large corpus
-            print(f"{name}: accuracy {share:.3f}", flush=True)
-            accuracy[name] = share
-        measured = replace(measured, accuracy=accuracy)
+    conditioned = params.model.conditioning == "class"
+    if conditioned:
+        train = train.labelled(params.data.labelled_fraction, params.data.seed)
+    measured = measure_baselines(
+        train, test, vocabulary, class_names, params.baselines, params.data.seed, classifiers=conditioned
+    )
     measured.save(Path("data/baselines.json"))
     write_json(Path("metrics/baselines.json"), measured.metrics())
     write_json(Path("details/baselines.json"), measured.details())

@@ -87,7 +87,7 @@ def test_only_tracking_imports_mlflow() -> None:
         "text.split",
         "text.encode",
         "training.history",
-        "evaluation.baselines",
+        "evaluation.measuring",
     ],
 )
 def test_a_module_before_training_loads_neither_torch_nor_mlflow(run_python: Run, module: str) -> None:

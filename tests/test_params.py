@@ -58,6 +58,7 @@ CELL_NAMES = f"{', '.join(FIRST_CELLS)} or {LAST_CELL}"
         ("tracking.enabled", "1", "tracking.enabled = 1: must be true or false"),
         ("evaluate.temperatures", "0.5", "evaluate.temperatures = 0.5: must be a list in brackets, such as [1, 2]"),
         ("evaluate.articles", "101", "evaluate.articles = 101: must be less than or equal to 100"),
+        ("baselines.max_characters", "-1", "baselines.max_characters = -1: must be greater than or equal to 0"),
         ("baselines.ngram_order", "0", "baselines.ngram_order = 0: must be greater than or equal to 1"),
         ("baselines.ppmd_order", "65", "baselines.ppmd_order = 65: must be less than or equal to 64"),
         ("evaluate.temperatures", "[]", "evaluate.temperatures = []: must be a list with 1 or more items"),

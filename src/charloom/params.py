@@ -121,6 +121,7 @@ class TrainParams(Section):
 class EvaluateParams(Section):
     seed: Seed
     device: Device
+    max_characters: Count | None
     temperatures: Annotated[list[Annotated[float, Field(ge=0, le=100)]], Field(min_length=1, max_length=20)]
     samples: Annotated[int, Field(ge=1, le=10_000)]
     sample_length: Annotated[int, Field(ge=1, le=1_000_000)]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from charloom.corpus.articles import Article
+from charloom.evaluation.arrays import Floats
 from charloom.evaluation.breakdown import POSITIONS, Breakdown, BreakdownPart, article_nats, break_down
+from charloom.evaluation.subsample import pieces_of
 from charloom.text.encode import write_split
 from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Vocabulary
@@ -35,7 +38,7 @@ def split(tmp_path_factory: pytest.TempPathFactory, vocabulary: Vocabulary) -> E
 @pytest.fixture
 def parts(split: EncodedSplit, vocabulary: Vocabulary) -> Breakdown:
     """The breakdown if the symbols cost 1, 2, 3, … nats. The three articles cost 1 to 9, 10 to 12 and 13 to 15."""
-    return break_down(split, np.arange(1.0, len(split.codes)), NAMES, vocabulary)
+    return break_down([(split, np.arange(1.0, len(split.codes)))], NAMES, vocabulary)
 
 
 def test_eos_counts_in_the_nats_of_a_class_but_not_in_its_characters(parts: Breakdown) -> None:
@@ -74,7 +77,7 @@ def test_the_parts_of_a_real_split_add_up_to_the_whole(tmp_path: Path) -> None:
     encoded: Encoded = encode_sample(tmp_path)
     test = encoded.test
     nats = np.random.default_rng(1).exponential(size=len(test.codes) - 1).astype(np.float32)
-    parts = break_down(test, nats, ["World", "Sports", "Business", "Sci/Tech"], encoded.vocabulary)
+    parts = break_down([(test, nats)], ["World", "Sports", "Business", "Sci/Tech"], encoded.vocabulary)
     whole = pytest.approx(float(nats.sum(dtype=np.float64)))
     for each in parts:
         assert sum(part.size * part.nats for part in each) == whole
@@ -82,3 +85,26 @@ def test_the_parts_of_a_real_split_add_up_to_the_whole(tmp_path: Path) -> None:
     assert sum(part.size for part in parts.by_class) == test.characters
     assert sum(part.size for part in parts.by_position) == test.characters + test.articles
     assert [int(part.name) for part in parts.by_position] == list(POSITIONS[: len(parts.by_position)])
+
+
+@pytest.mark.parametrize("symbols", [1, 1000, 10**9])
+def test_a_split_in_pieces_has_the_same_breakdown(tmp_path: Path, symbols: int) -> None:
+    encoded = encode_sample(tmp_path)
+    test, names = encoded.test, ["World", "Sports", "Business", "Sci/Tech"]
+    nats = np.random.default_rng(1).exponential(size=len(test.codes) - 1)
+
+    def pieces() -> Iterator[tuple[EncodedSplit, Floats]]:
+        end = 0
+        for piece in pieces_of(test, symbols):
+            begin, end = end, end + len(piece.codes) - 1
+            yield piece, nats[begin:end]
+
+    assert sum(piece.articles for piece in pieces_of(test, symbols)) == test.articles
+    assert max(len(piece.codes) for piece in pieces_of(test, symbols)) <= max(symbols, int(test.lengths.max())) + 1
+    for found, expected in zip(
+        break_down(pieces(), names, encoded.vocabulary),
+        break_down([(test, nats)], names, encoded.vocabulary),
+        strict=True,
+    ):
+        assert [part.size for part in found] == [part.size for part in expected]
+        assert [part.nats for part in found] == pytest.approx([part.nats for part in expected])

@@ -108,3 +108,11 @@ def test_a_reading_has_only_the_beginning_of_a_long_article(
         assert part.codes.tolist() == whole.codes[:50].tolist()
         assert part.left_out == len(whole.codes) - 50 > 0
         np.testing.assert_allclose(part.surprisal.bits, whole.surprisal.bits[:50], rtol=1e-5)
+
+
+def test_a_sample_of_the_test_split_is_bounded_and_stated(saved: SavedModel, encoded: Encoded) -> None:
+    found = evaluated(saved, encoded, max_characters=5_000)
+    assert 0 < found.scores.total.characters <= 5_000 < found.characters_in_split == encoded.test.characters
+    assert found.about_sample.startswith(f"This model was tested on a sample of {found.scores.total.characters:,} of ")
+    assert found.details()["characters_in_split"] == encoded.test.characters
+    assert not evaluated(saved, encoded).about_sample

@@ -57,7 +57,11 @@ VALID: dict[str, dict[str, st.SearchStrategy[object]]] = {
     "data": {"valid_fraction": floats(0.01, 0.5), "seed": seeds},
     "vocab": {"min_count": integers(1, 50)},
     "windows": {"length": integers(1, 40), "stride": integers(1, 200), "scope": st.sampled_from(("stream", "article"))},
-    "baselines": {"ngram_order": integers(1, 10), "ppmd_order": integers(2, 64)},
+    "baselines": {
+        "max_characters": st.sampled_from((0, 1, 700, 20_000_000)),
+        "ngram_order": integers(1, 10),
+        "ppmd_order": integers(2, 64),
+    },
     "model": {
         "cell": st.sampled_from(tuple(CELLS)),
         "hidden_size": integers(1, 24),

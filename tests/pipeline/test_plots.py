@@ -95,7 +95,7 @@ def test_a_conditioned_model_is_measured_as_a_classifier(conditioned: Workspace)
     assert 0 < measured["accuracy"] == measured["accuracy_after"]["all"] <= 1
     assert {"bpc_true_class", "bpc_mixed", "log_loss", "temperature", "calibration_error"} <= set(measured)
     table = rows(conditioned.folder / "plots/classifiers.csv")[1:]
-    assert table == [[name, str(accuracy)] for name, accuracy in accuracies(conditioned).items()]
+    assert [row[:2] for row in table] == [[name, str(accuracy)] for name, accuracy in accuracies(conditioned).items()]
     assert len(table) == 4
 
 

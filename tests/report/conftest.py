@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from charloom.corpus.articles import Article
-from charloom.evaluation.baselines import measure_baselines
+from charloom.evaluation.baselines import Amount, Baselines
+from charloom.evaluation.breakdown import Breakdown
 from charloom.evaluation.classification import Classification
 from charloom.evaluation.evaluation import Evaluation, evaluate_model
+from charloom.evaluation.measuring import measure_baselines
 from charloom.evaluation.samples import SampleGroup
 from charloom.model.counting import make_memory
 from charloom.model.saved import SavedModel
@@ -64,7 +66,8 @@ def reported(tmp_path_factory: pytest.TempPathFactory, params: Params) -> Report
     saved = SavedModel(model, vocabulary, "t" * 64, "d" * 64)
     evaluation = evaluate_model(saved, test, params.evaluate, CLASSES)
     samples = [*evaluation.samples, SampleGroup(0.6, None, HOSTILE[:3]), SampleGroup(0.7, None, HOSTILE[3:])]
-    baselines = measure_baselines(train, test, vocabulary, CLASSES, BaselinesParams(ngram_order=4, ppmd_order=4))
+    small = BaselinesParams(max_characters=1_000_000, ngram_order=4, ppmd_order=4)
+    baselines = measure_baselines(train, test, vocabulary, CLASSES, small, seed=1)
     context = make_context(params, saved, params.data.source, history(40), baselines)
     return Reported(replace(evaluation, samples=samples), context)
 
@@ -86,10 +89,28 @@ def classified(reported: Reported) -> Reported:
     )
     evaluation, context = reported
     samples = [*evaluation.samples, *(SampleGroup(0.5, name, HOSTILE[:2]) for name in CLASSES)]
-    baselines = replace(context.baselines, accuracy={"naive Bayes": 0.8125, "regression": 0.9, "words": 0.6})
+    accuracy = {"naive Bayes": 0.8125, "regression": 0.9, "words": 0.6}
+    baselines = replace(context.baselines, accuracy=accuracy, labelled=Amount(40, 40))
     return Reported(
         replace(evaluation, classification=classification, samples=samples), replace(context, baselines=baselines)
     )
+
+
+def with_baselines(reported: Reported, baselines: Baselines) -> Reported:
+    return reported._replace(context=replace(reported.context, baselines=baselines))
+
+
+def sampled(reported: Reported) -> Reported:
+    """The same report as if the simpler models had read samples. The sample of the test split lacks the last parts."""
+    baselines = reported.context.baselines
+    breakdown = Breakdown(*(parts[:-1] for parts in baselines.breakdown))
+    train, test, labelled = Amount(20_000_000, 29_100_000), Amount(3_000, 5_000), Amount(25, 1_040)
+    return with_baselines(reported, replace(baselines, breakdown=breakdown, train=train, test=test, labelled=labelled))
+
+
+def unmeasured(reported: Reported) -> Reported:
+    """The same report with baselines.max_characters: 0."""
+    return with_baselines(reported, Baselines.none(29_100_000, 5_000, 1_040))
 
 
 def history(records: int) -> list[Record]:

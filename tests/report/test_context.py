@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from charloom.evaluation.breakdown import BreakdownPart
 from charloom.params import Params
+from charloom.report.context import paired
 from tests.report.conftest import Reported
 
 
@@ -28,3 +30,10 @@ def test_this_model_comes_first_in_comparisons(reported: Reported, classified: R
     assert context.all_accuracy(evaluation) == {}
     accuracy = classified.context.all_accuracy(classified.evaluation)
     assert accuracy == {"this model": 0.875, "naive Bayes": 0.8125, "regression": 0.9, "words": 0.6}
+
+
+def test_parts_are_paired_by_their_names() -> None:
+    ours = [BreakdownPart(name, 1, 1.0) for name in ("a", "b", "a", "c")]
+    others = [BreakdownPart(name, 1, 2.0) for name in ("a", "a", "c")]
+    assert [other and other.name for _, other in paired(ours, others)] == ["a", None, "a", "c"]
+    assert paired(ours, []) == [(part, None) for part in ours]

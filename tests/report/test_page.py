@@ -12,7 +12,7 @@ import pytest
 from charloom.evaluation.samples import SampleGroup
 from charloom.report.page import write_page
 from charloom.training.history import Record
-from tests.report.conftest import HOSTILE, Reported
+from tests.report.conftest import HOSTILE, Reported, sampled, unmeasured
 
 CUT = "The page shows only a part of the samples. The file samples.txt contains all samples in full."
 
@@ -147,3 +147,63 @@ def test_only_a_conditioned_model_has_a_section_about_classes_and_samples_by_cla
 def test_the_section_about_articles_is_left_out_if_none_was_read(reported: Reported, tmp_path: Path) -> None:
     without = reported._replace(evaluation=replace(reported.evaluation, readings=[]))
     assert "What surprises the model" not in written(tmp_path, without).text
+
+
+def words(page: Page) -> str:
+    """The text of the page, each run of white space as one space."""
+    return " ".join(page.text.split())
+
+
+TRAINED = "The simpler models were trained on a sample of 20.0 of 29.1 million characters."
+TESTED = "The simpler models were tested on a sample of 3,000 of 5,000 characters."
+NONE = "No simpler models were measured, because baselines.max_characters is 0."
+
+
+def test_the_page_states_amounts_of_text_only_if_they_differ(page: Page, reported: Reported, tmp_path: Path) -> None:
+    assert "All models were trained on the same text." in words(page)
+    assert "sample of" not in page.text
+    assert "; trained on" not in page.text
+    shown = words(written(tmp_path, sampled(reported)))
+    assert "All models were trained on the same text." not in shown
+    assert shown.count(f"{TRAINED} {TESTED}") == 3  # below the title, above the bars, above the parts
+    assert "this model trained on 29.1 million characters" in shown
+    for name in ("unigram", "2-gram", "xz", "PPMd"):
+        assert re.search(rf"{name} [\w ]+; trained on 20.0 million characters", shown)
+
+
+def test_a_model_that_has_not_read_all_text_says_so_too(reported: Reported, tmp_path: Path) -> None:
+    half = [replace(record, epoch=0.5) for record in reported.context.history]
+    shown = words(written(tmp_path, reported._replace(context=replace(reported.context, history=half))))
+    read = reported.context.baselines.train.total
+    assert f"this model trained on {read // 2:,} characters" in shown
+    assert f"; trained on {read:,} characters" in shown
+
+
+def test_the_classifiers_say_on_how_many_labelled_articles_they_were_trained(
+    classified: Reported, tmp_path: Path
+) -> None:
+    sentence = "The other classifiers were trained on 25 of 1,040 labelled articles."
+    shown = words(written(tmp_path, sampled(classified)))
+    assert sentence in shown
+    assert "this model trained on 1,040 labelled articles" in shown
+    assert "regression trained on 25 labelled articles" in shown
+    assert "labelled articles" not in written(tmp_path, classified).text
+
+
+def test_parts_that_a_sample_lacks_have_one_bar(reported: Reported, tmp_path: Path) -> None:
+    pages = [written(tmp_path, each) for each in (reported, sampled(reported))]
+    assert pages[0].html.count('<i class="other"') == pages[1].html.count('<i class="other"') + 2  # a class, a kind
+
+
+@pytest.mark.parametrize("conditioned", [False, True])
+def test_the_page_without_simpler_models_says_so(
+    reported: Reported, classified: Reported, tmp_path: Path, conditioned: bool
+) -> None:
+    page = written(tmp_path, unmeasured(classified if conditioned else reported))
+    shown = words(page)
+    assert shown.count(NONE) == 3 + conditioned
+    assert "Comparison with simpler models" in shown
+    for absent in ("n-gram model", "Kneser", "All models", "PPMd", "xz", "4-gram", "naive Bayes"):
+        assert absent not in shown
+    assert page.html.count('<i class="other"') == 0
+    assert page.html.count('class="ours-row"') == 1 + conditioned

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
@@ -10,7 +11,7 @@ from PIL import Image
 
 from charloom.evaluation.breakdown import BreakdownPart
 from charloom.report.pictures import draw_history, draw_parts, draw_pictures
-from tests.report.conftest import Reported, history
+from tests.report.conftest import Reported, history, sampled, unmeasured
 
 
 def drawn(path: Path, records: int = 20, test_bpc: float = 1.5) -> bytes:
@@ -73,3 +74,15 @@ def test_a_name_is_not_read_as_a_formula(tmp_path: Path) -> None:
     parts = [BreakdownPart("$\\frac{$", 1, 2.0), BreakdownPart("$x^2$", 1, 3.0)]
     draw_parts(tmp_path / "parts.png", "Parts", parts, parts, "5-gram")
     assert (tmp_path / "parts.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("change", [sampled, unmeasured])
+def test_pictures_with_a_sample_and_without_simpler_models_have_a_note(
+    tmp_path: Path, classified: Reported, change: Callable[[Reported], Reported]
+) -> None:
+    draw_pictures(tmp_path / "before", *classified)
+    draw_pictures(tmp_path / "after", *change(classified))
+    with_note = {"baselines", "by_class", "by_position", "by_kind", "accuracy"}
+    for name in NAMES:
+        before, after = ((tmp_path / folder / f"{name}.png").read_bytes() for folder in ("before", "after"))
+        assert (before != after) == (name in with_note)

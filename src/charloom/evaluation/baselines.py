@@ -1,40 +1,56 @@
-"""Measure how well simpler models predict the test split: n-grams of characters, and two compressors."""
+"""How well simpler models predict the test split: the numbers that measuring.py finds, and the file that has them."""
 
 from __future__ import annotations
 
-import lzma
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
-import pyppmd
-
-from charloom.evaluation.breakdown import Breakdown, break_down
-from charloom.evaluation.ngrams import kneser_ney
+from charloom.evaluation.breakdown import Breakdown
 from charloom.files import read_json, write_json
-from charloom.params import BaselinesParams
-from charloom.text.split import EncodedSplit
-from charloom.text.vocab import Vocabulary
 
-FORMAT, VERSION = "charloom-baselines", 2
+FORMAT, VERSION = "charloom-baselines", 3
 
-# xz looks back over at least 4 KiB and at most 64 MiB of text. Its encoder needs ten times as much memory.
-XZ_WINDOW = (4 << 10, 64 << 20)
-# PPMd reserves this many bytes of address space. Only the part that the text needs becomes real memory.
-PPMD_MEMORY = 1 << 30
+
+class Amount(NamedTuple):
+    """How much the simpler models have read of something."""
+
+    read: int
+    total: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether they have read everything."""
+        return self.read == self.total
+
+    def __str__(self) -> str:
+        """For example `20.0 of 29.1 million`, or `250 of 1,000` if a number is small."""
+        if self.read < 1e6:
+            return f"{self.read:,} of {self.total:,}"
+        return f"{self.read / 1e6:,.1f} of {self.total / 1e6:,.1f} million"
 
 
 @dataclass(frozen=True)
 class Baselines:
-    """How well simpler models predict the test split."""
+    """How well simpler models predict the test split, and how much text they have read."""
 
-    bpc: dict[str, float]  # model's name → bits per character
+    bpc: dict[str, float]  # model's name → bits per character; empty if nothing was measured
     ngram: str  # the name of the longest n-gram
     breakdown: Breakdown  # the cost of the test split under the longest n-gram, divided into parts
-    accuracy: dict[str, float] = field(default_factory=dict)  # classifier's name → accuracy; empty if unconditioned
+    train: Amount  # characters of the training split
+    test: Amount  # characters of the test split
+    labelled: Amount  # labelled training articles, which the classifiers read; 0 of 0 if the model is unconditioned
+    accuracy: dict[str, float]  # classifier's name → accuracy; empty if the model is unconditioned
+
+    @classmethod
+    def none(cls, train: int, test: int, labelled: int) -> Baselines:
+        """The result if nothing was measured. The arguments are the totals."""
+        return cls({}, "", Breakdown([], [], []), Amount(0, train), Amount(0, test), Amount(0, labelled), {})
+
+    @property
+    def exist(self) -> bool:
+        """Whether any simpler model was measured."""
+        return bool(self.bpc)
 
     def save(self, path: Path) -> None:
         """Write baselines.json."""
@@ -42,6 +58,9 @@ class Baselines:
             "bpc": self.bpc,
             "ngram": self.ngram,
             "breakdown": self.breakdown._asdict(),
+            "train": self.train,
+            "test": self.test,
+            "labelled": self.labelled,
             "accuracy": self.accuracy,
         }
         write_json(path, {"format": FORMAT, "version": VERSION, **value})
@@ -50,56 +69,24 @@ class Baselines:
     def load(cls, path: Path) -> Baselines:
         """Read what `save` wrote. Raises InputError if the file is missing or of another version."""
         value = read_json(path, kind=FORMAT, version=VERSION)
-        return cls(value["bpc"], value["ngram"], Breakdown.from_json(value["breakdown"]), value["accuracy"])
+        train, test, labelled = (Amount(*value[name]) for name in ("train", "test", "labelled"))
+        breakdown = Breakdown.from_json(value["breakdown"])
+        return cls(value["bpc"], value["ngram"], breakdown, train, test, labelled, value["accuracy"])
 
     def metrics(self) -> dict[str, float]:
         """The few numbers by which a person compares runs, for metrics/baselines.json."""
-        return {"ngram_bpc": self.bpc[self.ngram], "ppmd_bpc": self.bpc["PPMd"]}
+        if not self.exist:
+            return {}
+        sample = {} if self.train.is_whole else {"baseline_characters": self.train.read}
+        return {"ngram_bpc": self.bpc[self.ngram], "ppmd_bpc": self.bpc["PPMd"], **sample}
 
     def details(self) -> dict[str, Any]:
         """Every number, for details/baselines.json."""
-        return self.bpc | ({"accuracy": self.accuracy} if self.accuracy else {})
-
-
-def measure_baselines(
-    train: EncodedSplit, test: EncodedSplit, vocabulary: Vocabulary, class_names: Sequence[str], params: BaselinesParams
-) -> Baselines:
-    """Measure how well n-grams and compressors predict the test split after they have read the training split.
-
-    A compressor continues to learn while it reads the test split, also from one article to the next. The n-grams and a
-    CharModel do not.
-    """
-    bpc: dict[str, float] = {}
-    name, nats = "", np.empty(0)
-    ngrams = kneser_ney(train.codes, test.codes, symbols=len(vocabulary), eos=vocabulary.eos, order=params.ngram_order)
-    for order, nats in enumerate(ngrams, start=1):
-        name = "unigram" if order == 1 else f"{order}-gram"
-        bpc[name] = float(nats.sum()) / math.log(2) / test.characters
-    texts = [vocabulary.decode(split.codes[1:].tolist()).encode("utf-8", "surrogatepass") for split in (train, test)]
-    bpc["xz"] = xz_bits(*texts) / test.characters
-    bpc["PPMd"] = ppmd_bits(*texts, order=params.ppmd_order) / test.characters
-    return Baselines(bpc, name, break_down(test, nats, class_names, vocabulary))
-
-
-def xz_bits(train: bytes, test: bytes) -> int:
-    """The bits by which xz's output grows if the test text follows the training text. xz uses its strongest preset."""
-    return 8 * (_xz_size(train + test) - _xz_size(train))
-
-
-def ppmd_bits(train: bytes, test: bytes, *, order: int) -> int:
-    """The bits by which PPMd's output grows if the test text follows the training text.
-
-    This is variant I of PPMd, with contexts of up to `order` bytes.
-    """
-    return 8 * (_ppmd_size(train + test, order) - _ppmd_size(train, order))
-
-
-def _xz_size(text: bytes) -> int:
-    window = min(max(len(text), XZ_WINDOW[0]), XZ_WINDOW[1])
-    filters = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": window}]
-    return len(lzma.compress(text, format=lzma.FORMAT_RAW, filters=filters))
-
-
-def _ppmd_size(text: bytes, order: int) -> int:
-    encoder = pyppmd.Ppmd8Encoder(order, PPMD_MEMORY, pyppmd.PPMD8_RESTORE_METHOD_CUT_OFF)
-    return len(encoder.encode(text)) + len(encoder.flush())
+        amounts = {
+            "train_characters": self.train.total,
+            "train_characters_read": self.train.read,
+            "test_characters": self.test.total,
+            "test_characters_read": self.test.read,
+        }
+        labelled = {"labelled_articles": self.labelled.total, "labelled_articles_read": self.labelled.read}
+        return self.bpc | amounts | ({**labelled, "accuracy": self.accuracy} if self.accuracy else {})

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ POSITIONS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 5
 KINDS = ("first letter of a word", "other letters", "spaces", "digits", "punctuation and signs", "end of the article")
 FIRST_LETTER, OTHER_LETTER, SPACE, DIGIT, PUNCTUATION, END = range(len(KINDS))  # indices in KINDS
 
+Sums = Floats  # (2, parts): the sizes of the parts, and their nats
 SymbolNats = npt.NDArray[np.floating]  # the nats of each symbol of a split except its first `<eos>`
 
 
@@ -47,31 +48,40 @@ class Breakdown(NamedTuple):
         return cls(**{name: [BreakdownPart(*part) for part in parts] for name, parts in value.items()})
 
 
-def break_down(split: EncodedSplit, nats: SymbolNats, class_names: Sequence[str], vocabulary: Vocabulary) -> Breakdown:
-    """Divide the cost of a split among its parts. `class_names` are in the order of the class ids."""
-    return Breakdown(by_class(split, nats, class_names), by_position(split, nats), by_kind(split, nats, vocabulary))
+def break_down(
+    pieces: Iterable[tuple[EncodedSplit, SymbolNats]], class_names: Sequence[str], vocabulary: Vocabulary
+) -> Breakdown:
+    """Divide the cost of a split among its parts. The split comes in pieces, each with the nats of its symbols.
+
+    `class_names` are in the order of the class ids. Only one piece is in memory at a time.
+    """
+    classes, positions, kinds = (np.zeros((2, len(names))) for names in (class_names, POSITIONS, KINDS))
+    for split, nats in pieces:
+        classes += by_class(split, nats, len(class_names))
+        positions += by_position(split, nats)
+        kinds += by_kind(split, nats, vocabulary)
+    firsts = [str(first) for first in POSITIONS]
+    return Breakdown(_parts(class_names, classes), _parts(firsts, positions), _parts(KINDS, kinds))
 
 
-def by_class(split: EncodedSplit, nats: SymbolNats, class_names: Sequence[str]) -> list[BreakdownPart]:
-    """Nats per character of each class. As in `Cost.bits_per_character`, the nats include those of `<eos>`."""
-    totals = np.bincount(split.classes, article_nats(split, nats), minlength=len(class_names))
-    characters = np.bincount(split.classes, split.lengths - 1, minlength=len(class_names))
-    return _parts(class_names, characters, totals)
+def by_class(split: EncodedSplit, nats: SymbolNats, classes: int) -> Sums:
+    """The characters of each class, and their nats. As in `Cost.bits_per_character`, the nats include `<eos>`."""
+    totals = np.bincount(split.classes, article_nats(split, nats), minlength=classes)
+    return np.stack([np.bincount(split.classes, split.lengths - 1, minlength=classes), totals])
 
 
-def by_position(split: EncodedSplit, nats: SymbolNats) -> list[BreakdownPart]:
-    """Nats per symbol by the position in the article, counted from 1. A part is named by its first position."""
+def by_position(split: EncodedSplit, nats: SymbolNats) -> Sums:
+    """The symbols by their position in the article, counted from 1, and their nats. POSITIONS are the first ones."""
     starts = split.offsets[:-1].astype(np.int64)
     position = np.arange(1, len(split.codes)) - np.repeat(starts, split.lengths)
-    groups = np.searchsorted(POSITIONS, position + 1, side="right") - 1
-    return _parts_of_groups([str(first) for first in POSITIONS], groups, nats)
+    return _sums(np.searchsorted(POSITIONS, position + 1, side="right") - 1, nats, len(POSITIONS))
 
 
-def by_kind(split: EncodedSplit, nats: SymbolNats, vocabulary: Vocabulary) -> list[BreakdownPart]:
-    """Nats per symbol of each of KINDS. An unknown character counts as punctuation."""
+def by_kind(split: EncodedSplit, nats: SymbolNats, vocabulary: Vocabulary) -> Sums:
+    """The symbols of each of KINDS, and their nats. An unknown character counts as punctuation."""
     kinds = np.array([_kind(char) for char in vocabulary.characters] + [END, PUNCTUATION])[split.codes]
     first_letters = (kinds[1:] == OTHER_LETTER) & (kinds[:-1] != OTHER_LETTER)
-    return _parts_of_groups(KINDS, np.where(first_letters, FIRST_LETTER, kinds[1:]), nats)
+    return _sums(np.where(first_letters, FIRST_LETTER, kinds[1:]), nats, len(KINDS))
 
 
 def article_nats(split: EncodedSplit, nats: SymbolNats) -> Floats:
@@ -84,15 +94,15 @@ def _kind(char: str) -> int:
     return OTHER_LETTER if char.isalpha() else SPACE if char.isspace() else DIGIT if char.isdigit() else PUNCTUATION
 
 
-def _parts_of_groups(names: Sequence[str], groups: npt.NDArray[np.int64], nats: SymbolNats) -> list[BreakdownPart]:
-    """The parts into which the symbols fall. `groups` has the index in `names` for each symbol."""
-    return _parts(names, np.bincount(groups, minlength=len(names)), np.bincount(groups, nats, minlength=len(names)))
+def _sums(groups: npt.NDArray[np.int64], nats: SymbolNats, count: int) -> Sums:
+    """The number of symbols in each group, and their nats. `groups` has the group of each symbol."""
+    return np.stack([np.bincount(groups, minlength=count), np.bincount(groups, nats, minlength=count)])
 
 
-def _parts(names: Sequence[str], sizes: npt.NDArray[np.int64], totals: npt.NDArray[Any]) -> list[BreakdownPart]:
-    """The parts that are not empty, in the order of `names`. `totals` are their nats."""
+def _parts(names: Sequence[str], sums: Sums) -> list[BreakdownPart]:
+    """The parts that are not empty, in the order of `names`."""
     return [
         BreakdownPart(name, int(size), float(total / size))
-        for name, size, total in zip(names, sizes, totals, strict=True)
+        for name, size, total in zip(names, *sums, strict=True)
         if size
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,12 @@ import numpy as np
 
 from charloom.errors import InputError
 from charloom.evaluation.arrays import Floats
+from charloom.evaluation.baselines import Amount
 from charloom.evaluation.breakdown import Breakdown, article_nats, break_down
 from charloom.evaluation.classification import Classification, classify_split
 from charloom.evaluation.contribution import Contribution, contribution
 from charloom.evaluation.samples import SampleGroup, draw_samples
+from charloom.evaluation.subsample import pieces_of, subsample
 from charloom.model.saved import SavedModel
 from charloom.model.scoring import Scores, Surprisal, surprisals
 from charloom.params import EvaluateParams
@@ -22,6 +24,7 @@ from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Codes
 
 READ_AT_MOST = 600  # the report shows at most this many symbols of an article
+PIECE = 1 << 21  # about so many symbols of the split are scored and divided into parts at once
 EXPECTED = 5  # the report shows this many of the likeliest symbols at each place
 
 
@@ -43,11 +46,18 @@ class Evaluation:
     """Everything that the stage evaluate measured of a model."""
 
     scores: Scores  # of the articles of the test split
-    unknown: int  # characters of the test split that are not in the vocabulary
+    characters_in_split: int  # of the whole test split; `scores` may be of a sample
+    unknown: int  # characters that were read and that are not in the vocabulary
     breakdown: Breakdown
     samples: Sequence[SampleGroup]
     readings: Sequence[Reading]  # from the easiest article to the hardest
     classification: Classification | None  # None for an unconditioned model
+
+    @property
+    def about_sample(self) -> str:
+        """Says that a sample of the test split was read. Empty if all of it was read."""
+        read = Amount(self.scores.total.characters, self.characters_in_split)
+        return "" if read.is_whole else f"This model was tested on a sample of {read} characters."
 
     def metrics(self) -> dict[str, float]:
         """The few numbers by which a person compares runs, for metrics/evaluate.json."""
@@ -64,6 +74,7 @@ class Evaluation:
             "loss_nats": total.nats_per_symbol,
             "articles": len(self.scores.characters),
             "characters": total.characters,
+            "characters_in_split": self.characters_in_split,
             "unknown_characters": self.unknown,
             "bpc_by_class": {part.name: part.bits for part in self.breakdown.by_class},
         } | (self.classification.details() if self.classification else {})
@@ -75,17 +86,30 @@ def evaluate_model(
     params: EvaluateParams,
     class_names: Sequence[str],
 ) -> Evaluation:
-    """Evaluate a model on the test split. Raises InputError if a prediction is not a finite number.
+    """Evaluate a model on the test split, or on a sample of at most `params.max_characters`.
+
+    Raises InputError if a prediction is not a finite number.
 
     `class_names` are the classes of the corpus, in the order of the class ids. An unconditioned model has no copy of
     them.
     """
-    nats = symbol_nats(saved, test)
-    scores = Scores(article_nats(test, nats), test.lengths - 1)
+    whole = test.characters
+    test = subsample(test, saved.vocabulary, params.max_characters or whole, params.seed)
+    of_articles: list[Floats] = []
+
+    def scored_pieces() -> Iterator[tuple[EncodedSplit, Floats]]:
+        for piece in pieces_of(test, PIECE):
+            nats = symbol_nats(saved, piece)
+            of_articles.append(article_nats(piece, nats))
+            yield piece, nats
+
+    breakdown = break_down(scored_pieces(), class_names, saved.vocabulary)
+    scores = Scores(np.concatenate(of_articles), test.lengths - 1)
     return Evaluation(
         scores=scores,
+        characters_in_split=whole,
         unknown=test.unknown,
-        breakdown=break_down(test, nats, class_names, saved.vocabulary),
+        breakdown=breakdown,
         samples=draw_samples(saved, params),
         readings=choose_readings(saved, test, scores, class_names, params.articles),
         classification=classify_split(saved, test) if saved.class_counts else None,

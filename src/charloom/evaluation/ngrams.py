@@ -2,13 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from charloom.evaluation.arrays import Floats, Integers
-from charloom.text.vocab import Codes
+from charloom.evaluation.breakdown import Breakdown, break_down
+from charloom.text.split import EncodedSplit
+from charloom.text.vocab import Codes, Vocabulary
+
+
+class NgramScores(NamedTuple):
+    """How well n-grams predict a split."""
+
+    bpc: dict[str, float]  # name → bits per character, from the unigram to the longest n-gram
+    longest: str  # the name of the longest n-gram
+    breakdown: Breakdown  # the cost of the split under the longest n-gram, divided into parts
+
+
+def measure_ngrams(
+    train: EncodedSplit, test: EncodedSplit, vocabulary: Vocabulary, class_names: Sequence[str], order: int
+) -> NgramScores:
+    """Count n-grams of 1, 2, … `order` symbols in `train`, and measure how well they predict `test`."""
+    bpc: dict[str, float] = {}
+    name, nats = "", np.empty(0)
+    ngrams = kneser_ney(train.codes, test.codes, symbols=len(vocabulary), eos=vocabulary.eos, order=order)
+    for length, nats in enumerate(ngrams, start=1):
+        name = "unigram" if length == 1 else f"{length}-gram"
+        bpc[name] = float(nats.sum()) / math.log(2) / test.characters
+    return NgramScores(bpc, name, break_down([(test, nats)], class_names, vocabulary))
 
 
 def kneser_ney(train: Codes, test: Codes, *, symbols: int, eos: int, order: int) -> Iterator[Floats]:

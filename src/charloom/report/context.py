@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from charloom.evaluation.baselines import Baselines
+from charloom.evaluation.baselines import Amount, Baselines
+from charloom.evaluation.breakdown import BreakdownPart
 from charloom.evaluation.evaluation import Evaluation
 from charloom.model.saved import SavedModel
 from charloom.params import Params
@@ -16,6 +17,7 @@ from charloom.text.vocab import Vocabulary
 from charloom.training.history import Record
 
 THIS_MODEL = "this model"  # its name in comparisons
+NOT_MEASURED = "No simpler models were measured, because baselines.max_characters is 0."
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,53 @@ class Context:
         """The bits per character of this model and of the simpler models, by name."""
         return {THIS_MODEL: evaluation.scores.total.bits_per_character, **self.baselines.bpc}
 
+    def all_train_characters(self) -> dict[str, int]:
+        """How many characters of the training split each model in `all_bpc` has read, by name."""
+        total = self.baselines.train.total
+        ours = min(total, round(total * self.history[-1].epoch))
+        return {THIS_MODEL: ours, **dict.fromkeys(self.baselines.bpc, self.baselines.train.read)}
+
+    @property
+    def same_training_text(self) -> bool:
+        """Whether all models in `all_bpc` have read equally much of the training split."""
+        return len(set(self.all_train_characters().values())) == 1
+
+    def about_baselines(self) -> str:
+        """Why there are no simpler models, or on which samples their figures are based. Empty if they read all text."""
+        baselines = self.baselines
+        if not baselines.exist:
+            return NOT_MEASURED
+        trained = f"The simpler models were trained on a sample of {baselines.train} characters."
+        tested = f"The simpler models were tested on a sample of {baselines.test} characters."
+        return _join([(trained, baselines.train), (tested, baselines.test)])
+
+    def about_classifiers(self) -> str:
+        """The same as `about_baselines`, for the other classifiers."""
+        baselines = self.baselines
+        if not baselines.exist:
+            return NOT_MEASURED
+        trained = f"The other classifiers were trained on {baselines.labelled} labelled articles."
+        tested = f"The other classifiers were tested on a sample of {baselines.test} characters."
+        return _join([(trained, baselines.labelled), (tested, baselines.test)])
+
     def all_accuracy(self, evaluation: Evaluation) -> dict[str, float]:
         """The accuracy of this model and of the other classifiers, by name. Empty for an unconditioned model."""
         if evaluation.classification is None:
             return {}
         return {THIS_MODEL: evaluation.classification.accuracy, **self.baselines.accuracy}
+
+
+def _join(sentences: Sequence[tuple[str, Amount]]) -> str:
+    """The sentences whose amount is not the whole."""
+    return " ".join(sentence for sentence, amount in sentences if not amount.is_whole)
+
+
+def paired(
+    ours: Sequence[BreakdownPart], others: Sequence[BreakdownPart]
+) -> list[tuple[BreakdownPart, BreakdownPart | None]]:
+    """Each part with the part of the same name in `others`, which are in the same order. A sample can lack a part."""
+    left = list(others)[::-1]
+    return [(part, left.pop() if left and left[-1].name == part.name else None) for part in ours]
 
 
 def make_context(

@@ -6,18 +6,20 @@ import base64
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from charloom.evaluation.baselines import Amount
 from charloom.evaluation.breakdown import BreakdownPart
 from charloom.evaluation.evaluation import Evaluation, Reading
 from charloom.evaluation.samples import SampleGroup
 from charloom.files import write_text
 from charloom.report.charts import Bar, Chart, Point, line, linear, powers, thinned
-from charloom.report.context import THIS_MODEL, Context
+from charloom.report.context import THIS_MODEL, Context, paired
 from charloom.report.memory_table import memory_table
 from charloom.terminal import harmless
 from charloom.text.vocab import EOS, UNK, Vocabulary
@@ -34,7 +36,7 @@ def write_page(path: Path, evaluation: Evaluation, context: Context) -> None:
     script = (Path(__file__).parent / "templates" / "script.js").read_text(encoding="utf-8")
     classification = evaluation.classification
     accuracy_after = classification.accuracy_after if classification else {}
-    best_first = dict(sorted(context.all_accuracy(evaluation).items(), key=lambda item: -item[1]))
+    baselines = context.baselines
     page = (
         _templates()
         .get_template("page.html")
@@ -42,18 +44,20 @@ def write_page(path: Path, evaluation: Evaluation, context: Context) -> None:
             evaluation=evaluation,
             context=context,
             total=evaluation.scores.total,
-            baselines=baseline_bars(context.all_bpc(evaluation)),
+            baselines=baseline_bars(
+                context.all_bpc(evaluation), {} if context.same_training_text else context.all_train_characters()
+            ),
             training=training_chart(context.history, evaluation.scores.total.bits_per_character),
             positions=position_chart(evaluation, context),
-            class_bars=part_bars(evaluation.breakdown.by_class, context.baselines.breakdown.by_class),
-            kind_bars=part_bars(evaluation.breakdown.by_kind, context.baselines.breakdown.by_kind),
+            class_bars=part_bars(evaluation.breakdown.by_class, baselines.breakdown.by_class),
+            kind_bars=part_bars(evaluation.breakdown.by_kind, baselines.breakdown.by_kind),
             samples_by_temperature=[_column(group) for group in evaluation.samples if group.class_name is None],
             samples_by_class=[_column(group) for group in evaluation.samples if group.class_name is not None],
             class_temperature=next(
                 (each.temperature for each in evaluation.samples if each.class_name is not None), None
             ),
             samples_cut=any(map(_is_cut, evaluation.samples)),
-            classifier_bars=accuracy_bars(best_first, {THIS_MODEL}),
+            classifier_bars=classifier_bars(context.all_accuracy(evaluation), baselines.labelled),
             accuracy_after_bars=accuracy_bars(accuracy_after, accuracy_after.keys()),
             readings=[(reading, cells(reading, context.vocabulary)) for reading in evaluation.readings],
             memory=memory_table(evaluation.readings, context.vocabulary),
@@ -79,18 +83,40 @@ def _templates() -> Environment:
     return templates
 
 
-def baseline_bars(bpc: Mapping[str, float]) -> list[Bar]:
-    """The bits per character of each model, the best model first."""
+def baseline_bars(bpc: Mapping[str, float], train_characters: Mapping[str, int]) -> list[Bar]:
+    """The bits per character of each model, the best model first.
+
+    `train_characters` states how much each model has read. It is empty if this is the same for all models.
+    """
     largest = max(bpc.values())
+    read = {name: f"trained on {_count(number)} characters" for name, number in train_characters.items()}
+    notes = {name: "; ".join(filter(None, (_note(name), read.get(name)))) for name in bpc}
     return [
-        Bar(name, value, 100 * value / largest, note=_note(name), ours=name == THIS_MODEL)
+        Bar(name, value, 100 * value / largest, note=notes[name], ours=name == THIS_MODEL)
         for name, value in sorted(bpc.items(), key=lambda item: item[1])
+    ]
+
+
+def classifier_bars(accuracies: Mapping[str, float], labelled: Amount) -> list[Bar]:
+    """The accuracy of each classifier, the best first. If the others have read fewer labelled articles, they say so."""
+    best_first = dict(sorted(accuracies.items(), key=lambda item: -item[1]))
+    bars = accuracy_bars(best_first, {THIS_MODEL})
+    if labelled.is_whole:
+        return bars
+    return [
+        replace(bar, note=f"trained on {labelled.total if bar.ours else labelled.read:,} labelled articles")
+        for bar in bars
     ]
 
 
 def accuracy_bars(accuracies: Mapping[str, float], ours: Collection[str]) -> list[Bar]:
     """Accuracies in the given order. The bars named in `ours` have the model's colour."""
     return [Bar(name, value, 100 * value, ours=name in ours) for name, value in accuracies.items()]
+
+
+def _count(number: int) -> str:
+    """A number of characters, such as `29.1 million` or `250,000`."""
+    return f"{number / 1e6:,.1f} million" if number >= 1e6 else f"{number:,}"
 
 
 def _note(name: str) -> str:
@@ -108,10 +134,12 @@ def _note(name: str) -> str:
 
 def part_bars(ours: Sequence[BreakdownPart], ngram: Sequence[BreakdownPart]) -> list[Bar]:
     """The bits of each part of a split, for the model and for the n-gram."""
-    largest = max(part.bits for part in (*ours, *ngram))
+    percent = 100 / max(part.bits for part in (*ours, *ngram))
     return [
-        Bar(part.name, part.bits, 100 * part.bits / largest, other.bits, 100 * other.bits / largest, ours=True)
-        for part, other in zip(ours, ngram, strict=True)
+        Bar(part.name, part.bits, percent * part.bits, ours=True)
+        if other is None
+        else Bar(part.name, part.bits, percent * part.bits, other.bits, percent * other.bits, ours=True)
+        for part, other in paired(ours, ngram)
     ]
 
 
@@ -151,17 +179,20 @@ def position_chart(evaluation: Evaluation, context: Context) -> Chart:
     x = powers(1, int(ours[-1].name))
     y = linear(0, max(part.bits for part in (*ours, *ngram)) * 1.04)
     our_points, ngram_points = ([(float(part.name), part.bits) for part in parts] for parts in (ours, ngram))
+    ngram_lines = [line(name, "other dots", ngram_points, x, y)] if ngram else []
     return Chart(
         label="Bits per symbol over the position in the article",
         x=x,
         y=y,
         x_label="characters from the article's beginning",
-        lines=[line(name, "other dots", ngram_points, x, y), line(THIS_MODEL, "ours dots", our_points, x, y)],
-        notes=[
-            (x.place(float(part.name)), f"from character {part.name} on: {part.bits:.2f} bits, {name} {other.bits:.2f}")
-            for part, other in zip(ours, ngram, strict=True)
-        ],
+        lines=[*ngram_lines, line(THIS_MODEL, "ours dots", our_points, x, y)],
+        notes=[(x.place(float(part.name)), _position_note(part, other, name)) for part, other in paired(ours, ngram)],
     )
+
+
+def _position_note(part: BreakdownPart, other: BreakdownPart | None, ngram: str) -> str:
+    compared = f", {ngram} {other.bits:.2f}" if other else ""
+    return f"from character {part.name} on: {part.bits:.2f} bits{compared}"
 
 
 def cells(reading: Reading, vocabulary: Vocabulary) -> list[tuple[str, int]]:

@@ -12,7 +12,7 @@ from charloom.evaluation.breakdown import BreakdownPart
 from charloom.evaluation.classification import Classification
 from charloom.evaluation.evaluation import Evaluation
 from charloom.report.canvas import OTHER, OURS, OURS_PALE, TEST, one_chart
-from charloom.report.context import THIS_MODEL, Context
+from charloom.report.context import THIS_MODEL, Context, paired
 from charloom.terminal import harmless
 from charloom.training.history import Record
 
@@ -24,13 +24,14 @@ UNCONDITIONED = "This model is not conditioned on classes (model.conditioning: n
 
 def draw_pictures(folder: Path, evaluation: Evaluation, context: Context) -> None:
     """Draw history.png, baselines.png, by_class.png, by_position.png, by_kind.png, accuracy.png and confusion.png."""
-    ours, ngram, ngram_name = evaluation.breakdown, context.baselines.breakdown, context.baselines.ngram
+    ours, baselines, note = evaluation.breakdown, context.baselines, context.about_baselines()
+    ngram, name = baselines.breakdown, baselines.ngram
     draw_history(folder / "history.png", context.history, evaluation.scores.total.bits_per_character)
-    draw_baselines(folder / "baselines.png", context.all_bpc(evaluation))
-    draw_positions(folder / "by_position.png", ours.by_position, ngram.by_position, ngram_name)
-    draw_parts(folder / "by_class.png", "Bits per character by class", ours.by_class, ngram.by_class, ngram_name)
-    draw_parts(folder / "by_kind.png", "Bits by kind of symbol", ours.by_kind, ngram.by_kind, ngram_name)
-    draw_accuracy(folder / "accuracy.png", evaluation.classification, context.baselines.accuracy)
+    draw_baselines(folder / "baselines.png", context.all_bpc(evaluation), note)
+    draw_positions(folder / "by_position.png", ours.by_position, ngram.by_position, name, note)
+    draw_parts(folder / "by_class.png", "Bits per character by class", ours.by_class, ngram.by_class, name, note)
+    draw_parts(folder / "by_kind.png", "Bits by kind of symbol", ours.by_kind, ngram.by_kind, name, note)
+    draw_accuracy(folder / "accuracy.png", evaluation.classification, baselines.accuracy, context.about_classifiers())
     draw_confusion(folder / "confusion.png", evaluation.classification)
 
 
@@ -46,66 +47,77 @@ def draw_history(path: Path, history: Sequence[Record], test_bpc: float) -> None
         axes.legend(frameon=False)
 
 
-def draw_baselines(path: Path, bpc: Mapping[str, float]) -> None:
-    """Draw the bits per character of each model, the best model at the top."""
+def draw_baselines(path: Path, bpc: Mapping[str, float], note: str = "") -> None:
+    """Draw the bits per character of each model, the best model at the top. The note is below the chart."""
     names = sorted(bpc, key=bpc.__getitem__, reverse=True)
     with one_chart(path, "Bits per character of the test split") as axes:
         bars = axes.barh(names, [bpc[name] for name in names], color=OTHER)
         bars[names.index(THIS_MODEL)].set_color(OURS)
         axes.bar_label(bars, fmt="%.3f", padding=3)
         axes.margins(x=0.12)  # room for the labels
-        axes.set(xlabel="bits per character")
+        axes.set(xlabel=_with_note("bits per character", note))
 
 
-def draw_positions(path: Path, ours: Sequence[BreakdownPart], ngram: Sequence[BreakdownPart], ngram_name: str) -> None:
-    """Draw bits per symbol over the position in the article."""
+def draw_positions(
+    path: Path, ours: Sequence[BreakdownPart], ngram: Sequence[BreakdownPart], ngram_name: str, note: str = ""
+) -> None:
+    """Draw bits per symbol over the position in the article. `ngram` may be empty."""
     with one_chart(path, "Bits by position in the article") as axes:
         for name, parts, colour in ((THIS_MODEL, ours, OURS), (ngram_name, ngram, OTHER)):
-            axes.plot(
-                [int(part.name) for part in parts],
-                [part.bits for part in parts],
-                color=colour,
-                marker="o",
-                markersize=3,
-                label=name,
-            )
-        axes.set(xscale="log", xlabel="characters from the article's beginning", ylabel="bits per symbol")
+            if parts:
+                axes.plot(
+                    [int(part.name) for part in parts],
+                    [part.bits for part in parts],
+                    color=colour,
+                    marker="o",
+                    markersize=3,
+                    label=name,
+                )
+        axes.set(xscale="log", xlabel=_with_note("characters from the article's beginning", note))
+        axes.set(ylabel="bits per symbol")
         axes.xaxis.set_major_formatter("{x:g}")
         axes.legend(frameon=False)
 
 
 def draw_parts(
-    path: Path, title: str, ours: Sequence[BreakdownPart], ngram: Sequence[BreakdownPart], ngram_name: str
+    path: Path,
+    title: str,
+    ours: Sequence[BreakdownPart],
+    ngram: Sequence[BreakdownPart],
+    ngram_name: str,
+    note: str = "",
 ) -> None:
-    """Draw two bars for each part of a split: the bits of the model and the bits of the n-gram."""
+    """Draw two bars for each part of a split: the bits of the model and those of the n-gram. `ngram` may be empty."""
+    compared = [(place, other) for place, (_, other) in enumerate(paired(ours, ngram)) if other]
     with one_chart(path, title) as axes:
-        places = range(len(ours))
-        bars = [
-            axes.barh(
-                [place + shift for place in places], [part.bits for part in parts], 0.36, color=colour, label=name
-            )
-            for name, parts, colour, shift in ((THIS_MODEL, ours, OURS, -0.19), (ngram_name, ngram, OTHER, 0.19))
-        ]
-        for each in bars:
-            axes.bar_label(each, fmt="%.2f", padding=3)
+        for name, parts, colour, shift in (
+            (THIS_MODEL, [*enumerate(ours)], OURS, -0.19),
+            (ngram_name, compared, OTHER, 0.19),
+        ):
+            if parts:
+                places = [place + shift for place, _ in parts]
+                bars = axes.barh(places, [part.bits for _, part in parts], 0.36, color=colour, label=name)
+                axes.bar_label(bars, fmt="%.2f", padding=3)
         axes.margins(x=0.12)  # room for the labels
-        axes.set_yticks(places, [_plain(part.name) for part in ours])
+        axes.set_yticks(range(len(ours)), [_plain(part.name) for part in ours])
         axes.invert_yaxis()
-        axes.set(xlabel="bits")
+        axes.set(xlabel=_with_note("bits", note))
         axes.legend(frameon=False)
 
 
-def draw_accuracy(path: Path, classification: Classification | None, others: Mapping[str, float]) -> None:
-    """Draw the accuracy over the characters read. Horizontal lines show the accuracy of other classifiers."""
+def draw_accuracy(
+    path: Path, classification: Classification | None, others: Mapping[str, float], note: str = ""
+) -> None:
+    """Draw the accuracy over the characters read. Horizontal lines show the accuracy of other classifiers, if any."""
     with one_chart(path, "Accuracy by characters read") as axes:
         if classification is None:
             _write_text(axes, UNCONDITIONED)
             return
         read, accuracies = zip(*classification.accuracy_after.items(), strict=True)
         axes.plot(read, accuracies, color=OURS, marker="o", label=THIS_MODEL)
-        for (name, accuracy), style in zip(others.items(), ("-", "--", ":"), strict=True):
+        for (name, accuracy), style in zip(others.items(), ("-", "--", ":"), strict=False):
             axes.axhline(accuracy, color=OTHER, linestyle=style, linewidth=1, label=f"{name} {accuracy:.3f}")
-        axes.set(xlabel="characters read", ylabel="accuracy")
+        axes.set(xlabel=_with_note("characters read", note), ylabel="accuracy")
         axes.legend(frameon=False)
 
 
@@ -126,6 +138,11 @@ def draw_confusion(path: Path, classification: Classification | None) -> None:
         for (row, column), share in np.ndenumerate(shares):
             colour = "white" if share > 0.5 else "black"
             axes.text(column, row, f"{counts[row, column]:,}", color=colour, ha="center", va="center")
+
+
+def _with_note(label: str, note: str) -> str:
+    """The label of an axis, with a line below it for each sentence of the note."""
+    return "\n".join([label, *note.replace(". ", ".\n").splitlines()])
 
 
 def _write_text(axes: Axes, text: str) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from charloom.evaluation.baselines import Amount
 from charloom.evaluation.breakdown import BreakdownPart
 from charloom.evaluation.classification import Classification
 from charloom.evaluation.evaluation import Evaluation
 from charloom.files import write_csv
-from charloom.report.context import Context
+from charloom.report.context import THIS_MODEL, Context, paired
 
 
 def write_tables(folder: Path, evaluation: Evaluation, context: Context) -> None:
@@ -17,13 +19,15 @@ def write_tables(folder: Path, evaluation: Evaluation, context: Context) -> None
 
     For an unconditioned model, the last three contain only a header line.
     """
-    write_csv(folder / "baselines.csv", ["predictor", "bpc"], context.all_bpc(evaluation).items())
+    read = context.all_train_characters()
+    compared = [(name, bpc, read[name]) for name, bpc in context.all_bpc(evaluation).items()]
+    write_csv(folder / "baselines.csv", ["predictor", "bpc", "train_characters"], compared)
     ours, ngram = evaluation.breakdown, context.baselines.breakdown
     _write_parts(folder / "by_class.csv", ["class", "characters", "bpc"], ours.by_class, ngram.by_class)
     _write_parts(folder / "by_position.csv", ["position", "symbols", "bits"], ours.by_position, ngram.by_position)
     _write_parts(folder / "by_kind.csv", ["kind", "symbols", "bits"], ours.by_kind, ngram.by_kind)
     classification = evaluation.classification
-    write_csv(folder / "classifiers.csv", ["predictor", "accuracy"], context.all_accuracy(evaluation).items())
+    _write_classifiers(folder / "classifiers.csv", context.all_accuracy(evaluation), context.baselines.labelled)
     write_csv(
         folder / "accuracy.csv",
         ["characters", "accuracy"],
@@ -35,9 +39,20 @@ def write_tables(folder: Path, evaluation: Evaluation, context: Context) -> None
 def _write_parts(
     path: Path, header: Sequence[str], ours: Sequence[BreakdownPart], ngram: Sequence[BreakdownPart]
 ) -> None:
-    """Write a table of parts, with the bits of the model and the bits of the longest n-gram."""
-    rows = [(part.name, part.size, part.bits, other.bits) for part, other in zip(ours, ngram, strict=True)]
+    """Write a table of parts, with the bits of the model and the bits of the longest n-gram.
+
+    The n-gram's bits are nan if they were not measured. `dvc plots` would draw an empty cell as 0.
+    """
+    pairs = paired(ours, ngram)
+    rows = [(part.name, part.size, part.bits, other.bits if other else math.nan) for part, other in pairs]
     write_csv(path, [*header, f"ngram_{header[-1]}"], rows)
+
+
+def _write_classifiers(path: Path, accuracies: Mapping[str, float], labelled: Amount) -> None:
+    """Write the accuracy of each classifier, and the number of labelled articles on which it was trained."""
+    read = {name: labelled.total if name == THIS_MODEL else labelled.read for name in accuracies}
+    rows = [(name, accuracy, read[name]) for name, accuracy in accuracies.items()]
+    write_csv(path, ["predictor", "accuracy", "labelled_articles"], rows)
 
 
 def _class_pairs(classification: Classification) -> list[tuple[str, str]]:
