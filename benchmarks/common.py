@@ -108,7 +108,7 @@ def compare(ours: Rate, theirs: Rate, pairs: int = PAIRS) -> Comparison:
 
 def machine() -> str:
     """The processor and the versions of Python and the packages, for BENCHMARKS.md."""
-    from charloom.model.device import usable_cores
+    from charloom.text.workers import usable_cores
 
     cpu = next(
         (line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")), platform.processor()

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
-from charloom.model.device import precisions, usable_cores
+from charloom.model.device import precisions
+from charloom.text.workers import usable_cores
 import torch
 from torch import Tensor, nn
 

@@ -118,6 +118,7 @@ def checkpoint_target(folder: Path, encoded: Encoded) -> Target:
     training.record(validate=False)
     checkpoints = Checkpoints(folder / "key")
     checkpoints.save(snapshot(training))
+    checkpoints.finish_saving()
     path = folder / "key" / "last.safetensors"
 
     def forge(random: Random) -> None:

@@ -17,8 +17,8 @@ from charloom.model.device import (
     precisions,
     set_threads,
     unusable_gpu,
-    usable_cores,
 )
+from charloom.text.workers import usable_cores
 from tests.conftest import Run
 from tests.learning import small_model
 

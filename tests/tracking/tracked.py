@@ -94,7 +94,7 @@ class Tracked:
         return {name: value for name, value in run.data.metrics.items() if not name.startswith(MEASURED_LIVE)}
 
     def content(self, run: Run) -> dict[str, object]:
-        """The content of a run, except its id, its times and MEASURED_LIVE."""
+        """The content of a run, except its id, its times, the folder in which it was made, and MEASURED_LIVE."""
         measured = self.measured(run)
         with TemporaryDirectory() as folder:
             path = Path(self.client.download_artifacts(run.info.run_id, "", folder))
@@ -103,7 +103,7 @@ class Tracked:
             "name": run.info.run_name,
             "status": run.info.status,
             "params": run.data.params,
-            "tags": run.data.tags,
+            "tags": {name: value for name, value in run.data.tags.items() if name != "checkout"},
             "metrics": measured,
             "curves": {name: self.curve(run, name) for name in measured},
             "files": files,

@@ -21,7 +21,7 @@ from charloom.evaluation.subsample import subsample
 from charloom.params import BaselinesParams
 from charloom.text.split import UNLABELLED, EncodedSplit
 from charloom.text.vocab import Vocabulary
-from charloom.text.workers import in_order
+from charloom.text.workers import in_order, usable_cores
 
 
 def measure_baselines(
@@ -56,7 +56,7 @@ def measure_baselines(
     calls["n-grams"] = partial(measure_ngrams, *texts, class_names, params.ngram_order)
     calls["xz"] = partial(measure_xz, *texts)
     calls["PPMd"] = partial(measure_ppmd, *texts, params.ppmd_order)
-    results = _call_in_parallel(calls, processes or _usable_cores())
+    results = _call_in_parallel(calls, processes or usable_cores())
     ngrams = results["n-grams"]
     return Baselines(
         bpc={**ngrams.bpc, "xz": results["xz"], "PPMd": results["PPMd"]},
@@ -110,8 +110,3 @@ def _end_with_parent() -> None:
 def _labelled(split: EncodedSplit) -> int:
     """The number of labelled articles."""
     return int(np.count_nonzero(split.classes != UNLABELLED))
-
-
-def _usable_cores() -> int:
-    """The number of CPU cores that this process may use. (device.py has the same function, but loads torch.)"""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from charloom.errors import InputError, RunError, is_out_of_memory, say
+from charloom.text.workers import usable_cores
 
 GPUS = Path("/proc/driver/nvidia/gpus")  # NVIDIA's driver for Linux lists its GPUs here
 
@@ -152,11 +153,6 @@ def explain_out_of_memory(remedy: str) -> Iterator[None]:
         if not is_out_of_memory(error):
             raise
         raise RunError(f"out of memory; {remedy}") from None
-
-
-def usable_cores() -> int:
-    """The number of CPU cores that this process may use. The machine can have more cores."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def describe_device(device: torch.device) -> str:

@@ -25,9 +25,9 @@ BATCH_TEXTS = 64
 # The number of time steps that the model reads in one call. The logits of so few steps fit in the processor's cache.
 # The state is carried over from call to call.
 STEPS_PER_CALL = 128
-# When fewer than 16 texts of a batch are left, a call reads more steps: up to this number of symbols in all, but not past
-# the end of the shortest text. A long text then takes 0.83 times the time at hidden size 256, and 0.27 times at hidden
-# size 64 with a memory. With 8,192 symbols in a call it takes 0.95 and 0.25 times the time.
+# When fewer than 16 texts of a batch are left, a call reads more steps: up to this number of symbols in all, and only
+# to the end of the shortest text. A long text then takes 0.83 times the time at hidden size 256, and 0.27 times at
+# hidden size 64 with a memory. With 8,192 symbols in a call it takes 0.95 and 0.25 times the time.
 SYMBOLS_PER_CALL = 2048
 MAX_NATS = 700  # exp of a larger number is infinite in float64
 
