@@ -1,4 +1,4 @@
-"""Encode the articles as ids, hold out some training articles for validation, and list the starts of the windows."""
+"""Encode the articles as ids, and hold out some training articles for validation."""
 
 from pathlib import Path
 

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from charloom.errors import CharloomError, RunError
 
 BYTES_PER_PROCESS = 1 << 23  # one core encodes them in 0.2 s; starting a worker takes 0.01 s
+WORKER_ENDED = "a worker process ended before its work was done; if the memory was full, run again"
 RESULTS_PER_PROCESS = 4  # results that may wait until it is their turn
 
 Item = TypeVar("Item")
@@ -62,7 +63,7 @@ def _exchange(workers: list[Connection], items: Iterable[Item]) -> Iterator[Any]
     while True:
         while idle and upcoming and upcoming[0] < turn + RESULTS_PER_PROCESS * len(workers):
             busy.append(idle.pop())
-            busy[-1].send(upcoming)
+            _send(busy[-1], upcoming)
             upcoming = next(numbered, None)
         if turn in results:
             yield results.pop(turn)
@@ -77,12 +78,19 @@ def _exchange(workers: list[Connection], items: Iterable[Item]) -> Iterator[Any]
             return
 
 
+def _send(worker: Any, item: tuple[int, Any]) -> None:
+    try:
+        worker.send(item)
+    except ConnectionError:
+        raise RunError(WORKER_ENDED) from None
+
+
 def _receive(worker: Any) -> tuple[int, Any]:
     """The number of an item and its result. Raises the error that the work raised."""
     try:
         answer = worker.recv()
     except (EOFError, ConnectionError):
-        raise RunError("a worker process ended before its work was done; if the memory was full, run again") from None
+        raise RunError(WORKER_ENDED) from None
     if isinstance(answer, Exception):
         raise answer
     return answer
