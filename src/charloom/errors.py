@@ -47,7 +47,7 @@ def exit_with(main: Callable[[], None]) -> NoReturn:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether memory could not be allocated. torch has no type of its own for this error on a CPU."""
+    """Whether memory could not be allocated. On a CPU, torch raises a plain RuntimeError for this."""
     words = "out of memory", "can't allocate memory"
     return isinstance(error, MemoryError) or any(each in str(error) for each in words)
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from charloom.evaluation.arrays import Integers
-from charloom.text.split import EncodedSplit
+from charloom.text.split import EncodedSplit, Positions
 from charloom.text.vocab import Codes, Vocabulary
 
 
@@ -27,15 +28,9 @@ def subsample(split: EncodedSplit, vocabulary: Vocabulary, limit: int, seed: int
     texts = [split.article(int(index))[1:-1] for index in chosen]
     texts[0] = texts[0][:limit]
     codes = _join(texts, vocabulary.eos)
-    return replace(
-        split,
-        codes=codes,
-        offsets=np.cumsum([1, *(len(text) + 1 for text in texts)], dtype=np.uint64),
-        classes=split.classes[chosen],
-        scope="stream",  # windows in a stream need no `starts`
-        starts=None,
-        unknown=int((codes == vocabulary.unk).sum()),
-    )
+    offsets = np.cumsum([1, *(len(text) + 1 for text in texts)], dtype=np.uint64)
+    sample = _with_articles(split, codes, offsets, split.classes[chosen])
+    return replace(sample, unknown=int((codes == vocabulary.unk).sum()))
 
 
 def pieces_of(split: EncodedSplit, symbols: int) -> Iterator[EncodedSplit]:
@@ -45,15 +40,16 @@ def pieces_of(split: EncodedSplit, symbols: int) -> Iterator[EncodedSplit]:
     while first < split.articles:
         after = int(np.searchsorted(ends, ends[first] + symbols, side="right")) - 1
         end = max(first + 1, after)
-        yield replace(
-            split,
-            codes=split.codes[ends[first] - 1 : ends[end]],
-            offsets=(ends[first : end + 1] - ends[first] + 1).astype(np.uint64),
-            classes=split.classes[first:end],
-            scope="stream",
-            starts=None,
-        )
+        offsets = (ends[first : end + 1] - ends[first] + 1).astype(np.uint64)
+        yield _with_articles(split, split.codes[ends[first] - 1 : ends[end]], offsets, split.classes[first:end])
         first = end
+
+
+def _with_articles(
+    split: EncodedSplit, codes: Codes, offsets: Positions, classes: npt.NDArray[np.uint16]
+) -> EncodedSplit:
+    """A split like `split`, but with these articles. Its windows are those of a stream, which need no `starts`."""
+    return replace(split, codes=codes, offsets=offsets, classes=classes, scope="stream", starts=None)
 
 
 def _choose(split: EncodedSplit, limit: int, seed: int) -> Integers:

@@ -83,7 +83,8 @@ def compact(ids: Tensor, symbols: int, input_size: int) -> tuple[Tensor, int, Te
     """For a large vocabulary: other ids (time, batch), their number, and the columns of the input weights to use.
 
     Each symbol that occurs gets a new id. `columns` has the column of each new id, then the columns from `symbols` to
-    `input_size`. Columns of unused new ids are arbitrary. For a small vocabulary the ids stay, and `columns` is None.
+    `input_size`. Some new ids are not used, and their columns have no effect. In a small
+    vocabulary each symbol keeps its id, and `columns` is None.
     """
     if symbols <= LARGE:
         return ids, symbols, None

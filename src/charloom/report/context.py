@@ -51,32 +51,28 @@ class Context:
 
     def about_baselines(self) -> str:
         """Why there are no simpler models, or on which samples their figures are based. Empty if they read all text."""
-        baselines = self.baselines
-        if not baselines.exist:
-            return NOT_MEASURED
-        trained = f"The simpler models were trained on a sample of {baselines.train} characters."
-        tested = f"The simpler models were tested on a sample of {baselines.test} characters."
-        return _join([(trained, baselines.train), (tested, baselines.test)])
+        train = self.baselines.train
+        return self._about("The simpler models", f"a sample of {train} characters", train)
 
     def about_classifiers(self) -> str:
         """The same as `about_baselines`, for the other classifiers."""
-        baselines = self.baselines
-        if not baselines.exist:
+        labelled = self.baselines.labelled
+        return self._about("The other classifiers", f"{labelled} labelled articles", labelled)
+
+    def _about(self, models: str, trained_on: str, amount: Amount) -> str:
+        """Why these models were not measured, or what they were trained on (`amount`) and tested on, if not on all."""
+        test = self.baselines.test
+        if not self.baselines.exist:
             return NOT_MEASURED
-        trained = f"The other classifiers were trained on {baselines.labelled} labelled articles."
-        tested = f"The other classifiers were tested on a sample of {baselines.test} characters."
-        return _join([(trained, baselines.labelled), (tested, baselines.test)])
+        trained = [] if amount.is_whole else [f"{models} were trained on {trained_on}."]
+        tested = [] if test.is_whole else [f"{models} were tested on a sample of {test} characters."]
+        return " ".join(trained + tested)
 
     def all_accuracy(self, evaluation: Evaluation) -> dict[str, float]:
         """The accuracy of this model and of the other classifiers, by name. Empty for an unconditioned model."""
         if evaluation.classification is None:
             return {}
         return {THIS_MODEL: evaluation.classification.accuracy, **self.baselines.accuracy}
-
-
-def _join(sentences: Sequence[tuple[str, Amount]]) -> str:
-    """The sentences whose amount is not the whole."""
-    return " ".join(sentence for sentence, amount in sentences if not amount.is_whole)
 
 
 def paired(

@@ -42,7 +42,6 @@ class Batches(ABC, Generic[Order]):
     """
 
     carries_state: bool  # whether each column continues the text of the same column in the step before
-    steps_per_epoch: int
 
     def __init__(
         self,
@@ -74,6 +73,7 @@ class Batches(ABC, Generic[Order]):
         self._block: tuple[Place, _Block] | None = None  # the latest block
         self._worker = ThreadPoolExecutor(1) if device.type == "cuda" else None
         self._next: tuple[Place, Future[_Block]] | None = None  # the block that the worker gathers
+        self.steps_per_epoch = self._count_steps()
 
     def at(self, epoch: int, step: int) -> Tensor:
         """The symbols (length + 1, columns) of a step.
@@ -136,6 +136,10 @@ class Batches(ABC, Generic[Order]):
         return _Block(self._codes[torch.cat([before.clamp_(min=0), positions], 1)].long() & self._mask, articles)
 
     @abstractmethod
+    def _count_steps(self) -> int:
+        """The steps of an epoch. Raises InputError if the split is too small for one."""
+
+    @abstractmethod
     def _draw_order(self, random: np.random.Generator) -> Order:
         """Draw the order in which an epoch reads the split."""
 
@@ -165,25 +169,17 @@ class Lanes(Batches[_Stream]):
 
     carries_state = True
 
-    def __init__(
-        self,
-        split: EncodedSplit,
-        batch_size: int,
-        seed: int,
-        device: torch.device,
-        columns: slice = slice(None),
-        history: int = 0,
-    ) -> None:
-        super().__init__(split, batch_size, seed, device, columns, history)
-        self._total = int(split.lengths.sum())
-        lane = self._total // batch_size
-        self.steps_per_epoch = lane // split.length
-        if not self.steps_per_epoch:
+    def _count_steps(self) -> int:
+        length = self.length
+        self._total = int(self._split.lengths.sum())
+        lane = self._total // self.batch_size
+        self._first = self._rows + torch.arange(self.batch_size)[self._columns] * lane
+        if lane < length:
             raise InputError(
-                f"train.batch_size = {batch_size} lanes of windows.length = {split.length} need"
-                f" {batch_size * split.length} symbols, the training split has only {self._total}; lower one of the two"
+                f"train.batch_size = {self.batch_size} lanes of windows.length = {length} need"
+                f" {self.batch_size * length} symbols, the training split has only {self._total}; lower one of the two"
             )
-        self._first = self._rows + torch.arange(batch_size)[columns] * lane
+        return lane // length
 
     def _draw_order(self, random: np.random.Generator) -> _Stream:
         articles = random.permutation(self._split.articles)
@@ -208,22 +204,14 @@ class Shuffled(Batches[Tensor]):
 
     carries_state = False
 
-    def __init__(
-        self,
-        split: EncodedSplit,
-        batch_size: int,
-        seed: int,
-        device: torch.device,
-        columns: slice = slice(None),
-        history: int = 0,
-    ) -> None:
-        super().__init__(split, batch_size, seed, device, columns, history)
-        self.steps_per_epoch = len(split) // batch_size
-        if not self.steps_per_epoch:
+    def _count_steps(self) -> int:
+        self._ends = torch.from_numpy(self._split.offsets[1:].astype(np.int64))
+        windows = len(self._split)
+        if windows < self.batch_size:
             raise InputError(
-                f"train.batch_size = {batch_size}: the training split has only {len(split)} windows; lower it"
+                f"train.batch_size = {self.batch_size}: the training split has only {windows} windows; lower it"
             )
-        self._ends = torch.from_numpy(split.offsets[1:].astype(np.int64))
+        return windows // self.batch_size
 
     def _draw_order(self, random: np.random.Generator) -> Tensor:
         order = random.permutation(len(self._split))

@@ -85,7 +85,8 @@ class Training:
         self._random = torch.Generator(device)  # of the dropout masks
         self._precision = Precision(params.precision, device)
         self._averaging_model = self.group.wrap(self.model)
-        # Messages between processes cannot be recorded, nor the look-up of a large vocabulary, whose shapes vary.
+        # Messages between processes cannot be recorded. Tensors whose shapes differ between steps cannot be recorded
+        # either, and a large vocabulary leads to such tensors.
         recordable = device.type == "cuda" and group.size == 1 and model.symbols <= LARGE
         self._learn = Recorded(self._compute_step) if recordable else self._compute_step
         self._losses_on_device: list[Tensor] = []  # loss and gradient norm of each step, not fetched yet
