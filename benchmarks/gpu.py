@@ -24,7 +24,7 @@ import torch
 
 from common import Text, encoded_text, machine
 
-SECONDS = 0.4  # how long a rate is measured
+SECONDS = 0.25  # how long a rate is measured
 SHAPES = [(hidden, batch) for hidden in (256, 512, 1024) for batch in (16, 64, 256, 1024)]
 SMALL_SHAPES = [(64, 16), (128, 16)]  # for a CPU
 

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from charloom.cells import CELLS
 from charloom.errors import RunError
 from charloom.model.device import compute_in_fp32, explain_out_of_memory, make_deterministic
+from charloom.model.layers import LARGE
 from charloom.model.matching import HISTORY
 from charloom.model.sampling import Sampling, sample
 from charloom.model.scoring import score_articles
@@ -113,6 +115,23 @@ def test_a_gpu_learns_as_a_cpu_does(encoded: Encoded, model: str) -> None:
         training.fetch_losses()
         losses.append([loss for loss, _ in training.losses_since_record])
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_large_vocabulary_gives_the_same_gradients_as_on_a_cpu(cell: str) -> None:
+    ids = torch.randint(LARGE + 44, (9, 4))
+    results = []
+    for device in ("cpu", "cuda"):
+        model = small_model(LARGE + 44, cell=cell, layers=2)
+        for weights in model.parameters():
+            torch.nn.init.normal_(weights, std=0.3)
+        model.to(device)
+        logits, _ = model(ids.to(device))
+        logits.square().sum().backward()
+        gradients = [weights.grad for weights in model.parameters() if weights.grad is not None]
+        results.append([tensor.cpu() for tensor in (logits, *gradients)])
+    for on_cpu, on_gpu in zip(*results, strict=True):
+        assert float((on_gpu - on_cpu).abs().max()) <= 1e-4 * float(on_cpu.abs().max())
 
 
 def test_a_bf16_step_keeps_its_state_in_bf16(encoded: Encoded) -> None:

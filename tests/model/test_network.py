@@ -1,5 +1,8 @@
+from typing import Any
+
 import pytest
 import torch
+from torch.overrides import TorchFunctionMode
 
 from charloom.cells import CELLS
 from charloom.model.counting import make_memory
@@ -238,15 +241,32 @@ def test_a_large_vocabulary_is_looked_up_with_the_same_result(
     torch.testing.assert_close(results[0], results[1])
 
 
+class NoteInputs(TorchFunctionMode):
+    """Notes the size of the inputs of each call of torch.lstm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.lstm:
+            self.sizes.append(args[0].shape[-1])
+        return func(*args, **(kwargs or {}))
+
+
 def test_of_a_large_vocabulary_only_the_symbols_that_occur_are_multiplied() -> None:
     model = small_model(5000)
-    sizes: list[int] = []
+    with NoteInputs() as inputs:
+        model(torch.tensor([[7, 4999], [7, 12]]))
+    assert inputs.sizes == [64]
 
-    def note(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        if isinstance(module, torch.nn.LSTM):
-            sizes.append(inputs[0].shape[-1])
 
-    hook = torch.nn.modules.module.register_module_forward_pre_hook(note)
-    model(torch.tensor([[7, 4999], [7, 12]]))
-    hook.remove()
-    assert sizes == [64]
+def test_the_weights_stay_in_the_same_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recorded steps on a GPU have the addresses. There, `flatten_parameters` moves the weights to other memory."""
+    model = small_model(5000)
+    moved: list[torch.nn.Module] = []
+    monkeypatch.setattr(torch.nn.LSTM, "flatten_parameters", moved.append)
+    for _ in range(2):
+        model(torch.tensor([[7, 4999], [7, 12]]))
+        model.rnn[0](torch.zeros(1, 1, model.input_size))
+    assert not moved

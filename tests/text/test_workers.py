@@ -36,6 +36,14 @@ exit_with(main)
 """
 
 
+@pytest.fixture
+def no_child_remains() -> Iterator[None]:
+    """The test leaves no child process behind. Other tests may have started some, such as a resource tracker."""
+    before = psutil.Process().children()
+    yield
+    assert set(psutil.Process().children()) <= set(before)
+
+
 def slow_square(number: int) -> int:
     time.sleep(random.Random(number).random() / 100)
     return number * number
@@ -77,6 +85,7 @@ def test_a_large_result_arrives_whole() -> None:
 
 
 @pytest.mark.parametrize("error", [InputError("a.csv:3: wrong"), OSError(2, "No such file", "a.csv"), MemoryError()])
+@pytest.mark.usefixtures("no_child_remains")
 def test_an_error_in_a_worker_is_raised_here(error: Exception) -> None:
     def work(number: int) -> int:
         if number == 7:
@@ -86,9 +95,9 @@ def test_an_error_in_a_worker_is_raised_here(error: Exception) -> None:
     with pytest.raises(type(error)) as caught:
         list(in_order(work, range(100), 2))
     assert str(caught.value) == str(error)
-    assert psutil.Process().children() == []
 
 
+@pytest.mark.usefixtures("no_child_remains")
 def test_a_killed_worker_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
     def work(number: int) -> int:
         if number == 3:
@@ -97,7 +106,6 @@ def test_a_killed_worker_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
 
     with pytest.raises(RunError, match="a worker process ended before its work was done"):
         list(in_order(work, range(100), 2))
-    assert psutil.Process().children() == []
     assert capfd.readouterr().err == ""
 
 

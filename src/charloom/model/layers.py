@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
-from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,9 @@ LARGE = 256
 # The number of chosen columns is a multiple of this, because oneDNN compiles a kernel for each number of columns.
 WIDTH = 64
 
+# In bf16, cuDNN gets new copies of the weights in each step, so their place in memory means nothing.
+warnings.filterwarnings("ignore", "RNN module weights are not part of single contiguous chunk", UserWarning)
+
 
 def read_layer(
     cell: Cell, module: nn.Module, inputs: Tensor, hidden: HiddenState | None, columns: Tensor | None
@@ -30,20 +33,37 @@ def read_layer(
     weights: dict[str, Tensor] = dict(module.named_parameters())
     if columns is not None:
         weights[INPUT_WEIGHTS] = weights[INPUT_WEIGHTS][:, columns]
-        module = _empty_layer(cell, len(columns), int(module.hidden_size)).train(module.training)  # type: ignore[arg-type]
     if inputs.device.type == "cpu" and len(inputs) == 1 and cell.step and not module.training:
         return _read_step(cell, module, weights, inputs[0], hidden)
     if inputs.device.type == "cuda" and torch.is_autocast_enabled("cuda"):
         return _read_in_bf16(module, weights, inputs, hidden)
-    output, end = module(inputs, hidden) if columns is None else functional_call(module, weights, (inputs, hidden))
+    if columns is not None:
+        return _read_with(module, weights, inputs, hidden)
+    output, end = module(inputs, hidden)
     return output, end
 
 
-@lru_cache(maxsize=64)
-def _empty_layer(cell: Cell, input_size: int, hidden_size: int) -> nn.Module:
-    """A layer without data in its weights. torch's layers check the size of their inputs against their own."""
-    with torch.device("meta"):
-        return cell.load()(input_size, hidden_size)
+def _read_with(
+    module: nn.Module, weights: Mapping[str, Tensor], inputs: Tensor, hidden: HiddenState | None
+) -> tuple[Tensor, HiddenState]:
+    """`read_layer` with these weights instead of the layer's own.
+
+    For torch's layers, torch.func.functional_call is wrong: it makes them move their own weights to other memory on a
+    GPU, where the steps that were recorded (training/graph.py) do not find them.
+    """
+    if not isinstance(module, nn.RNNBase):
+        output, end = functional_call(module, dict(weights), (inputs, hidden))
+        return output, end
+    compute = getattr(torch, module.mode.lower())  # such as torch.lstm
+    if hidden is None:
+        zeros = inputs.new_zeros(1, inputs.shape[1], module.hidden_size)
+        hidden = (zeros, zeros) if compute is torch.lstm else zeros
+    biases, layers, dropout, bidirectional, batch_first = True, 1, 0.0, False, False
+    options = biases, layers, dropout, module.training, bidirectional, batch_first
+    output, *end = compute(inputs, hidden, list(weights.values()), *options)
+    after = make_state(end)
+    assert after is not None
+    return output, after
 
 
 def _read_step(
@@ -75,8 +95,7 @@ def _read_in_bf16(
     copies = {name: each.to(bf16) for name, each in weights.items()}
     before = make_state([tensor.to(bf16) for tensor in state_tensors(hidden)])
     with torch.autocast("cuda", enabled=False):
-        output, after = functional_call(module, copies, (inputs.to(bf16), before))
-    return output, after
+        return _read_with(module, copies, inputs.to(bf16), before)
 
 
 def compact(ids: Tensor, symbols: int, input_size: int) -> tuple[Tensor, int, Tensor | None]:

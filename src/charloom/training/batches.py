@@ -20,7 +20,8 @@ from charloom.errors import InputError
 from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Codes
 
-BLOCK_SYMBOLS = 2**17  # about so many symbols are gathered at once: 1 MB of ids
+# About so many symbols are gathered at once: 1 MB of ids, for a GPU 8 MB
+BLOCK_SYMBOLS, GPU_BLOCK_SYMBOLS = 2**17, 2**20
 _READABLE = {1: np.uint8, 2: np.int16, 4: np.int32}  # bytes per code → a type of this size that torch can read
 
 Place = tuple[int, int]  # of a block: the epoch, and the first step
@@ -68,7 +69,8 @@ class Batches(ABC, Generic[Order]):
         # torch reads a high id as a negative number. `number & mask` turns it back into the id.
         self._mask = 2 ** (8 * split.codes.itemsize) - 1
         self._rows = torch.arange(split.length + 1)[:, None]
-        self._block_steps = max(1, BLOCK_SYMBOLS // (batch_size * split.length))
+        symbols = GPU_BLOCK_SYMBOLS if device.type == "cuda" else BLOCK_SYMBOLS
+        self._block_steps = max(1, symbols // (batch_size * split.length))
         self._epoch: tuple[int, Order] | None = None  # the latest epoch and its order
         self._block: tuple[Place, _Block] | None = None  # the latest block
         self._worker = ThreadPoolExecutor(1) if device.type == "cuda" else None
