@@ -40,8 +40,10 @@ class Encoded:
     test: EncodedSplit
 
 
-def encode_sample(folder: Path, *, scope: str = "stream", stride: int = 20) -> Encoded:
-    vocabulary = Vocabulary.build(article.text for article in read_articles(SAMPLE / "train.csv"))
+def encode_sample(folder: Path, *, scope: str = "stream", stride: int = 20, characters: int | None = None) -> Encoded:
+    """Encode the embedded sample with a vocabulary of all its characters, or of so many."""
+    texts = (article.text for article in read_articles(SAMPLE / "train.csv"))
+    vocabulary = Vocabulary.build(texts, max_size=characters)
     params = default_params().windows.model_copy(update={"length": 20, "stride": stride, "scope": scope})
     encode_splits(SAMPLE, folder, vocabulary, params, valid_fraction=0.05, seed=1, class_names=AG_NEWS_CLASSES)
     return Encoded(vocabulary, *(EncodedSplit.load(folder / split) for split in ("train", "valid", "test")))

@@ -7,8 +7,8 @@ import torch
 from charloom.cells import CELLS
 from charloom.errors import InputError
 from charloom.model.states import state_tensors
-from charloom.training.checkpoint import Checkpoint, Checkpoints
-from charloom.training.loop import Interrupted, Training
+from charloom.training.checkpoint import Checkpoint, Checkpoints, Interrupted
+from charloom.training.loop import Training
 from charloom.training.state import restore, resume, snapshot
 from tests.learning import VARIANTS, Encoded, encode_sample, run, same_weights, small_training
 

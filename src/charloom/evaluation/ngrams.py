@@ -12,7 +12,7 @@ import numpy as np
 from charloom.evaluation.arrays import Floats, Integers
 from charloom.evaluation.breakdown import Breakdown, break_down
 from charloom.text.split import EncodedSplit
-from charloom.text.vocab import Codes, Vocabulary
+from charloom.text.vocab import Codes, Vocabulary, nats_of_unknown
 
 
 class NgramScores(NamedTuple):
@@ -30,7 +30,9 @@ def measure_ngrams(
     bpc: dict[str, float] = {}
     name, nats = "", np.empty(0)
     ngrams = kneser_ney(train.codes, test.codes, symbols=len(vocabulary), eos=vocabulary.eos, order=order)
+    which_character = nats_of_unknown(len(vocabulary)) * (test.codes[1:] == vocabulary.unk)
     for length, nats in enumerate(ngrams, start=1):
+        nats += which_character
         name = "unigram" if length == 1 else f"{length}-gram"
         bpc[name] = float(nats.sum()) / math.log(2) / test.characters
     return NgramScores(bpc, name, break_down([(test, nats)], class_names, vocabulary))

@@ -120,6 +120,11 @@ class CharModel(nn.Module):
         return sum(weights.numel() for weights in self.parameters())
 
     @property
+    def unk(self) -> int:
+        """The id of `<unk>`, which is the last one, as in Vocabulary."""
+        return self.symbols - 1
+
+    @property
     def device(self) -> torch.device:
         """The device that the weights are on."""
         return self.head.weight.device

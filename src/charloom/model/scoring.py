@@ -17,7 +17,7 @@ from charloom.model.memory import Cursor
 from charloom.model.network import CharModel
 from charloom.model.states import MemoryState, State, make_state, split_state, state_tensors
 from charloom.text.split import EncodedSplit
-from charloom.text.vocab import Codes, chunked
+from charloom.text.vocab import Codes, chunked, nats_of_unknown
 
 # The number of texts in a batch. 32 to 128 were equally fast at hidden size 256 on two cores. The texts of a batch have
 # similar lengths, so only 1.6 % of the symbols that are read for AG_NEWS are padding.
@@ -86,7 +86,8 @@ class Scores:
 class Surprisal:
     """The surprisal of each symbol of a text, and the symbols that the model expected in its place."""
 
-    nats: npt.NDArray[np.float64]  # (symbols,): −ln of the probability of the symbol
+    # (symbols,): −ln of the probability of the symbol, and for an `<unk>` also `nats_of_unknown`
+    nats: npt.NDArray[np.float64]
     expected: npt.NDArray[np.int64]  # (symbols, top): the ids of the likeliest symbols, the likeliest first
     probabilities: npt.NDArray[np.float64]  # (symbols, top): the probabilities of the expected symbols
     # (symbols,): the logarithm of the memory's class ratio of the symbol (memory.py). It is 0 if no class is given, or
@@ -95,7 +96,7 @@ class Surprisal:
 
     @property
     def bits(self) -> npt.NDArray[np.float64]:
-        """(symbols,): −log2 of the probability of the symbol."""
+        """(symbols,): the nats in bits."""
         return self.nats / math.log(2)
 
 
@@ -262,7 +263,8 @@ def _score_piece(
     remembered, state = model.remember(piece.inputs, state, classes)
     logits, state = model(piece.inputs, state, classes, remembered)
     log_probabilities = torch.log_softmax(logits.float(), -1)
-    predictions.log_p[piece.places] = values_of(piece.targets, log_probabilities)
+    which_character = nats_of_unknown(model.symbols) * (piece.targets == model.unk)
+    predictions.log_p[piece.places] = values_of(piece.targets, log_probabilities) - which_character
     if remembered is not None and remembered.class_ratios is not None:
         predictions.log_ratios[piece.places] = values_of(piece.targets, remembered.class_ratios).log()
     if predictions.expected.shape[1]:

@@ -5,6 +5,7 @@ Ids follow the order in which the characters first occur in the training split, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,15 @@ COUNTED_AT_ONCE = 1 << 14  # characters. The arrays then stay in the processor's
 
 Codes = npt.NDArray[np.unsignedinteger]
 Item = TypeVar("Item")
+
+
+def nats_of_unknown(symbols: int) -> float:
+    """The surprisal of which character an `<unk>` replaces, in a vocabulary with so many symbols.
+
+    All characters outside the vocabulary are taken as equally likely. If an `<unk>` did not pay for this, a model with
+    fewer characters in its vocabulary would seem to predict the same text better.
+    """
+    return math.log(CODE_POINTS - symbols + 2)
 
 
 def code_points(text: str) -> npt.NDArray[np.uint32]:

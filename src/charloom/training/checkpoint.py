@@ -22,10 +22,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from charloom.errors import say
+from charloom.errors import RunError, say
 from charloom.files import atomic_path, exclusive, file_digest, write_text
 
 VERSION = 3
+
+
+class Interrupted(RunError):
+    """The training was asked to stop. Its checkpoint is on disk."""
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,9 @@ from charloom.model.network import CharModel
 from charloom.model.states import State, make_state, state_tensors
 from charloom.params import TrainParams
 from charloom.text.split import EncodedSplit
+from charloom.text.vocab import nats_of_unknown
 from charloom.training.batches import BATCHING, ClassIds
-from charloom.training.checkpoint import Checkpoints
+from charloom.training.checkpoint import Checkpoints, Interrupted
 from charloom.training.graph import Recorded
 from charloom.training.history import MAX_RECORDS, MAX_VALIDATIONS, Listener, Record, interval
 from charloom.training.optimizer import adam, learning_rate_at, set_learning_rate
@@ -31,10 +32,6 @@ from charloom.training.parallel import Group
 from charloom.training.recall import Recall
 from charloom.training.state import snapshot
 from charloom.training.validation import Validation
-
-
-class Interrupted(RunError):
-    """The training was asked to stop. Its checkpoint is on disk."""
 
 
 class Training:
@@ -92,6 +89,8 @@ class Training:
         self._losses_on_device: list[Tensor] = []  # loss and gradient norm of each step, not fetched yet
         self.losses_since_record: list[list[float]] = []  # the same, fetched but not recorded yet
         self._bpc_per_nat = (train.characters + train.articles) / train.characters / math.log(2)
+        # The loss does not contain which character an `<unk>` replaces.
+        self._unknown_bpc = train.unknown * nats_of_unknown(model.symbols) / train.characters / math.log(2)
 
     def train_step(self) -> None:
         """Read one batch and learn from it. Without a memory, no line here waits for a result of the GPU."""
@@ -161,7 +160,7 @@ class Training:
             learning_rate=self.learning_rate(),
             grad_norm=max(norms),
             loss_nats=loss,
-            bpc=loss * self._bpc_per_nat,
+            bpc=loss * self._bpc_per_nat + self._unknown_bpc,
             valid_loss_nats=cost.nats_per_symbol if cost else None,
             valid_bpc=cost.bits_per_character if cost else None,
         )

@@ -77,8 +77,12 @@ class Recall:
 
 
 def _codes_of(split: EncodedSplit, articles: npt.NDArray[np.bool_]) -> Tensor:
-    """The ids of these articles (a mask) in one row, which begins with the `<eos>` before the first article."""
-    codes = split.codes[np.concatenate([[True], np.repeat(articles, split.lengths)])]
+    """The ids of these articles (a mask) in one row, which begins with the `<eos>` before the first article.
+
+    Memory grows with these articles, and not with the split.
+    """
+    bounds = zip(split.offsets[:-1][articles].tolist(), split.offsets[1:][articles].tolist(), strict=True)
+    codes = np.concatenate([split.codes[:1], *(split.codes[begin:end] for begin, end in bounds)])
     return torch.from_numpy(codes.astype(np.int64))
 
 
