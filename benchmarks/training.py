@@ -19,9 +19,9 @@ from charloom.corpus.articles import read_articles
 from charloom.model.device import set_threads
 from charloom.model.network import CharModel
 from charloom.model.scoring import score_articles
-from charloom.training.checkpoint import Checkpoints
+from charloom.training.checkpoint import Checkpoints, Interrupted
 from charloom.training.history import Listener
-from charloom.training.loop import Interrupted, Training, run_training
+from charloom.training.loop import Training, run_training
 from charloom.training.parallel import Group
 
 from arithmetic import bare_loop, flops_per_character, sgemm_rate

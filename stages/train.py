@@ -79,7 +79,8 @@ def lead(
         with show_progress(training) as progress, track_training(params.tracking, card, training.history) as tracker:
             run_training(training, checkpoints, [progress, tracker], stopping)
             model, counts = training.model, training.class_counts
-            temperature = fit_class_temperature(model, counts, valid) if counts else 1.0
+            limit, seed = params.train.valid_characters, params.train.seed
+            temperature = fit_class_temperature(model, counts, valid, limit, seed) if counts else 1.0
             tracker.finish(save_model(MODEL, model, vocabulary, key, counts, temperature))
         checkpoints.note_finished(MODEL / "model.safetensors")
     write_history(Path("plots/history.csv"), training.history)

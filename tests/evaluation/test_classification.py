@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from charloom.evaluation.classification import (
 )
 from charloom.model.saved import load_model
 from charloom.params import WindowsParams
+from charloom.text.drawing import draw_articles
 from charloom.text.encode import write_split
 from charloom.text.split import ClassCount, EncodedSplit
 from charloom.text.vocab import Codes, Vocabulary
@@ -82,12 +84,33 @@ def test_a_classification_is_computed_from_the_nats_given_each_class(tmp_path: P
 def test_the_temperature_makes_the_probabilities_less_confident(tmp_path: Path) -> None:
     saved = load_model(save_conditioned_model(tmp_path / "model", tmp_path / "windows"))
     valid, test = (EncodedSplit.load(tmp_path / "windows" / split) for split in ("valid", "test"))
-    temperature = fit_class_temperature(saved.model, saved.class_counts, valid)
+    temperature = fit_class_temperature(saved.model, saved.class_counts, valid, 10**6, 1)
     assert temperature > 1
     before, after = (classify_split(saved._replace(class_temperature=each), test) for each in (1.0, temperature))
     assert after.temperature == temperature
     assert after.log_loss < before.log_loss
     assert after.calibration_error < before.calibration_error
+
+
+@pytest.mark.parametrize(("labelled", "limit"), [(5, 10**6), (10**6, 1000)], ids=["few labels", "few characters"])
+def test_the_temperature_is_fitted_on_few_articles_if_few_are_allowed(
+    tmp_path: Path, labelled: int, limit: int
+) -> None:
+    """Neither the labels that `data.labelled_fraction` hides nor a large validation split are used."""
+    saved = load_model(save_conditioned_model(tmp_path / "model", tmp_path / "windows"))
+    valid = EncodedSplit.load(tmp_path / "windows" / "valid")
+    counts = [ClassCount(name=each.name, articles=labelled // 4 + (labelled == 5)) for each in saved.class_counts]
+    used = np.sort(draw_articles(valid.lengths, limit, seed=1)[: sum(each.articles for each in counts)])
+    assert 0 < len(used) < valid.articles
+    hidden = valid.classes.copy()
+    hidden[np.setdiff1d(np.arange(valid.articles), used)] = 0
+    fitted = [
+        fit_class_temperature(saved.model, counts, replace(valid, classes=classes), limit, 1)
+        for classes in (valid.classes, hidden)
+    ]
+    assert fitted[0] == fitted[1]
+    hidden[used] = (hidden[used] + 1) % len(counts)
+    assert fit_class_temperature(saved.model, counts, replace(valid, classes=hidden), limit, 1) != fitted[0]
 
 
 def articles_of(split: EncodedSplit) -> Iterator[Codes]:

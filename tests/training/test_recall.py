@@ -12,9 +12,10 @@ import torch
 from charloom.model.counting import count_classes
 from charloom.model.matching import HISTORY
 from charloom.model.memory import Memory
+from charloom.text.drawing import draw_articles
 from charloom.text.split import UNLABELLED, EncodedSplit
 from charloom.training.batches import BATCHING, AnyBatches, ClassIds
-from charloom.training.recall import Recall, choose_articles
+from charloom.training.recall import Recall
 from tests.learning import Encoded, encode_sample, small_model, small_training
 from tests.model.slow_memory import with_history
 
@@ -24,6 +25,13 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module")
 def encoded(tmp_path_factory: pytest.TempPathFactory) -> Encoded:
     return encode_sample(tmp_path_factory.mktemp("windows"))
+
+
+def counted_in(split: EncodedSplit, characters: int) -> np.ndarray:
+    """Which articles (a mask) a memory of so many characters counts."""
+    mask = np.zeros(split.articles, dtype=bool)
+    mask[draw_articles(split.lengths, characters, seed=1)] = True
+    return mask
 
 
 def starts_of(batches: AnyBatches, epoch: int, step: int) -> torch.Tensor:
@@ -44,7 +52,7 @@ def test_each_step_has_the_predictions_for_its_own_places(encoded: Encoded, batc
     model = small_model(len(encoded.vocabulary), memory=4, memory_characters=characters)
     recall = Recall(model, train, BATCHING[batching](train, 8, 1, CPU, history=HISTORY), None, seed=1)
     batches = BATCHING[batching](train, 8, 1, CPU, history=HISTORY)
-    chosen = choose_articles(train.lengths, characters, seed=1)
+    chosen = counted_in(train, characters)
     number = np.where(chosen, np.cumsum(chosen) - 1, -1)
     article_of_target = np.repeat(np.arange(train.articles), train.lengths)
     assert model.memory is not None
@@ -67,17 +75,9 @@ def test_the_memory_of_the_model_has_counted_the_chosen_articles(encoded: Encode
     model = small_model(len(encoded.vocabulary), memory=4, memory_characters=30_000)
     Recall(model, encoded.train, BATCHING["lanes"](encoded.train, 8, 1, CPU, history=HISTORY), None, seed=1)
     assert model.memory is not None
-    chosen = choose_articles(encoded.train.lengths, 30_000, seed=1)
+    chosen = counted_in(encoded.train, 30_000)
     articles = [encoded.train.article(index)[1:] for index in np.flatnonzero(chosen).tolist()]
     assert model.memory.stored["text"].tolist() == [encoded.vocabulary.eos, *np.concatenate(articles).tolist()]
-
-
-@pytest.mark.parametrize(("limit", "articles"), [(1, 1), (20, 1), (35, 2), (59, 3), (60, 4), (1000, 4)])
-def test_articles_are_counted_until_the_limit_is_reached(limit: int, articles: int) -> None:
-    lengths = np.array([15, 15, 15, 15])
-    chosen = choose_articles(lengths, limit, seed=1)
-    assert chosen.sum() == articles
-    assert (choose_articles(lengths, limit, seed=1) == chosen).all()
 
 
 def test_the_network_begins_as_the_memory(encoded: Encoded) -> None:
@@ -111,7 +111,7 @@ def test_each_step_has_the_class_ratios_for_its_own_places(encoded: Encoded, bat
     train = encoded.train.labelled(0.6, seed=1)
     recall, memory, class_ids = recall_with_classes(encoded, train, batching, characters)
     batches = BATCHING[batching](train, 8, 1, CPU, history=HISTORY)
-    chosen = choose_articles(train.lengths, characters, seed=1)
+    chosen = counted_in(train, characters)
     number = torch.from_numpy(np.where(chosen, np.cumsum(chosen) - 1, -1))
     article_of_target = torch.arange(train.articles).repeat_interleave(torch.from_numpy(train.lengths))[:, None]
     ids = with_history(train.codes.tolist(), encoded.vocabulary.eos)
@@ -145,7 +145,7 @@ def test_the_memory_counts_the_classes_of_the_labelled_articles_that_it_chose(
     """It counts them with their classes, even if the model reads some of them without a class."""
     train = encoded.train.labelled(0.6, seed=1)
     _, memory, _ = recall_with_classes(encoded, train, "lanes", characters)
-    labelled = np.flatnonzero(choose_articles(train.lengths, characters, seed=1) & (train.classes < 4)).tolist()
+    labelled = np.flatnonzero(counted_in(train, characters) & (train.classes < 4)).tolist()
     articles = [torch.from_numpy(train.article(index)[1:].astype("int64")) for index in labelled]
     of_class = torch.cat(
         [torch.full((len(train.article(index)) - 1,), int(train.classes[index])) for index in labelled]
@@ -162,7 +162,7 @@ def test_the_symbols_of_each_class_are_counted_once_and_one_more_eos(encoded: En
     train = encoded.train.labelled(0.6, seed=1)
     _, memory, _ = recall_with_classes(encoded, train, "lanes", 1500)
     counts = [Counter({encoded.vocabulary.eos: 1}) for _ in range(4)]
-    for index in np.flatnonzero(choose_articles(train.lengths, 1500, seed=1)).tolist():
+    for index in np.flatnonzero(counted_in(train, 1500)).tolist():
         if train.classes[index] < 4:
             counts[train.classes[index]].update(train.article(index)[1:].tolist())
     assert memory.by_class is not None
@@ -173,7 +173,7 @@ def test_the_symbols_of_each_class_are_counted_once_and_one_more_eos(encoded: En
 
 def test_a_memory_can_count_no_labelled_article_at_all(encoded: Encoded) -> None:
     """With one character as the limit, one article is counted. Here it is unlabelled."""
-    chosen = choose_articles(encoded.train.lengths, 1, seed=1)
+    chosen = counted_in(encoded.train, 1)
     train = replace(encoded.train, classes=np.where(chosen, UNLABELLED, encoded.train.classes).astype(np.uint16))
     recall, memory, _ = recall_with_classes(encoded, train, "lanes", 1)
     assert memory.by_class is not None

@@ -23,6 +23,7 @@ from charloom.evaluation.calibration import calibration_error, fit_temperature, 
 from charloom.model.network import CharModel
 from charloom.model.saved import SavedModel
 from charloom.model.scoring import Cost, surprisals
+from charloom.text.drawing import draw_articles
 from charloom.text.split import ClassCount, EncodedSplit
 from charloom.text.vocab import Codes
 
@@ -64,14 +65,18 @@ def log_posteriors(evidence: Floats, priors: Floats, temperature: float) -> Floa
     return log_softmax(priors - evidence / temperature)
 
 
-def fit_class_temperature(model: CharModel, class_counts: Sequence[ClassCount], valid: EncodedSplit) -> float:
-    """The temperature with which the posteriors have the lowest log loss on the validation split.
+def fit_class_temperature(
+    model: CharModel, class_counts: Sequence[ClassCount], valid: EncodedSplit, limit: int, seed: int
+) -> float:
+    """The temperature with which the posteriors have the lowest log loss on random articles of the validation split.
 
-    All labels of the validation split are used, also if `data.labelled_fraction` hides most labels of the training
-    split.
+    They have at most `limit` symbols together. There are at most as many of them as labelled training articles, so that
+    a training with few labels does not use many labels here.
     """
-    _, evidence = article_costs_by_class(model, valid)
-    return fit_temperature(log_priors(class_counts), evidence[-1], valid.classes)
+    labelled = sum(class_count.articles for class_count in class_counts)
+    articles = np.sort(draw_articles(valid.lengths, limit, seed)[:labelled])
+    _, evidence = article_costs_by_class(model, valid, articles)
+    return fit_temperature(log_priors(class_counts), evidence[-1], valid.classes[articles])
 
 
 @dataclass(frozen=True)
@@ -121,7 +126,7 @@ class Classification:
 def classify_split(saved: SavedModel, test: EncodedSplit) -> Classification:
     """Find the class of each article of the test split."""
     priors, actual = log_priors(saved.class_counts), test.classes
-    nats, evidence = article_costs_by_class(saved.model, test)
+    nats, evidence = article_costs_by_class(saved.model, test, np.arange(test.articles))
     posteriors = [log_posteriors(each, priors, saved.class_temperature) for each in evidence]
     likeliest = [each.argmax(1) for each in posteriors]
     return Classification(
@@ -139,14 +144,16 @@ def classify_split(saved: SavedModel, test: EncodedSplit) -> Classification:
     )
 
 
-def article_costs_by_class(model: CharModel, split: EncodedSplit) -> tuple[Floats, Floats]:
-    """The nats (articles, classes) of each article given each class, and the evidence against each class.
+def article_costs_by_class(model: CharModel, split: EncodedSplit, articles: Integers) -> tuple[Floats, Floats]:
+    """The nats (articles, classes) of these articles given each class, and the evidence against each class.
+
+    `articles` has the indices of the articles in the split.
 
     The evidence is (len(READ) + 1, articles, classes). Its first dimension is how much of the article was read: each
     number of characters in READ, then the whole article.
     """
     nats, evidence = [], []
-    for costs in costs_by_class(model, (split.article(index) for index in range(split.articles))):
+    for costs in costs_by_class(model, (split.article(int(index)) for index in articles)):
         nats.append(costs.nats.sum(1))
         evidence.append([costs.evidence[:, :read].sum(1) for read in (*READ, None)])
     return np.array(nats), np.array(evidence).swapaxes(0, 1)

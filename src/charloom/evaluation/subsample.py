@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from charloom.evaluation.arrays import Integers
+from charloom.text.drawing import draw_articles
 from charloom.text.split import EncodedSplit, Positions
 from charloom.text.vocab import Codes, Vocabulary
 
@@ -20,11 +20,13 @@ def subsample(split: EncodedSplit, vocabulary: Vocabulary, limit: int, seed: int
     article drawn is longer than `limit`, the sample is the beginning of this article. A split with at most `limit`
     characters is its own sample.
 
-    Memory grows with `limit`, and by eight bytes for each article of the split.
+    Memory grows with `limit`, and by 24 bytes for each article of the split. The articles are drawn in the order in
+    which `choose_share` draws the labelled articles, if the seed is the same. So the sample has as many labelled
+    articles as fit into it.
     """
     if split.characters <= limit:
         return split
-    chosen = _choose(split, limit, seed)
+    chosen = np.sort(draw_articles(split.lengths - 1, limit, seed))
     texts = [split.article(int(index))[1:-1] for index in chosen]
     texts[0] = texts[0][:limit]
     codes = _join(texts, vocabulary.eos)
@@ -50,18 +52,6 @@ def _with_articles(
 ) -> EncodedSplit:
     """A split like `split`, but with these articles. Its windows are those of a stream, which need no `starts`."""
     return replace(split, codes=codes, offsets=offsets, classes=classes, scope="stream", starts=None)
-
-
-def _choose(split: EncodedSplit, limit: int, seed: int) -> Integers:
-    """The sorted indices of the articles in the sample, at least one.
-
-    The articles are drawn in the order in which `choose_share` draws the labelled articles, if the seed is the same. So
-    the sample has as many labelled articles as fit into it.
-    """
-    order = np.random.default_rng(seed).permutation(split.articles)[:limit]  # an article has at least one character
-    lengths = split.offsets[order + 1].astype(np.int64) - split.offsets[order].astype(np.int64) - 1
-    fitting = np.searchsorted(np.cumsum(lengths), limit, side="right")
-    return np.sort(order[: max(1, int(fitting))])
 
 
 def _join(texts: list[Codes], eos: int) -> Codes:

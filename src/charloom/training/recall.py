@@ -16,6 +16,7 @@ from charloom.model.counts import Counts
 from charloom.model.interpolation import MAX_AT_ONCE
 from charloom.model.memory import Remembered
 from charloom.model.network import CharModel
+from charloom.text.drawing import draw_articles
 from charloom.text.split import EncodedSplit
 from charloom.training.batches import AnyBatches, ClassIds
 
@@ -35,7 +36,8 @@ class Recall:
         The batches must have a history of HISTORY symbols.
         `class_ids` has the class id that a conditioned model receives with each article.
         """
-        counted = choose_articles(split.lengths, model.params.memory_characters, seed)
+        counted = np.zeros(split.articles, dtype=bool)
+        counted[draw_articles(split.lengths, model.params.memory_characters, seed)] = True
         codes = _codes_of(split, counted)
         by_class = _count_classes(model, split, counted) if model.classes_in_memory else None
         memory = make_memory(codes, model.symbols, int(codes[0]), model.params.memory, by_class)
@@ -99,11 +101,3 @@ def _count_classes(model: CharModel, split: EncodedSplit, counted: npt.NDArray[n
         int(codes[0]),
         min(model.params.class_memory, model.params.memory),
     )
-
-
-def choose_articles(lengths: npt.NDArray[np.int64], limit: int, seed: int) -> npt.NDArray[np.bool_]:
-    """Choose random articles with at most `limit` symbols together, at least one article. Returns a mask (articles)."""
-    order = np.random.default_rng(seed).permutation(len(lengths))
-    chosen = np.zeros(len(lengths), dtype=bool)
-    chosen[order[: max(1, int((np.cumsum(lengths[order]) <= limit).sum()))]] = True
-    return chosen

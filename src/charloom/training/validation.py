@@ -7,9 +7,9 @@ import torch
 
 from charloom.model.network import CharModel
 from charloom.model.scoring import Cost, surprisals
+from charloom.text.drawing import draw_articles
 from charloom.text.split import EncodedSplit
 from charloom.training.parallel import Group
-from charloom.training.recall import choose_articles
 
 
 class Validation:
@@ -20,7 +20,7 @@ class Validation:
         self._model = model
         self._split = split
         self._group = group
-        self._sample = np.flatnonzero(choose_articles(split.lengths, limit, seed))
+        self._sample = np.sort(draw_articles(split.lengths, limit, seed))
         self.is_whole = len(self._sample) == split.articles  # whether the sample is the whole split
 
     def sample(self) -> Cost:
