@@ -159,7 +159,7 @@ def test_counts_of_many_symbols_predict_the_same_and_take_little_memory() -> Non
     text = [eos, *codes[:1500], eos, *codes[1400:], eos]
     stored = count_ngrams(torch.tensor(text), symbols, eos, 2)
     counts = Counts(stored | {"shares": random_shares(3)[0]}, symbols, eos)
-    assert counts.trie.first_rows[2] * symbols > MAX_DENSE >= counts._interpolation._dense.numel()
+    assert counts.trie.first_rows[2] * symbols > MAX_DENSE >= counts._interpolation.dense.numel()
     slow = SlowCounts(text, counts, eos, dense_level=0)
     ids = text[1450:1520]
     rows = rows_of(counts, with_history(ids, eos), torch.zeros(len(ids), 1, dtype=torch.int64))

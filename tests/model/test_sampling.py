@@ -80,6 +80,12 @@ def test_the_logits_of_a_sample_are_the_same_alone_and_with_others(encoded: Enco
             assert torch.equal(alone[column - GROUPS[group]], with_others[column - GROUPS[group]])
 
 
+def test_sampling_leaves_a_model_in_training_mode(encoded: Encoded) -> None:
+    model = remembering_model(encoded).train()
+    draw(model, encoded.vocabulary, length=3)
+    assert model.training
+
+
 def test_the_numbering_can_start_anywhere(model: CharModel, vocabulary: Vocabulary) -> None:
     texts = draw(model, vocabulary, TILE + 10, length=15)
     assert draw(model, vocabulary, 20, first=TILE - 10, length=15) == texts[TILE - 10 : TILE + 10]

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from charloom.model.interpolation import BUCKETS, Interpolation, Prediction
 from charloom.model.matching import HISTORY
+from charloom.model.single import SingleCounts
 from charloom.model.trie import Stored, read_trie
 
 SHARES = "shares"
@@ -74,6 +75,10 @@ class Counts:
     def predict(self, rows: Tensor) -> Prediction:
         """The prediction after contexts, given by their rows (levels, places). The highest levels can be missing."""
         return self._interpolation.probabilities(rows)
+
+    def single(self) -> SingleCounts:
+        """The same counts, with the present shares, for one place on a CPU."""
+        return SingleCounts(self.trie, self._interpolation)
 
     def leave_one_out(self, places: Places, counted: Tensor) -> Prediction:
         """The prediction at places of a text. Each place that was `counted` (places) is left out of the counts."""

@@ -51,16 +51,16 @@ class Interpolation:
         self._shares = shares
         self._totals, self._different = trie.totals()
         self._levels = trie.level_of_row()
-        self._weights = self._weights_of(self._levels, self._totals, self._different)
+        self.weights = self._weights_of(self._levels, self._totals, self._different)
         self._one_less: Tensor | None = None
-        self._dense_level = self._longest_dense_level()
-        self._dense = self._dense_probabilities()
+        self.dense_level = self._longest_dense_level()
+        self.dense = self._dense_probabilities()
         self._matrix = _matrix_of_counts(trie) if shares.device.type == "cpu" else None
 
     def probabilities(self, rows: Tensor) -> Prediction:
         """The probabilities after contexts, given by their rows (levels, places)."""
-        rows, base = rows[self._dense_level + 1 :], self._longest_dense(rows)
-        weights = take_rows(self._weights, rows)
+        rows, base = rows[self.dense_level + 1 :], self._longest_dense(rows)
+        weights = take_rows(self.weights, rows)
         return Prediction(self._mix(base, rows, weights), usable_levels(weights))
 
     def leave_one_out(self, rows: Tensor, targets: Tensor, counted: Tensor) -> Prediction:
@@ -72,12 +72,12 @@ class Interpolation:
         """
         base = self._longest_dense(rows)
         symbols = take(self._trie.symbols, targets[0])
-        sparse = slice(self._dense_level + 1, None)
+        sparse = slice(self.dense_level + 1, None)
         weights = self._weights_without_target(rows[sparse], targets[sparse], counted)
         found = self._mix(base, rows[sparse], weights, symbols, counted)
         # Nothing is left out of the dense probabilities. If a symbol is rare after a context, the dense probabilities
         # of this context would reveal it. So the prediction is computed again without dense probabilities of this kind.
-        dense = slice(self._dense_level + 1)
+        dense = slice(self.dense_level + 1)
         is_rare = counted & (take(self._trie.counts, targets[dense]) < RARE)
         common = self._longest_dense(torch.where(is_rare, self._trie.unknown_row, rows[dense]))
         rare = (common != base).nonzero()[:, 0]
@@ -89,7 +89,7 @@ class Interpolation:
     def _longest_dense(self, rows: Tensor) -> Tensor:
         """The row (places) of the longest known context that has dense probabilities. −1 means no known context."""
         found = torch.full_like(rows[0], -1)
-        for level in rows[: self._dense_level + 1]:
+        for level in rows[: self.dense_level + 1]:
             found = torch.where(level == self._trie.unknown_row, found, level)
         return found
 
@@ -98,7 +98,7 @@ class Interpolation:
         weights = take_rows(self._weights_of_one_less(), targets)
         if bool(counted.all()):
             return weights
-        return torch.where(counted[:, None], weights, take_rows(self._weights, rows))
+        return torch.where(counted[:, None], weights, take_rows(self.weights, rows))
 
     def _mix(
         self,
@@ -121,7 +121,7 @@ class Interpolation:
             scales[n] = torch.where(longer[n], remaining * share[n], 0.0)
             remaining = torch.where(longer[n], remaining * rest[n], remaining)
         found = self._sum_of_counts(rows, scales)
-        found.addcmul_(self._dense.index_select(0, base + 1), remaining[:, None])
+        found.addcmul_(self.dense.index_select(0, base + 1), remaining[:, None])
         if symbols is not None and counted is not None:
             places = counted.nonzero()[:, 0]
             found[places, symbols[places].long()] -= scales.sum(0)[places]
@@ -166,7 +166,7 @@ class Interpolation:
             rows, counts = self._trie.row_of_entry(), self._trie.counts[:-1]
             once = (counts == 1).float()
             known = self._weights_of(self._levels[rows], self._totals[rows] - 1, self._different[rows] - once)
-            self._one_less = torch.cat([known, self._weights[-1:]])
+            self._one_less = torch.cat([known, self.weights[-1:]])
         return self._one_less
 
     def _longest_dense_level(self) -> int:
@@ -186,11 +186,11 @@ class Interpolation:
         # For each row, the row of its context without the first symbol, within the level before.
         suffixes = torch.zeros(trie.roots, dtype=torch.int64, device=self._shares.device)
         found = [torch.full((1, trie.alphabet), 1 / trie.alphabet, device=self._shares.device)]
-        for n in range(self._dense_level + 1):
+        for n in range(self.dense_level + 1):
             if n:
                 suffixes = trie.suffixes(n, suffixes)
             rows, entries = trie.rows_of(n), trie.entries_of(n)
-            weights = self._weights[rows]
+            weights = self.weights[rows]
             here = found[-1][suffixes] * weights[:, 1:]
             row = trie.row_of_entry(n)
             here[row, trie.symbols[entries].long()] += trie.counts[entries] * weights[row, 0]

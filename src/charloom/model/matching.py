@@ -45,8 +45,8 @@ class LongContexts:
 
     def __init__(self, text: Tensor, eos: int) -> None:
         """`text` (symbols) begins with `<eos>`, and each of its articles ends with one."""
-        self._keys, order = _keys_of_text(text[:-1], eos).sort(stable=True)
-        self._following = text[1:][order]
+        self.keys, order = _keys_of_text(text[:-1], eos).sort(stable=True)
+        self.following = text[1:][order]
         self._articles = ((text == eos).cumsum(0)[:-1][order] - 1).int()
 
     def find(self, keys: Tensor, articles: Tensor | None = None) -> Matches:
@@ -58,8 +58,8 @@ class LongContexts:
         # Neighbours in the sorted order share the longest contexts. If several share equally long contexts, `rank`
         # selects the one that is listed first.
         neighbours = torch.tensor([0, 1, -1], device=keys.device)[:, None]
-        candidates = (torch.searchsorted(self._keys, keys) + neighbours).clamp_(0, len(self._keys) - 1)
-        different = keys ^ take(self._keys, candidates)
+        candidates = (torch.searchsorted(self.keys, keys) + neighbours).clamp_(0, len(self.keys) - 1)
+        different = keys ^ take(self.keys, candidates)
         lengths = torch.stack([(different >> shift) == 0 for shift in SHIFTS]).sum(0)
         allowed = keys != NO_KEY
         if articles is not None:
@@ -68,7 +68,7 @@ class LongContexts:
         rank = torch.arange(len(neighbours), 0, -1, device=keys.device)[:, None]
         best = (lengths * len(neighbours) + rank).argmax(0, keepdim=True)
         lengths, chosen = lengths.gather(0, best)[0], candidates.gather(0, best)[0]
-        return Matches(torch.where(lengths > 0, self._following.index_select(0, chosen).long(), 0), lengths)
+        return Matches(torch.where(lengths > 0, self.following.index_select(0, chosen).long(), 0), lengths)
 
 
 def follow(probabilities: Tensor, matches: Matches, shares: Tensor, depths: Tensor) -> Tensor:

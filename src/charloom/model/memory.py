@@ -8,6 +8,7 @@ predicts from contexts of up to `order` symbols, and matching.py from longer con
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor
 from charloom.model.counts import Counts, Places, checked_shares
 from charloom.model.interpolation import Prediction
 from charloom.model.matching import HISTORY, LENGTHS, LongContexts, Matches, follow, keys_of
+from charloom.model.single import Floats, SingleContexts, SingleCounts
 from charloom.model.trie import ID_TYPES, Stored
 
 MIN_PROBABILITY = 1e-9  # the network needs logarithms of the probabilities
@@ -118,6 +120,8 @@ class Memory:
         """
         if cursor is None:
             cursor = self._start(ids)
+        if ids.numel() == 1 and ids.device.type == "cpu":
+            return self._read_one(ids, cursor, classes)
         joined = torch.cat([cursor.recent, ids])
         matches = self._long.find(keys_of(joined, self._eos)[HISTORY:].flatten())
         rows, _ = self.counts.trie.walk(ids, torch.zeros_like(ids), cursor.rows)
@@ -134,6 +138,38 @@ class Memory:
         in_all = self.counts.predict(rows[: self.by_class.order + 1].flatten(1))
         ratios = self._ratios(self.by_class.predict(class_rows.flatten(1)), in_all, classes)
         return Remembered(probabilities, ratios), after
+
+    def _read_one(self, ids: Tensor, cursor: Cursor, classes: Tensor | None) -> tuple[Remembered, Cursor]:
+        """`read` for a single symbol."""
+        counts, by_class, contexts = self._single
+        symbol, recent = int(ids), [*cursor.recent[1:, 0].tolist(), int(ids)]
+        rows = counts.walk(cursor.rows[:, 0].tolist(), symbol, 0)
+        found, depth = counts.predict(rows)
+        match, length = contexts.find(recent)
+        if length:
+            share = float(self._match_shares[length - 1, depth])
+            found *= 1 - share
+            found[match] += share
+        remembered = Remembered(_as_one_place(found))
+        after = Cursor(torch.tensor(recent)[:, None], torch.tensor(rows)[:, None])
+        if by_class is None or self.by_class is None or classes is None:
+            return remembered, after
+        trie = self.by_class.trie
+        root = int(classes) if int(classes) < trie.roots else trie.unknown_row
+        before = (
+            [trie.unknown_row] * (trie.order + 1) if cursor.class_rows is None else cursor.class_rows[:, 0].tolist()
+        )
+        class_rows = by_class.walk(before, symbol, root)
+        after = after._replace(class_rows=torch.tensor(class_rows)[:, None])
+        if root == trie.unknown_row:
+            return remembered, after
+        in_class, in_all = by_class.predict(class_rows)[0], counts.predict(rows[: trie.order + 1])[0]
+        return remembered._replace(class_ratios=_as_one_place(in_class) / _as_one_place(in_all)), after
+
+    @cached_property
+    def _single(self) -> tuple[SingleCounts, SingleCounts | None, SingleContexts]:
+        by_class = None if self.by_class is None else self.by_class.single()
+        return self.counts.single(), by_class, SingleContexts(self._long, self._eos)
 
     def _start(self, ids: Tensor) -> Cursor:
         """The cursor before texts, which begin with the ids (time, batch)."""
@@ -184,6 +220,11 @@ class Memory:
         ratios = in_class.probabilities.clamp_(min=MIN_PROBABILITY) / in_all.probabilities.clamp_(min=MIN_PROBABILITY)
         given = (classes < self.by_class.trie.roots)[..., None]
         return torch.where(given, ratios.view(*classes.shape, self.symbols), 1.0)
+
+
+def _as_one_place(probabilities: Floats) -> Tensor:
+    """The probabilities (symbols) as a tensor (1, 1, symbols), none of them 0."""
+    return torch.from_numpy(probabilities).clamp_(min=MIN_PROBABILITY)[None, None]
 
 
 def _checked_text(text: Tensor, symbols: int, eos: int) -> Tensor:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,17 @@ INPUT_STD = 3.0
 # 84 symbols the model is as good as with all, and faster (docs/experiments.md). The probabilities are multiplied by
 # MEMORY_SCALE. Their initial input weights have a standard deviation of MEMORY_STD.
 MEMORY_INPUTS, MEMORY_SCALE, MEMORY_STD = 12, 3.0, 0.03
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a model into evaluation mode for a while, so that nothing is dropped."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
 
 
 class CharModel(nn.Module):

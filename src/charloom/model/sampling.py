@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from charloom.errors import InputError
-from charloom.model.network import CharModel
+from charloom.model.network import CharModel, evaluating
 from charloom.model.states import State
 from charloom.text.texts import encode
 from charloom.text.vocab import Vocabulary
@@ -90,11 +90,12 @@ def stream(
     """
     class_ids = [model.no_class] * len(prompts) if classes is None else classes
     end = first + len(prompts)
-    for begin in range(first - first % TILE, end, TILE):
-        numbers = range(max(begin, first), min(begin + TILE, end))
-        tile = {number: (prompts[number - first], class_ids[number - first]) for number in numbers}
-        for step in _draw_tile(model, vocabulary, tile, how):
-            yield [(number - first, character) for number, character in step]
+    with evaluating(model):
+        for begin in range(first - first % TILE, end, TILE):
+            numbers = range(max(begin, first), min(begin + TILE, end))
+            tile = {number: (prompts[number - first], class_ids[number - first]) for number in numbers}
+            for step in _draw_tile(model, vocabulary, tile, how):
+                yield [(number - first, character) for number, character in step]
 
 
 @torch.inference_mode()
@@ -105,7 +106,6 @@ def _draw_tile(
 
     Yields lists as `stream` does, with the number of the sample in place of the index of the prompt.
     """
-    model.eval()
     characters = [vocabulary.decode([symbol]) for symbol in range(vocabulary.unk)]
     groups = _groups(tile, model.device)
     numbers = [number for group in groups for number in group]  # of the columns that are computed

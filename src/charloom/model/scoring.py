@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from charloom.model.memory import Cursor
-from charloom.model.network import CharModel
+from charloom.model.network import CharModel, evaluating
 from charloom.model.states import MemoryState, State, make_state, split_state, state_tensors
 from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Codes, chunked, nats_of_unknown
@@ -245,14 +245,12 @@ def _score_batch(
     Also returns the state after the symbol before the last one of the longest text. If this text comes in pieces, the
     next piece begins with the last symbol.
     """
-    training = model.training
-    model.eval()
     row, classes = _Row.of(texts, model.device), classes.to(model.device)
     predictions = _Predictions.empty(len(row.ids), top, model.device)
-    for piece in row.pieces():
-        unfinished = piece.inputs.shape[1]
-        state = _score_piece(model, piece, _first_texts(state, unfinished), classes[:unfinished], predictions)
-    model.train(training)
+    with evaluating(model):
+        for piece in row.pieces():
+            unfinished = piece.inputs.shape[1]
+            state = _score_piece(model, piece, _first_texts(state, unfinished), classes[:unfinished], predictions)
     return list(predictions.by_text(row.lengths.tolist())), state
 
 
