@@ -20,7 +20,12 @@ def download(params: Params) -> None:
     write_json(Path("details/download.json"), counts)
     if counts["duplicates"]:
         fate = "dropped" if params.data.deduplicate else "kept (data.deduplicate: true drops them)"
-        say(f"{counts['duplicates']} training articles are also in the test split: {fate}")
+        say(
+            f"{counts['duplicates']} training article(s) have the same text as {counts['test_duplicates']} test"
+            f" article(s): {fate}"
+        )
+    if counts["empty"]:
+        say(f"{counts['empty']} empty text(s) were skipped")
 
 
 if __name__ == "__main__":

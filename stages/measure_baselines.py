@@ -15,6 +15,9 @@ def baselines(params: Params) -> None:
     windows = Path("data/windows")
     vocabulary = Vocabulary.load(Path("data/vocab.json"))
     train, test = (EncodedSplit.load(windows / split, len(vocabulary)) for split in ("train", "test"))
+    for split in (train, test):
+        if split.characters <= params.baselines.max_characters:  # then the split is read as a whole
+            split.check_ids()
     class_names = read_source(Path("data/raw"))["classes"]
     conditioned = params.model.conditioning == "class"
     if conditioned:

@@ -102,11 +102,17 @@ def not_utf8(
 
 def file_digest(path: Path, algorithm: str = "sha256") -> str:
     """The hexadecimal digest of a file's bytes. The file is read in chunks."""
-    digest = hashlib.new(algorithm, usedforsecurity=False)
+    return file_digests(path, (algorithm,))[algorithm]
+
+
+def file_digests(path: Path, algorithms: Sequence[str]) -> dict[str, str]:
+    """The hexadecimal digests of a file's bytes by several algorithms. The file is read once."""
+    digests = {algorithm: hashlib.new(algorithm, usedforsecurity=False) for algorithm in algorithms}
     with path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+            for digest in digests.values():
+                digest.update(chunk)
+    return {algorithm: digest.hexdigest() for algorithm, digest in digests.items()}
 
 
 def value_digest(value: Any) -> str:

@@ -53,6 +53,18 @@ def test_the_rows_of_a_csv_file_are_articles(charloom: Charloom, conditioned_fol
     assert len(ended.out.splitlines()) == len((SAMPLE / "test.csv").read_text(encoding="utf-8").splitlines())
 
 
+def test_rows_of_a_csv_file_without_text_are_skipped_and_counted(
+    charloom: Charloom, conditioned_folder: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "some.csv"
+    path.write_text('"1","",""\n"1","abc","d"\n"2"," ",""\n')
+    ended = charloom("classify", path, "--json", model=conditioned_folder)
+    assert [json.loads(line)["beginning"] for line in ended.out.splitlines()] == ["abc d"]
+    assert ended.err == f"{path}: 2 row(s) without text were skipped\n"
+    path.write_text('"1",""\n')
+    assert "this file has no text to classify" in charloom("classify", path, model=conditioned_folder).err
+
+
 def test_a_text_is_normalized_as_the_models_corpus_was(charloom: Charloom, composed_folder: Path) -> None:
     composed, decomposed = (
         charloom("classify", "-", stdin=text.encode(), model=composed_folder) for text in ("caf\u00e9", "cafe\u0301")

@@ -36,7 +36,7 @@ def test_a_corpus_is_shown_as_tables_and_as_a_picture(charloom: Charloom, write_
     assert (ended.code, ended.err) == (0, "")
     rows = [line.split() for line in ended.out.splitlines()]
     assert ["articles", "60", "2"] in rows
-    assert ["also", "in", "test", "1"] in rows
+    assert ["also", "in", "the", "other", "split", "1", "1"] in rows
     assert ["sea", "0", "30", "1"] in rows
     assert any(row[-3:] == ["U+1F600", "GRINNING", "FACE"] for row in rows)
     assert any(row[:2] == ["10", "15"] for row in rows)  # vocab.min_count, and the characters that remain

@@ -102,6 +102,18 @@ def test_the_rows_of_a_csv_file_are_articles(charloom: Charloom) -> None:
     assert charloom("score", "-", "--format", "csv").code == 2
 
 
+def test_rows_of_a_csv_file_without_text_are_skipped_and_counted(charloom: Charloom, tmp_path: Path) -> None:
+    path, without = tmp_path / "some.csv", tmp_path / "without.csv"
+    path.write_text('"1",""\n"1","abc"\n"2"," \t"\n"2",""\n"1","de"\n')
+    without.write_text('"1","abc"\n"1","de"\n')
+    for table in ("--each", "--surprisal"):
+        ended = charloom("score", path, table, "--json")
+        assert ended.err.startswith(f"{path}: 3 row(s) without text were skipped")
+        assert ended.out == charloom("score", without, table, "--json").out
+    path.write_text('"1","",""\n')
+    assert f"error: {path}: this file has no text to score" in charloom("score", path).err
+
+
 def test_unknown_characters_are_counted_and_named(charloom: Charloom) -> None:
     ended = charloom("score", "-", stdin="né \x1b[31m日日 ok".encode())
     assert "(4 unknown)" in ended.out or "(5 unknown)" in ended.out

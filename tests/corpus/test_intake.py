@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from charloom.corpus.articles import SPLITS, Article, read_articles
-from charloom.corpus.intake import ClassedText, Rules, Source, falls_to_test, take_in
+from charloom.corpus.intake import ClassedText, Rules, Source, take_in
 from charloom.errors import InputError
 from charloom.params import Normalization
 
@@ -79,28 +79,6 @@ def test_additional_articles_never_move_an_article_to_the_other_split(tmp_path: 
         assert set(before[split]) == set(after[split]) & set(WORDS[:100])
 
 
-@pytest.mark.parametrize("fraction", [0.05, 0.5, 0.9])
-def test_the_share_of_the_test_split_is_test_fraction(fraction: float) -> None:
-    share = sum(falls_to_test(f"text {number}", fraction, seed=3) for number in range(5000)) / 5000
-    assert share == pytest.approx(fraction, abs=0.03)
-
-
-def test_a_different_seed_gives_a_different_split() -> None:
-    one, two = ([falls_to_test(word, 0.5, seed) for word in WORDS] for seed in (1, 2**63 - 1))
-    assert one != two
-
-
-def test_the_split_of_known_texts_never_changes() -> None:
-    assert [word for word in WORDS[:20] if falls_to_test(word, 0.2, seed=1)] == [
-        "article 0",
-        "article 3",
-        "article 6",
-        "article 14",
-        "article 15",
-        "article 16",
-    ]
-
-
 def test_copies_of_an_article_are_in_the_same_split(tmp_path: Path) -> None:
     found = texts(tmp_path, AS_IT_IS, all=WORDS * 2)
     assert not set(found["train"]) & set(found["test"])
@@ -112,7 +90,7 @@ def test_training_texts_that_are_also_in_test_are_counted_or_dropped(tmp_path: P
     train, test = ["a", "b", "a", "c", "c"], ["a", "d", "d"]
     source = Source({"train": without_classes(train), "test": without_classes(test)})
     _, counts = take_in(source, tmp_path, rules)
-    assert counts["duplicates"] == 2
+    assert (counts["duplicates"], counts["test_duplicates"]) == (2, 1)
     kept = [article.text for article in read_articles(tmp_path / "train.csv")]
     assert kept == (["b", "c", "c"] if deduplicate else train)
     assert (counts["train"], counts["test"]) == (len(kept), 3)

@@ -84,6 +84,7 @@ def test_a_folder_is_copied_byte_for_byte_with_a_source_json(tmp_path: Path, min
         "test_articles": 1,
         "test_bytes": (mine / "test.csv").stat().st_size,
         "duplicates": 1,
+        "test_duplicates": 1,
         "empty": 0,
     }
     described = {}
@@ -190,6 +191,13 @@ def test_a_file_without_articles_is_reported_with_the_columns_to_add(
         get("corpora/mine", tmp_path)
 
 
+@pytest.mark.parametrize("content", [b'"1",""\n"2"," "\n', b'"1","",""\n'])
+def test_a_file_with_empty_texts_only_is_reported(tmp_path: Path, mine: Path, content: bytes) -> None:
+    (mine / "test.csv").write_bytes(content)
+    with pytest.raises(InputError, match=r"test\.csv: has no article that contains text; add rows of class, title"):
+        get("corpora/mine", tmp_path)
+
+
 def test_a_wrong_row_is_reported_and_nothing_is_written(tmp_path: Path, mine: Path) -> None:
     with (mine / "train.csv").open("a") as file:
         file.write("x,y\n")
@@ -224,6 +232,19 @@ def test_ag_news_offline_with_a_wrong_mirror_fails_with_a_remedy(tmp_path: Path)
     assert "`make demo`" in message
     assert not (tmp_path / "data").exists()
     assert [path for path in (tmp_path / "cache").rglob("*") if path.is_file() and path.suffix != ".lock"] == []
+
+
+def test_each_file_is_read_once_for_both_digests(tmp_path: Path, mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: Counter[Path] = Counter()
+    open_path = Path.open
+
+    def count(path: Path, *arguments: Any, **options: Any) -> Any:
+        opened[path] += 1
+        return open_path(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", count)
+    get("corpora/mine", tmp_path)
+    assert [opened[tmp_path / "data" / "raw" / f"{split}.csv"] for split in SPLITS] == [1, 1]
 
 
 def test_training_texts_that_are_also_in_test_are_counted_or_dropped(tmp_path: Path, mine: Path) -> None:

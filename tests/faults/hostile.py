@@ -169,8 +169,9 @@ def use_model(folder: Path) -> None:
 
 def use_windows(folder: Path, symbols: int) -> None:
     split = EncodedSplit.load(folder, symbols)
-    for index in (0, split.articles // 2, split.articles - 1):
+    for index in range(split.articles):
         assert split.article(index).size >= 2
+        assert split.article(index).max() < symbols
         assert split.lengths[index] > 0
     for index in (0, len(split) - 1):
         assert len(windows_of(split, [index])[0]) == split.length + 1

@@ -13,6 +13,7 @@ import signal
 from datetime import datetime, timezone
 from pathlib import Path
 
+import numpy as np
 import pytest
 from torch import nn
 
@@ -119,6 +120,23 @@ def test_a_stage_needs_only_its_deps_and_gives_the_same_bytes_untracked(
             shutil.copyfile(source, target)
     workspace.run_script(stage)
     assert workspace.digests(stage) == finished.digests(stage)
+
+
+@pytest.mark.parametrize(("stage", "split"), [("baselines", "train"), ("train", "train"), ("evaluate", "test")])
+def test_an_id_outside_the_vocabulary_ends_the_stage_that_reads_it_with_one_line(
+    finished: Workspace, tmp_path: Path, stage: str, split: str
+) -> None:
+    workspace = finished.copy(tmp_path / "damaged")
+    workspace.set(UNTRACKED)
+    path = workspace.folder / "data" / "windows" / split / "codes.npy"
+    codes = np.load(path)
+    codes[len(codes) // 2] = 255
+    np.save(path, codes)
+    done = workspace.run("sh", "-c", read_stages(workspace.folder)[stage]["cmd"])
+    assert done.code == 2
+    assert done.lines("error: ") == [done.output.splitlines()[-1]]
+    assert f"data/windows/{split}: contains the id 255, but the vocabulary has only" in done.output
+    assert "Traceback" not in done.output
 
 
 def code_that_decides_no_output() -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from charloom.errors import InputError
-from charloom.text.split import UNLABELLED, EncodedSplit, choose_share
+from charloom.text.split import UNLABELLED, EncodedSplit, choose_share, stream_windows
 from tests.text.splits import encode_texts, window_params
 
 Damage = Callable[[Path], object]
@@ -110,11 +111,32 @@ def test_the_starts_of_a_stream_are_computed(tmp_path: Path, stride: int) -> Non
 def test_ids_beyond_the_vocabulary_are_rejected(tmp_path: Path) -> None:
     encode_texts(tmp_path, ["abcde", "fghij"], window_params(5, 5, "stream"))
     symbols = int(EncodedSplit.load(tmp_path).codes.max()) + 1
-    EncodedSplit.load(tmp_path, symbols)
-    with pytest.raises(
-        InputError, match=f"contains the id {symbols - 1}, but the vocabulary has only {symbols - 1} symbols"
-    ):
-        EncodedSplit.load(tmp_path, symbols - 1)
+    says = f"{tmp_path}: contains the id {symbols - 1}, but the vocabulary has only {symbols - 1} symbols"
+    for size in (symbols, None):
+        right = EncodedSplit.load(tmp_path, size)
+        right.check_ids()
+        right.article(1)
+    split = EncodedSplit.load(tmp_path, symbols - 1)
+    for read in (split.check_ids, lambda: split.article(1), lambda: split.labelled(0.5, 1).article(1)):
+        with pytest.raises(InputError, match=says):
+            read()
+
+
+def test_opening_a_split_does_not_read_its_codes(tmp_path: Path) -> None:
+    params, size = window_params(5, 5, "stream"), 1 << 30
+    encode_texts(tmp_path, ["abcde"], params)
+    np.lib.format.open_memmap(tmp_path / "codes.npy", "w+", np.uint8, (size,))  # a sparse file of 1 GiB
+    np.save(tmp_path / "offsets.npy", np.array([1, size], np.uint32))
+    change(characters=size - 2, windows=stream_windows(size, params.length, params.stride))(tmp_path)
+    before = mapped_bytes()
+    split = EncodedSplit.load(tmp_path, symbols=10)
+    assert (split.characters, split.articles) == (size - 2, 1)
+    assert mapped_bytes() - before < size / 10
+
+
+def mapped_bytes() -> int:
+    """The memory of this process. It grows by each page of a mapped file that the process reads."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def test_labelled_keeps_the_classes_of_a_random_share(tmp_path: Path) -> None:

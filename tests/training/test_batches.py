@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 from itertools import groupby, pairwise
 from operator import itemgetter
 from pathlib import Path
@@ -13,7 +14,7 @@ from charloom.params import WindowsParams
 from charloom.text.encode import write_split
 from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Vocabulary
-from charloom.training.batches import ClassIds, Lanes, Shuffled
+from charloom.training.batches import AnyBatches, ClassIds, Lanes, Shuffled
 from tests.learning import encode_sample, windows_of
 
 CPU = torch.device("cpu")
@@ -149,6 +150,23 @@ def test_ids_of_more_than_one_byte_are_read_correctly(tmp_path: Path, symbols: i
     lanes = Lanes(EncodedSplit.load(tmp_path), 1, 1, CPU)
     read = torch.cat([lanes.at(0, step)[:-1, 0] for step in range(lanes.steps_per_epoch)])
     assert read.tolist() == list(range(symbols))
+
+
+@pytest.mark.parametrize("kind", [Lanes, Shuffled])
+def test_an_id_that_is_not_in_the_vocabulary_is_reported_with_the_split(
+    split: EncodedSplit, kind: type[AnyBatches]
+) -> None:
+    symbols = int(split.codes.max()) + 1
+    codes = split.codes.copy()
+    codes[len(codes) // 2] = symbols
+    batches = kind(replace(split, codes=codes, symbols=symbols), 4, 1, CPU)
+    with pytest.raises(InputError, match=rf"train: contains the id {symbols}, but the vocabulary has only {symbols}"):
+        read_epoch(batches)
+
+
+def read_epoch(batches: AnyBatches) -> None:
+    for step in range(batches.steps_per_epoch):
+        batches.at(0, step)
 
 
 def test_the_error_names_a_batch_size_that_is_too_large(split: EncodedSplit) -> None:

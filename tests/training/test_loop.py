@@ -63,7 +63,7 @@ def learning_rate_at(training: Training, step: int) -> float:
 def test_the_learning_rate_rises_and_then_falls_along_a_cosine(encoded: Encoded) -> None:
     training = small_training(encoded, epochs=1.0, warmup=0.1, learning_rate=0.01)
     rates = [learning_rate_at(training, step) for step in range(training.steps)]
-    warmup = round(0.1 * training.steps)
+    warmup = math.ceil(0.1 * training.steps)
     assert rates[:warmup] == sorted(rates[:warmup])
     assert rates[warmup:] == sorted(rates[warmup:], reverse=True)
     assert max(rates) == pytest.approx(0.01, rel=1e-3)

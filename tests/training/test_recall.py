@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from charloom.errors import InputError
 from charloom.model.counting import count_classes
 from charloom.model.matching import HISTORY
 from charloom.model.memory import Memory
@@ -78,6 +79,17 @@ def test_the_memory_of_the_model_has_counted_the_chosen_articles(encoded: Encode
     chosen = counted_in(encoded.train, 30_000)
     articles = [encoded.train.article(index)[1:] for index in np.flatnonzero(chosen).tolist()]
     assert model.memory.stored["text"].tolist() == [encoded.vocabulary.eos, *np.concatenate(articles).tolist()]
+
+
+def test_an_id_that_is_not_in_the_vocabulary_is_not_counted_but_reported(encoded: Encoded) -> None:
+    symbols = len(encoded.vocabulary)
+    codes = encoded.train.codes.copy()
+    codes[-2] = symbols
+    train = replace(encoded.train, codes=codes, symbols=symbols)
+    with pytest.raises(InputError, match=rf"train: contains the id {symbols}, but the vocabulary has only {symbols}"):
+        Recall(
+            small_model(symbols, memory=4), train, BATCHING["lanes"](train, 8, 1, CPU, history=HISTORY), None, seed=1
+        )
 
 
 def test_the_network_begins_as_the_memory(encoded: Encoded) -> None:

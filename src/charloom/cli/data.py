@@ -79,7 +79,7 @@ def splits(summary: Summary) -> Iterator[Row]:
     for name, share in lengths.items():
         yield name, *(f"{split.length_at(share):,}" for split in both)
     yield "equal to an earlier article", *(f"{split.repeated:,}" for split in both)
-    yield "also in test", f"{summary.duplicates:,}", ""
+    yield "also in the other split", f"{summary.duplicates:,}", f"{summary.test_duplicates:,}"
 
 
 def classes(summary: Summary) -> Iterator[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import tee
 from pathlib import Path
@@ -9,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from charloom.corpus.articles import read_articles
-from charloom.errors import InputError
+from charloom.corpus.articles import is_empty, read_articles
+from charloom.errors import InputError, say
 from charloom.text.texts import cut_lines, framed, read_pieces
 from charloom.text.vocab import Codes
 
@@ -22,7 +23,7 @@ BEGINNING = 44  # the row of a text in a table shows this many characters of the
 FORMAT_HELP = {
     "lines": "each line is a text, and blank lines are skipped.",
     "csv": "each row is a text, with the columns class, title, description (as in AG_NEWS) or class, text. The class is"
-    " not used.",
+    " not used, and rows without text are skipped.",
     "whole": "the whole file is one text. A newline inside the text is scored as the end of an article (<eos>), unless"
     " the model's vocabulary contains the newline.",
 }
@@ -58,10 +59,22 @@ def read_texts(file: str, file_format: str) -> Iterator[str]:
     if file_format == "csv":
         if file == "-":
             raise InputError("--format csv cannot read the standard input; give the name of a file")
-        yield from (article.text for article in read_articles(Path(file)))
+        yield from _texts_of_rows(file)
         return
     with click.open_file(file, "rb") as stream:
         yield from cut_lines(read_pieces(stream, file))
+
+
+def _texts_of_rows(file: str) -> Iterator[str]:
+    """The texts of a CSV file. Rows without text are skipped, and after the last row their number is printed."""
+    skipped = 0
+    for article in read_articles(Path(file)):
+        if is_empty(article.text):
+            skipped += 1
+        else:
+            yield article.text
+    if skipped:
+        say(f"{file}: {skipped} row(s) without text were skipped", sys.stderr)
 
 
 def with_costs(

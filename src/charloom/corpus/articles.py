@@ -54,7 +54,6 @@ class RowRange:
     path: Path
     begin: int  # offset in bytes
     end: int
-    first: int  # the index of the range's first article among the articles of the file
     articles: int
     columns: int
 
@@ -152,6 +151,11 @@ def _fault_of(text: str) -> str | None:
     if not text.isascii() and _SURROGATE.search(text):
         return "contains a lone surrogate, which is half of a character; remove it"
     return None
+
+
+def is_empty(text: str) -> bool:
+    """Whether a text consists of whitespace only. Such a text is not an article: nothing in it can be predicted."""
+    return not text.strip()
 
 
 def normalized(text: str, form: Normalization) -> str:

@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from charloom.corpus.articles import MAX_LABEL, SPLITS, normalized, read_articles
+from charloom.corpus.articles import MAX_LABEL, SPLITS, is_empty, normalized, read_articles
+from charloom.corpus.digests import Overlap, falls_to_test
 from charloom.errors import InputError
 from charloom.files import atomic_path
 from charloom.params import Normalization
@@ -54,43 +54,23 @@ class Rules:
         return self.normalize == "none" and not self.deduplicate
 
 
-class Overlap:
-    """Counts the training texts that are also in the test split. Memory holds a digest of each test text."""
-
-    def __init__(self) -> None:
-        self.duplicates = 0
-        self._test: set[int] = set()
-
-    def note(self, split: str, text: str) -> bool:
-        """Take note of a text. Call this with all test texts before the first training text.
-
-        Returns whether the text is a training text that is also in the test split.
-        """
-        digest = text_digest(text)
-        if split == "test":
-            self._test.add(digest)
-            return False
-        self.duplicates += digest in self._test
-        return digest in self._test
-
-
 def take_in(source: Source, folder: Path, rules: Rules) -> tuple[list[str], Counter[str]]:
     """Write train.csv and test.csv to `folder`, each row a label and a text.
 
-    Memory does not grow with the training split, but holds a digest of each test text.
+    Memory does not grow with the training split, but holds nine bytes for each test text.
 
     Returns the class names, by class id, and the counts: articles of `train` and `test`, `duplicates` (training texts
-    that are also in test; dropped if data.deduplicate is true) and `empty` (texts of whitespace only, which are
-    skipped).
+    that are also in test; dropped if data.deduplicate is true), `test_duplicates` (test texts that are also in train)
+    and `empty` (texts of whitespace only, which are skipped).
     Raises InputError if a split has no articles.
     """
     labels: dict[str, int] = {}
-    counts: Counter[str] = Counter(duplicates=0, empty=0, **dict.fromkeys(SPLITS, 0))
+    counts: Counter[str] = Counter(empty=0, **dict.fromkeys(SPLITS, 0))
     overlap = Overlap()
     with ExitStack() as files:
         writers = {split: files.enter_context(_csv_writer(folder / f"{split}.csv")) for split in SPLITS}
         for split, class_, text in _prepared(source, rules):
-            if not text.strip():
+            if is_empty(text):
                 counts["empty"] += 1
                 continue
             # For `all`, a hash of the text decides the split. Equal texts are then in the same split, so that no
@@ -101,18 +81,8 @@ def take_in(source: Source, folder: Path, rules: Rules) -> tuple[list[str], Coun
             writers[split].writerow((class_ if isinstance(class_, int) else _label(class_, labels), text))
             counts[split] += 1
         _check_counts(source, counts, rules)
-    counts["duplicates"] = overlap.duplicates
+    counts |= overlap.counts
     return list(source.class_names) or _sort_classes(list(labels), folder), counts
-
-
-def text_digest(text: str, key: bytes = b"") -> int:
-    """A hash of 64 bits, which depends only on the text and the key. A collision of two texts is very unlikely."""
-    return int.from_bytes(blake2b(text.encode(), digest_size=8, key=key).digest(), "big")
-
-
-def falls_to_test(text: str, fraction: float, seed: int) -> bool:
-    """Whether a text belongs to the test split. Only the text, the fraction and the seed decide."""
-    return text_digest(text, seed.to_bytes(8, "big")) < fraction * 2**64
 
 
 def _prepared(source: Source, rules: Rules) -> Iterator[tuple[str, int | str | None, str]]:

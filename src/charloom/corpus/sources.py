@@ -12,14 +12,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from charloom.corpus.articles import COLUMNS, FORMAT, SPLITS, VERSION, read_articles
+from charloom.corpus.articles import COLUMNS, FORMAT, SPLITS, VERSION, is_empty, read_articles
 from charloom.corpus.catalogue import open_catalogue
+from charloom.corpus.digests import Overlap
 from charloom.corpus.download import RemoteFile, cache_folder, fetch
 from charloom.corpus.formats import TableColumns
-from charloom.corpus.intake import Overlap, Rules, Source, take_in
+from charloom.corpus.intake import Rules, Source, take_in
 from charloom.corpus.locations import open_files
 from charloom.errors import InputError
-from charloom.files import atomic_path, file_digest, not_utf8, write_json
+from charloom.files import atomic_path, file_digest, file_digests, not_utf8, write_json
 from charloom.params import Params
 
 # The addresses and hashes are the same as in torchtext 0.18, file torchtext/datasets/ag_news.py.
@@ -37,12 +38,12 @@ AG_NEWS_CLASSES = ("World", "Sports", "Business", "Sci/Tech")
 def obtain(params: Params, folder: Path, *, root: Path, mirror: str | None) -> dict[str, int]:
     """Write train.csv, test.csv and source.json of the corpus data.source to `folder`.
 
-    Files with AG_NEWS' columns are copied byte for byte, unless the parameters ask for changes. A relative path starts
-    at `root`. `mirror` is a folder or base URL that is tried before the official address. All articles are read here,
-    so that this stage and not a later one reports a wrong article.
+    Files with AG_NEWS' columns are copied byte for byte, unless a text is empty or the parameters ask for changes. A
+    relative path starts at `root`. `mirror` is a folder or base URL that is tried before the official address. All
+    articles are read here, so that this stage and not a later one reports a wrong article.
 
-    Returns the numbers of articles and bytes of each split, of `duplicates` (training texts that are also in test) and
-    of `empty` texts, which are skipped. Raises InputError or RunError if the corpus cannot be read.
+    Returns the numbers of articles and bytes of each split, and the counts `duplicates`, `test_duplicates` and `empty`,
+    which `take_in` explains. Raises InputError or RunError if the corpus cannot be read.
     """
     source = params.data.source
     ready = _ready_files(params, root, mirror)
@@ -59,7 +60,7 @@ def obtain(params: Params, folder: Path, *, root: Path, mirror: str | None) -> d
         {"format": FORMAT, "version": VERSION, "source": source, "classes": class_names, **described},
     )
     sizes = {f"{split}_{unit}": described[split][unit] for split in SPLITS for unit in ("articles", "bytes")}
-    return {**sizes, "duplicates": counts["duplicates"], "empty": counts["empty"]}
+    return sizes | {name: counts[name] for name in ("duplicates", "test_duplicates", "empty")}
 
 
 def _open(params: Params, root: Path) -> Source:
@@ -98,13 +99,13 @@ def _ready_files(params: Params, root: Path, mirror: str | None) -> dict[str, tu
 
 
 def _take_ready(paths: Mapping[str, Path], folder: Path, params: Params, root: Path) -> tuple[list[str], Counter[str]]:
-    """Copy files with AG_NEWS' columns, or let `take_in` write them if the parameters ask for changes.
+    """Copy files with AG_NEWS' columns. If a text is empty or the parameters ask for changes, `take_in` writes them.
 
     Returns the class names and the counts, as `take_in` does.
     """
     rules, errors = _rules(params), params.data.errors
     class_names, counts = _inspect(params.data.source, root, paths, errors)
-    if rules.change_nothing and errors == "strict":
+    if rules.change_nothing and errors == "strict" and not counts["empty"]:
         _copy(paths, folder)
         return class_names, counts
     texts = {
@@ -121,13 +122,18 @@ def _inspect(source: str, root: Path, paths: Mapping[str, Path], errors: str) ->
     overlap = Overlap()
     for split in ("test", "train"):
         for article in read_articles(paths[split], errors):
+            if is_empty(article.text):
+                counts["empty"] += 1
+                continue
             highest_label = max(highest_label, article.label)
             counts[split] += 1
             overlap.note(split, article.text)
         if not counts[split]:
-            raise InputError(f"{paths[split]}: has no article; add rows of {COLUMNS[3]}")
-    counts["duplicates"] = overlap.duplicates
-    return _class_names(source, root, file_digest(paths["test"], "md5"), highest_label), counts
+            raise InputError(
+                f"{paths[split]}: has no article{' that contains text' * bool(counts['empty'])}; add rows of"
+                f" {COLUMNS[3]}"
+            )
+    return _class_names(source, root, paths["test"], highest_label), counts | overlap.counts
 
 
 def _copy(paths: Mapping[str, Path], folder: Path) -> None:
@@ -137,21 +143,17 @@ def _copy(paths: Mapping[str, Path], folder: Path) -> None:
 
 
 def _describe(path: Path, origin: str, articles: int) -> dict[str, Any]:
-    return {
-        "origin": origin,
-        "bytes": path.stat().st_size,
-        "articles": articles,
-        "md5": file_digest(path, "md5"),
-        "sha256": file_digest(path),
-    }
+    digests = file_digests(path, ("md5", "sha256"))
+    return {"origin": origin, "bytes": path.stat().st_size, "articles": articles, **digests}
 
 
-def _class_names(source: str, root: Path, test_md5: str, count: int) -> list[str]:
+def _class_names(source: str, root: Path, test: Path, count: int) -> list[str]:
     """The names of `count` classes: the lines of classes.txt, or AG_NEWS' names, or numbers."""
     listed = (SAMPLE if source == "sample" else root / source) / "classes.txt"
     if source != "ag_news" and listed.is_file():
         names = _read_class_names(listed)
-    elif test_md5 == AG_NEWS["test"].md5:  # AG_NEWS, or some of its training articles with the official test split
+    elif file_digest(test, "md5") == AG_NEWS["test"].md5:
+        # AG_NEWS, or some of its training articles with the official test split
         names = list(AG_NEWS_CLASSES)
     else:
         names = [str(label) for label in range(1, count + 1)]

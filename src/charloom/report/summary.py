@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charloom.corpus.articles import SPLITS, read_articles, read_source
-from charloom.corpus.intake import text_digest
+from charloom.corpus.digests import text_digest
 from charloom.errors import InputError
 from charloom.evaluation.arrays import Integers
 from charloom.text.vocab import count_characters
@@ -76,6 +76,11 @@ class Summary:
     def duplicates(self) -> int:
         """The number of articles of train whose text also occurs in test."""
         return int(np.isin(self.train.digests, self.test.digests).sum())
+
+    @property
+    def test_duplicates(self) -> int:
+        """The number of articles of test whose text also occurs in train."""
+        return int(np.isin(self.test.digests, self.train.digests).sum())
 
     def coverage(self) -> list[Coverage]:
         """The coverage for each of MIN_COUNTS."""

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
-from itertools import compress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from charloom.corpus.articles import SPLITS, Article, RowRange, read_range
 from charloom.errors import InputError
 from charloom.params import WindowsParams
+from charloom.text.held_out import hold_out
 from charloom.text.ranges import BLOCK_BYTES, find_ranges
-from charloom.text.split import choose_share
 from charloom.text.vocab import Vocabulary, chunked
 from charloom.text.workers import in_order, processes_for
 from charloom.text.writer import EncodedArticles, Encoding, encode_articles, split_writer
 
-Mask = npt.NDArray[np.bool_]  # for each article of a CSV file, whether it belongs to a split
+Divide = Callable[[list[Article]], Sequence[list[Article]]]  # divides articles among splits
 
 
 def encode_splits(
@@ -39,27 +37,23 @@ def encode_splits(
 ) -> dict[str, int]:
     """Encode train.csv and test.csv of `raw` into `folder`/{train,valid,test}.
 
-    A random `valid_fraction` of the training articles, at least one, becomes the split `valid`. Memory does not grow
-    with the corpus, except for ten bytes for each article.
+    About `valid_fraction` of the training articles, at least one, become the split `valid`. A digest of `seed` and the
+    article's text decides, so copies of an article are in the same split. Memory does not grow with the corpus.
 
     The number of processes does not change the files. None means all usable cores, if a file is large.
 
-    Returns the counts of each split. Raises InputError if there are fewer than two training articles, or if no window
-    fits in the training articles.
+    Returns the counts of each split. Raises InputError if there are fewer than two different training articles, or if
+    no window fits in the training articles.
     """
     train, test = (_rows_of(raw / f"{split}.csv", processes, block_bytes) for split in SPLITS)
-    held_out = choose_share(train.articles, valid_fraction, seed)
-    if held_out.all():
-        raise InputError(
-            f"{train.path}: {train.articles} article(s); at least two are needed, one of them for validation"
-        )
+    held_out = hold_out(train.path, valid_fraction, seed)
     largest = max(rows.path.stat().st_size for rows in (train, test)) + 1  # a symbol takes at least one byte of a file
     encoding = Encoding(vocabulary, params, np.min_scalar_type(max(largest, 2**16)))
     # DVC caches the whole folder, so no file of a killed stage may stay in it.
     shutil.rmtree(folder, ignore_errors=True)
     counts = {
-        **_encode_rows(train, {"train": ~held_out, "valid": held_out}, folder, encoding, class_names),
-        **_encode_rows(test, {"test": np.ones(test.articles, dtype=bool)}, folder, encoding, class_names),
+        **_encode_rows(train, ("train", "valid"), held_out.divide, folder, encoding, class_names),
+        **_encode_rows(test, ("test",), _undivided, folder, encoding, class_names),
     }
     if not counts["train_windows"]:
         raise InputError(
@@ -96,10 +90,6 @@ class _Rows(NamedTuple):
     ranges: list[RowRange]
     processes: int
 
-    @property
-    def articles(self) -> int:
-        return sum(rows.articles for rows in self.ranges)
-
 
 def _rows_of(path: Path, processes: int | None, block_bytes: int) -> _Rows:
     processes = processes or processes_for(path)
@@ -107,23 +97,25 @@ def _rows_of(path: Path, processes: int | None, block_bytes: int) -> _Rows:
 
 
 def _encode_rows(
-    rows: _Rows, masks: Mapping[str, Mask], folder: Path, encoding: Encoding, class_names: Sequence[str]
+    rows: _Rows, names: Sequence[str], divide: Divide, folder: Path, encoding: Encoding, class_names: Sequence[str]
 ) -> dict[str, int]:
-    """Encode a CSV file into splits: `masks` has their names and, for each of them, which articles belong to it.
+    """Encode a CSV file into the splits `names`, among which `divide` divides the articles.
 
     The file is read once. Returns the counts of each split.
     """
-    work = partial(_encode_range, masks=list(masks.values()), encoding=encoding)
+    work = partial(_encode_range, divide=divide, encoding=encoding)
     with ExitStack() as files:
-        writers = {name: files.enter_context(split_writer(folder / name, encoding, class_names)) for name in masks}
+        writers = {name: files.enter_context(split_writer(folder / name, encoding, class_names)) for name in names}
         for encoded in in_order(work, rows.ranges, rows.processes):
             for writer, articles in zip(writers.values(), encoded, strict=True):
                 writer.append(articles)
     return {f"{name}_{unit}": count for name, writer in writers.items() for unit, count in writer.counts.items()}
 
 
-def _encode_range(rows: RowRange, *, masks: Sequence[Mask], encoding: Encoding) -> list[EncodedArticles]:
-    """Encode the articles of a range, separately for each mask."""
-    articles = read_range(rows)
-    of_range = slice(rows.first, rows.first + rows.articles)
-    return [encode_articles(list(compress(articles, mask[of_range])), encoding) for mask in masks]
+def _encode_range(rows: RowRange, *, divide: Divide, encoding: Encoding) -> list[EncodedArticles]:
+    """Encode the articles of a range, separately for each split."""
+    return [encode_articles(articles, encoding) for articles in divide(read_range(rows))]
+
+
+def _undivided(articles: list[Article]) -> list[list[Article]]:
+    return [articles]

@@ -63,10 +63,10 @@ def find_ranges(path: Path, processes: int, block_bytes: int = BLOCK_BYTES) -> l
     if ends is None:
         ends = _parsed_ends(path, start, block_bytes)
     ranges: list[RowRange] = []
-    begin, first = start, 0
+    begin = start
     for end, articles in ends:
-        ranges.append(RowRange(path, begin, end, first, articles, columns_of(first_row)))
-        begin, first = end, first + articles
+        ranges.append(RowRange(path, begin, end, articles, columns_of(first_row)))
+        begin = end
     return ranges
 
 

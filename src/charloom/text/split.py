@@ -58,10 +58,16 @@ class EncodedSplit:
     unknown: int  # the number of characters that became `<unk>`
     class_names: Sequence[str]  # by class id
     starts: Positions | None = None  # None with scope `stream`; use `starts_of`
+    folder: Path | None = None
+    symbols: int | None = None  # the size of the vocabulary, which `check_id` needs; None: ids are not checked
 
     @classmethod
     def load(cls, folder: Path, symbols: int | None = None) -> EncodedSplit:
-        """Open a split. If `symbols` is given, check that every id is in a vocabulary of that size.
+        """Open a split. If `symbols` is given, ids are checked to be in a vocabulary of that size when they are read.
+
+        Opening a split does not read `codes`, because that would take minutes with a large corpus. `article`, the
+        batches and the memory of a training check the ids that they read. Code that reads `codes` in another way calls
+        `check_id` or `check_ids`.
 
         Raises InputError if the split is missing, has another version, or is inconsistent.
         """
@@ -69,15 +75,22 @@ class EncodedSplit:
         scope = "article" if about.get("scope") == "article" else "stream"  # `_consistent` rejects any other scope
         arrays: dict[str, Any] = {name: map_array(folder / f"{name}.npy") for name in ARRAYS[scope]}
         facts: dict[str, Any] = {name: about.get(name) for name in FACTS}
-        split = cls(**arrays, **facts)
+        split = cls(**arrays, **facts, folder=folder, symbols=symbols)
         if not split._consistent(about):
             raise InputError(f"{folder}: its files contradict each other; recreate them with `dvc repro`")
-        if symbols is not None and (largest := int(split.codes.max())) >= symbols:
+        return split
+
+    def check_id(self, largest: int) -> None:
+        """Raise InputError if `largest`, the largest of some ids that were read, is not in the vocabulary."""
+        if self.symbols is not None and largest >= self.symbols:
             raise InputError(
-                f"{folder}: contains the id {largest}, but the vocabulary has only {symbols} symbols;"
+                f"{self.folder}: contains the id {largest}, but the vocabulary has only {self.symbols} symbols;"
                 " recreate both with `dvc repro`"
             )
-        return split
+
+    def check_ids(self) -> None:
+        """Do the same with all ids of the split. This reads the whole split."""
+        self.check_id(int(self.codes.max()))
 
     def __len__(self) -> int:
         if self.starts is None:
@@ -132,8 +145,13 @@ class EncodedSplit:
         return replace(self, classes=np.where(known, self.classes, UNLABELLED).astype(np.uint16))
 
     def article(self, index: int) -> Codes:
-        """The ids of article `index`, with the `<eos>` before it and the `<eos>` after it."""
-        return self.codes[int(self.offsets[index]) - 1 : int(self.offsets[index + 1])]
+        """The ids of article `index`, with the `<eos>` before it and the `<eos>` after it.
+
+        Raises InputError if an id is not in the vocabulary.
+        """
+        ids = self.codes[int(self.offsets[index]) - 1 : int(self.offsets[index + 1])]
+        self.check_id(int(ids.max()))
+        return ids
 
     def _consistent(self, about: dict[str, Any]) -> bool:
         """Whether the arrays and windows.json (`about`) fit together."""

@@ -135,7 +135,9 @@ class Batches(ABC, Generic[Order]):
             self._epoch = epoch, self._draw_order(np.random.default_rng([self._seed, epoch]))
         positions, articles = self._gather(self._epoch[1], self.block_steps(first))
         before = positions[:, :1] - torch.arange(self._history, 0, -1)[:, None]
-        return _Block(self._codes[torch.cat([before.clamp_(min=0), positions], 1)].long() & self._mask, articles)
+        symbols = self._codes[torch.cat([before.clamp_(min=0), positions], 1)].long() & self._mask
+        self._split.check_id(int(symbols.max()))
+        return _Block(symbols, articles)
 
     @abstractmethod
     def _count_steps(self) -> int:

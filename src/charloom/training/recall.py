@@ -85,6 +85,7 @@ def _codes_of(split: EncodedSplit, articles: npt.NDArray[np.bool_]) -> Tensor:
     """
     bounds = zip(split.offsets[:-1][articles].tolist(), split.offsets[1:][articles].tolist(), strict=True)
     codes = np.concatenate([split.codes[:1], *(split.codes[begin:end] for begin, end in bounds)])
+    split.check_id(int(codes.max()))
     return torch.from_numpy(codes.astype(np.int64))
 
 
