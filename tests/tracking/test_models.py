@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +20,11 @@ import pandas
 import pytest
 
 from charloom.model.sampling import Sampling, sample
-from charloom.model.saved import load_model
+from charloom.model.saved import load_model, save_model
 from charloom.tracking.models import REQUIREMENTS, log_model, save
 from charloom.tracking.store import Store
 from code_deps import SRC, imported, nodes_that_run
-from tests.learning import save_conditioned_model, save_small_model
+from tests.learning import encode_sample, remembering_model, save_conditioned_model, save_small_model
 from tests.tracking.tracked import PARAMS, Tracked
 
 if TYPE_CHECKING:
@@ -152,6 +152,44 @@ def test_a_parameter_out_of_range_is_a_bad_request_that_names_it(port: int) -> N
     assert "temperature = -1.0: must be from 0 (greedy) to 100" in answer["message"]
 
 
+@pytest.mark.parametrize(
+    ("prompts", "length", "message"),
+    [
+        (["a"] * 513, 1, "513 prompts; a request may have at most 512"),
+        (["a" * 10_001], 1, "a prompt of 10001 characters; shorten it to at most 10000"),
+        (["a"] * 300, 1000, "300 prompts × (longest prompt of 1 characters + length 1000) = 300300"),
+        (["a" * 10_000, *["a"] * 99], 1, "= 1000100; lower `length` or send fewer prompts"),
+        (["a"], 10_001, "length = 10001; lower it to at most 10000"),
+    ],
+)
+def test_a_request_that_is_too_large_is_refused_with_its_limit(
+    port: int, prompts: list[str], length: int, message: str
+) -> None:
+    status, answer = invoke(port, prompts, length=length)
+    assert status == 400
+    assert message in answer["message"]
+    assert "stack_trace" not in answer
+
+
+def test_a_parameter_that_is_null_has_its_default(port: int) -> None:
+    status, answer = invoke(port, ["Stocks "], length=None)
+    assert status == 200
+    assert [len(each["text"]) for each in answer["predictions"]] == [Sampling().length]
+
+
+def test_a_prompt_is_limited_after_its_normalization(tmp_path: Path) -> None:
+    from mlflow import MlflowException, pyfunc
+    from mlflow.models import Model
+
+    encoded = encode_sample(tmp_path / "windows")
+    vocabulary = replace(encoded.vocabulary, normalize="NFKC")
+    save_model(tmp_path / "charloom", remembering_model(encoded), vocabulary, "t" * 64)
+    save(tmp_path / "logged", tmp_path / "charloom", Model())
+    logged = pyfunc.load_model(str(tmp_path / "logged"))
+    with pytest.raises(MlflowException, match="a prompt of 18000 characters; shorten it to at most 10000"):
+        logged.predict(pandas.DataFrame({"prompt": ["\N{ARABIC LIGATURE SALLALLAHOU ALAYHE WASALLAM}" * 1000]}))
+
+
 def test_a_logged_model_is_complete_and_has_no_pickle(files: Path, model_folder: Path) -> None:
     for name in ("model.json", "model.safetensors"):
         assert (files / "artifacts" / model_folder.name / name).read_bytes() == (model_folder / name).read_bytes()
@@ -205,7 +243,7 @@ def test_a_logged_model_has_only_the_code_that_serving_needs(files: Path) -> Non
     copied = {path.relative_to(files / "code") for path in (files / "code").rglob("*") if path.is_file()}
     rooms = {path.parts[1] for path in copied if len(path.parts) > 2}
     assert rooms == {"corpus", "text", "model"}
-    assert {path.name for path in copied if path.parts[1] == "corpus"} == {"__init__.py", "articles.py"}
+    assert {path.name for path in copied if path.parts[1] == "corpus"} == {"__init__.py", "articles.py", "digests.py"}
     imports = set().union(*(imported(SRC / path) for path in copied))
     assert {path.relative_to(SRC) for path in imports} <= copied
 

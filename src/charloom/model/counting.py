@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from charloom.model.counts import SHARES, Counts, Places
+from charloom.model.counts import SHARES, Counts, Places, places_of
 from charloom.model.interpolation import BUCKETS, MAX_AT_ONCE, bucket
 from charloom.model.matching import HISTORY, LENGTHS
 from charloom.model.memory import Memory
-from charloom.model.trie import Trie, leads_on, take
+from charloom.model.trie import Trie, leads_on, read_trie, take
 
 MAX_COUNT = 255  # counts are stored as bytes; a row with a larger count is scaled down
 ROUNDS = 15  # rounds of expectation maximisation; more rounds change the shares only in the third decimal
@@ -87,12 +87,13 @@ def count_classes(articles: Tensor, of_class: Tensor, classes: int, symbols: int
 def _make_counts(codes: Tensor, symbols: int, eos: int, order: int, roots: Tensor) -> Counts:
     """Count a text, and fit the shares at some of its places. The arguments are those of `count_ngrams`."""
     stored = count_ngrams(codes, symbols, eos, order, roots)
-    stored[SHARES] = torch.full((len(stored) // 3, BUCKETS), FIRST_SHARE)
-    counts = Counts(stored, symbols, eos, int(roots.max()) + 1)
     starts, length = _spread(codes)
     root_of_place = roots[starts + torch.arange(length)[:, None]]
-    counts.use_shares(fit_shares(counts.trie, counts.places(_around(codes, starts, length, eos), root_of_place)))
-    return counts
+    rows = int(roots.max()) + 1
+    trie = read_trie(stored, symbols, eos, rows)
+    shares = fit_shares(trie, places_of(trie, _around(codes, starts, length, eos), root_of_place))
+    del trie  # before Counts makes its own, because a trie needs 100 MB
+    return Counts(stored | {SHARES: shares}, symbols, eos, rows)
 
 
 def fit_shares(trie: Trie, places: Places) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from charloom.model.interpolation import BUCKETS, Interpolation, Prediction
 from charloom.model.matching import HISTORY
 from charloom.model.single import SingleCounts
-from charloom.model.trie import Stored, read_trie
+from charloom.model.trie import Stored, Trie, read_trie
 
 SHARES = "shares"
 
@@ -24,6 +24,25 @@ class Places(NamedTuple):
     def up_to(self, order: int) -> Places:
         """The same places with contexts of up to `order` symbols."""
         return Places(self.rows[: order + 1], self.targets[: order + 1])
+
+
+def places_of(trie: Trie, ids: Tensor, roots: Tensor) -> Places:
+    """The time · batch places of a text.
+
+    The first place is after `ids[HISTORY]`, so the targets are `ids[HISTORY + 1:]`. `ids` is (HISTORY + time + 1,
+    batch). `roots` (time, batch) has the row of level 0 for each place.
+    """
+    before = trie.no_context(ids.shape[1])
+    contexts, arrivals = trie.walk(
+        ids[HISTORY - trie.order :], torch.cat([roots[:1].expand(trie.order, -1), roots, roots[-1:]]), before
+    )
+    rows = contexts[:, trie.order : -1]
+    symbols = ids[HISTORY + 1 :].to(rows[0].dtype)
+    # The arrivals at level 0 are in the root of the next place, which can belong to another class.
+    targets = [trie.find(0, rows[0], symbols), *(arrival[trie.order + 1 :] for arrival in arrivals[1:])]
+    if trie.order:
+        targets.append(trie.find(trie.order, rows[-1], symbols))
+    return Places(rows.flatten(1), torch.stack([level.flatten() for level in targets]))
 
 
 class Counts:
@@ -55,22 +74,8 @@ class Counts:
         self._interpolation = Interpolation(self.trie, self.shares)
 
     def places(self, ids: Tensor, roots: Tensor) -> Places:
-        """The time · batch places of a text.
-
-        The first place is after `ids[HISTORY]`, so the targets are `ids[HISTORY + 1:]`. `ids` is (HISTORY + time + 1,
-        batch). `roots` (time, batch) has the row of level 0 for each place.
-        """
-        before = self.trie.no_context(ids.shape[1])
-        contexts, arrivals = self.trie.walk(
-            ids[HISTORY - self.order :], torch.cat([roots[:1].expand(self.order, -1), roots, roots[-1:]]), before
-        )
-        rows = contexts[:, self.order : -1]
-        symbols = ids[HISTORY + 1 :].to(rows[0].dtype)
-        # The arrivals at level 0 are in the root of the next place, which can belong to another class.
-        targets = [self.trie.find(0, rows[0], symbols), *(arrival[self.order + 1 :] for arrival in arrivals[1:])]
-        if self.order:
-            targets.append(self.trie.find(self.order, rows[-1], symbols))
-        return Places(rows.flatten(1), torch.stack([level.flatten() for level in targets]))
+        """The places of a text, as in `places_of`."""
+        return places_of(self.trie, ids, roots)
 
     def predict(self, rows: Tensor) -> Prediction:
         """The prediction after contexts, given by their rows (levels, places). The highest levels can be missing."""

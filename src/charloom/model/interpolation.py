@@ -32,6 +32,7 @@ RARE = 4  # if a symbol was counted this often in a context, leaving one count o
 # the dense probabilities. If there would be more than MAX_DENSE of them (128 MiB), only shorter contexts have them.
 DENSE_LEVEL, MAX_DENSE = 4, 1 << 25
 FEW_PLACES = 64  # torch adds the counts of at most so many places, and scipy those of more places
+ONE_LESS_AT_ONCE = 1 << 18  # entries for which `_weights_of_one_less` computes the weights together
 MAX_AT_ONCE = 1 << 20  # probabilities that are computed at once: 4 MiB, which fits in the processor's cache
 
 
@@ -163,10 +164,17 @@ class Interpolation:
     def _weights_of_one_less(self) -> Tensor:
         """For each entry, the weights (entries + 1, 2) of its row after taking one from the entry's count."""
         if self._one_less is None:
-            rows, counts = self._trie.row_of_entry(), self._trie.counts[:-1]
-            once = (counts == 1).float()
-            known = self._weights_of(self._levels[rows], self._totals[rows] - 1, self._different[rows] - once)
-            self._one_less = torch.cat([known, self.weights[-1:]])
+            parts = [
+                self._weights_of(
+                    self._levels[rows], self._totals[rows] - 1, self._different[rows] - (counts == 1).float()
+                )
+                for rows, counts in zip(
+                    self._trie.row_of_entry().split(ONE_LESS_AT_ONCE),
+                    self._trie.counts[:-1].split(ONE_LESS_AT_ONCE),
+                    strict=True,
+                )
+            ]
+            self._one_less = torch.cat([*parts, self.weights[-1:]])
         return self._one_less
 
     def _longest_dense_level(self) -> int:

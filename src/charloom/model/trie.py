@@ -215,7 +215,7 @@ def read_trie(stored: Stored, alphabet: int, eos: int, roots: int = 1) -> Trie:
         alphabet,
         first_rows,
         first_entries,
-        torch.cat([*(stored[f"symbols.{n}"] for n in range(levels)), torch.tensor([0])]),
+        torch.cat([*(stored[f"symbols.{n}"] for n in range(levels)), torch.zeros(1, dtype=stored["symbols.0"].dtype)]),
         torch.cat([*(stored[f"counts.{n}"] for n in range(levels)), torch.tensor([0])]).float(),
         torch.cat([torch.tensor([0]), sizes.cumsum(0), torch.tensor([len(keys)])]).to(index_type),
         torch.cat([torch.where(leads, leads.cumsum(0) + roots - 1, len(sizes)), torch.tensor([len(sizes)])]).to(

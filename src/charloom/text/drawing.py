@@ -7,6 +7,8 @@ import numpy.typing as npt
 
 Integers = npt.NDArray[np.int64]
 
+AT_ONCE = 1 << 16  # articles whose lengths are added together
+
 
 def draw_articles(lengths: Integers, limit: int, seed: int) -> Integers:
     """The indices of random articles with at most `limit` symbols together, but of at least one article.
@@ -15,5 +17,11 @@ def draw_articles(lengths: Integers, limit: int, seed: int) -> Integers:
     draws the same articles and then more.
     """
     order = np.random.default_rng(seed).permutation(len(lengths))
-    fitting = int(np.searchsorted(np.cumsum(lengths[order]), limit, side="right"))
-    return order[: max(1, fitting)]
+    fitting, left = 0, limit
+    for begin in range(0, len(order), AT_ONCE):
+        ends = np.cumsum(lengths[order[begin : begin + AT_ONCE]])
+        fitting += int(np.searchsorted(ends, left, side="right"))
+        if fitting < begin + len(ends):
+            break
+        left -= int(ends[-1])
+    return order[: max(1, fitting)].copy()  # a copy, so that the rest of the order can be freed

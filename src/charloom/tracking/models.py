@@ -23,7 +23,7 @@ NAME = "charloom"
 PACKAGE = Path(__file__).parents[1]
 # The code that is copied into each logged model: charloom's own modules (errors.py and the like), the packages text and
 # model, and the modules of the package corpus that text and model import
-SERVED = ("*.py", "corpus/__init__.py", "corpus/articles.py", "text/*.py", "model/*.py")
+SERVED = ("*.py", "corpus/__init__.py", "corpus/articles.py", "corpus/digests.py", "text/*.py", "model/*.py")
 # the packages that a served model imports
 REQUIREMENTS = ("torch", "numpy", "safetensors", "pydantic", "portalocker", "scipy")
 MLFLOW_TYPES = {"int": "long", "float": "double", "bool": "boolean"}  # Python's types → MLflow's names for them
@@ -64,11 +64,13 @@ def save(target: Path, folder: Path, about: Model) -> None:
     logging.getLogger("mlflow").setLevel(logging.WARNING)  # by default MLflow prints a line for each step of saving
     with tempfile.TemporaryDirectory() as temporary:
         code = copy_served_code(Path(temporary) / "charloom")
+        # With DVC's cache.type symlink, the files of the model are links, which MLflow refuses. copytree follows them.
+        files = shutil.copytree(folder, Path(temporary) / "files" / folder.name)
         pyfunc.save_model(
             target,
             mlflow_model=about,
             python_model=str(Path(__file__).with_name("pyfunc.py")),
-            artifacts={"model": str(folder)},
+            artifacts={"model": str(files)},
             code_paths=[str(code)],
             signature=signature(),
             input_example=(pandas.DataFrame({"prompt": ["Stocks "]}), {"temperature": 0.8, "length": 200}),
@@ -90,7 +92,7 @@ def signature() -> ModelSignature:
     """The form of a request and of its answer.
 
     A request has a column of prompts, and may have a column of class names. The parameters of a request are the fields
-    of Sampling. The answer has a column of texts.
+    of Sampling. pyfunc.py limits them (MAX_PROMPTS and the constants after it). The answer has a column of texts.
     """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema

@@ -132,6 +132,7 @@ class Batches(ABC, Generic[Order]):
     def _read_block(self, place: Place) -> _Block:
         epoch, first = place
         if self._epoch is None or self._epoch[0] != epoch:
+            self._epoch = None  # so that the old order is freed
             self._epoch = epoch, self._draw_order(np.random.default_rng([self._seed, epoch]))
         positions, articles = self._gather(self._epoch[1], self.block_steps(first))
         before = positions[:, :1] - torch.arange(self._history, 0, -1)[:, None]
@@ -175,7 +176,7 @@ class Lanes(Batches[_Stream]):
 
     def _count_steps(self) -> int:
         length = self.length
-        self._total = int(self._split.lengths.sum())
+        self._total = len(self._split.codes) - 1
         lane = self._total // self.batch_size
         self._first = self._rows + torch.arange(self.batch_size)[self._columns] * lane
         if lane < length:
@@ -186,18 +187,22 @@ class Lanes(Batches[_Stream]):
         return lane // length
 
     def _draw_order(self, random: np.random.Generator) -> _Stream:
-        articles = random.permutation(self._split.articles)
-        lengths = self._split.lengths[articles]
-        ends = np.cumsum(lengths)
-        shift = self._split.offsets[articles] - (ends - lengths)
-        return _Stream(torch.from_numpy(articles), torch.from_numpy(ends), torch.from_numpy(shift.astype(np.int64)))
+        articles = random.permutation(self._split.articles).astype(np.int32)
+        # In place, because each of these arrays has eight bytes for each article.
+        shift = self._split.offsets[:-1][articles].astype(np.int64)
+        ends = self._split.offsets[1:][articles].astype(np.int64)
+        ends -= shift  # the lengths
+        shift += ends
+        np.cumsum(ends, out=ends)
+        shift -= ends
+        return _Stream(torch.from_numpy(articles), torch.from_numpy(ends), torch.from_numpy(shift))
 
     def _gather(self, order: _Stream, steps: range) -> tuple[Tensor, Tensor]:
         starts = (torch.tensor(steps) * self.length)[:, None, None]
         # Indices in the stream. The last symbol of the stream has no next symbol, so its target is the first symbol.
         in_stream = (self._first + starts) % self._total
         ranks = torch.searchsorted(order.ends, in_stream, right=True)
-        return in_stream + order.shift[ranks], order.articles[ranks[:, 1:]]
+        return in_stream + order.shift[ranks], order.articles[ranks[:, 1:]].long()
 
 
 class Shuffled(Batches[Tensor]):

@@ -43,8 +43,9 @@ class Recall:
         memory = make_memory(codes, model.symbols, int(codes[0]), model.params.memory, by_class)
         self._memory = model.memory = memory.to(model.device)
         self._class_ids = class_ids
-        numbers = np.where(counted, counted.cumsum() - 1, -1)  # of the articles, in the counted text
-        self._numbers = torch.from_numpy(numbers.astype(np.int32)).to(model.device)
+        numbers = counted.cumsum(dtype=np.int32)  # of the articles, in the counted text, from 1
+        numbers[~counted] = 0
+        self._numbers = torch.from_numpy(numbers - 1).to(model.device)
         self._batches = batches
         self._at_once = GPU_AT_ONCE if model.device.type == "cuda" else MAX_AT_ONCE
         self._steps: range = range(0)
