@@ -8,7 +8,7 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 # The variables with which another make creates and uses the second install, which has torchtext's last release
 TORCHTEXT := VENV=.venv-torchtext CONSTRAINTS=constraints-torchtext.txt 'EXTRAS=[torchtext]'
 
-.PHONY: help install install-torchtext demo screenshots repro deps ui test test-torchtext lint types unit soak fuzz bench gpu-check audit clean
+.PHONY: help install install-torchtext demo screenshots repro run deps ui test test-torchtext lint types unit soak fuzz bench gpu-check audit clean
 
 help: ## list all targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,11 @@ screenshots: demo ## take the pictures of the demo's report in docs/images (need
 repro: install ## run the pipeline with params.yaml, then publish the results to MLflow
 	$(RUN) python scripts/repair_dvc.py
 	$(RUN) dvc repro
+	$(RUN) charloom publish
+
+run: install ## run the pipeline with a preset, as an experiment of DVC: make run PRESET=ten-minutes (folder presets)
+	@test -f "presets/$(PRESET)" || { echo "error: PRESET='$(PRESET)': choose one of: $(notdir $(sort $(wildcard presets/*)))" >&2; exit 2; }
+	$(RUN) dvc exp run $$(sed -n 's/^[^#]/-S &/p' "presets/$(PRESET)")
 	$(RUN) charloom publish
 
 deps: install ## write the code that each stage imports into dvc.yaml
@@ -70,8 +75,10 @@ soak: install ## run the fault tests with many more kills and runs (docs/reliabi
 fuzz: install ## read 10,000 damaged or forged files (docs/reliability.md)
 	$(RUN) CHARLOOM_MUTATIONS=2000 pytest -s tests/faults/test_hostile_files.py
 
-bench: install ## run the short benchmarks of BENCHMARKS.md (a quarter of an hour on a quiet machine)
-	set -e; for each in windows training busy sampling scoring classify; do $(RUN) python benchmarks/$$each.py; done
+bench: install ## run the short benchmarks of BENCHMARKS.md (twenty minutes on a quiet machine)
+	set -e; for each in windows processes training busy sampling scoring classify; do \
+		$(RUN) python benchmarks/$$each.py; done
+	$(RUN) python benchmarks/large_corpus.py --gigabytes 0.05
 
 gpu-check: ## check and measure charloom on this machine's GPU, without a network (BENCHMARKS.md); GPU=cpu rehearses it
 	$(PYTHON) scripts/gpu_check.py --device $${GPU:-cuda}

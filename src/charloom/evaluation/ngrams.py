@@ -44,7 +44,7 @@ def kneser_ney(train: Codes, test: Codes, *, symbols: int, eos: int, order: int)
 
     The models use interpolated modified Kneser-Ney smoothing (Chen and Goodman 1999). The shortest model is
     interpolated with a uniform distribution over `symbols` ids. No context reaches back beyond the `<eos>` before its
-    article, because a CharModel also scores each article alone. The memory needed is about 120 bytes for each symbol of
+    article, because a CharModel also scores each article alone. The memory needed is about 90 bytes for each symbol of
     `train`. Therefore n-grams have numbers of 32 bits where they can.
     """
     train_contexts, test_contexts = (np.zeros(len(codes) - 1, dtype=np.int32) for codes in (train, test))
