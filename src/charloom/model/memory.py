@@ -7,7 +7,7 @@ predicts from contexts of up to `order` symbols, and matching.py from longer con
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -141,8 +141,9 @@ class Memory:
 
     def _read_one(self, ids: Tensor, cursor: Cursor, classes: Tensor | None) -> tuple[Remembered, Cursor]:
         """`read` for a single symbol."""
-        counts, by_class, contexts = self._single
-        symbol, recent = int(ids), [*cursor.recent[1:, 0].tolist(), int(ids)]
+        counts, _, contexts = self._single
+        symbol = int(ids)
+        recent = [*cursor.recent[1:, 0].tolist(), symbol]
         rows = counts.walk(cursor.rows[:, 0].tolist(), symbol, 0)
         found, depth = counts.predict(rows)
         match, length = contexts.find(recent)
@@ -152,19 +153,27 @@ class Memory:
             found[match] += share
         remembered = Remembered(_as_one_place(found))
         after = Cursor(torch.tensor(recent)[:, None], torch.tensor(rows)[:, None])
-        if by_class is None or self.by_class is None or classes is None:
+        if self.by_class is None or classes is None:
             return remembered, after
-        trie = self.by_class.trie
-        root = int(classes) if int(classes) < trie.roots else trie.unknown_row
-        before = (
-            [trie.unknown_row] * (trie.order + 1) if cursor.class_rows is None else cursor.class_rows[:, 0].tolist()
-        )
-        class_rows = by_class.walk(before, symbol, root)
-        after = after._replace(class_rows=torch.tensor(class_rows)[:, None])
-        if root == trie.unknown_row:
-            return remembered, after
-        in_class, in_all = by_class.predict(class_rows)[0], counts.predict(rows[: trie.order + 1])[0]
-        return remembered._replace(class_ratios=_as_one_place(in_class) / _as_one_place(in_all)), after
+        before = self.by_class.trie.no_context(1) if cursor.class_rows is None else cursor.class_rows
+        ratios, class_rows = self._read_one_class(symbol, int(classes), rows, before[:, 0].tolist())
+        return remembered._replace(class_ratios=ratios), after._replace(class_rows=torch.tensor(class_rows)[:, None])
+
+    def _read_one_class(
+        self, symbol: int, class_id: int, rows: Sequence[int], before: Sequence[int]
+    ) -> tuple[Tensor | None, list[int]]:
+        """The class ratios (1, 1, symbols) after a symbol, and the rows of the contexts in the counts by class.
+
+        `rows` are the contexts after the symbol in the counts of all articles. `before` are those before the symbol in
+        the counts by class. If the class id is too high, there are no ratios.
+        """
+        counts, by_class, _ = self._single
+        assert by_class is not None
+        class_rows = by_class.walk(before, symbol, by_class.root_of(class_id))
+        if by_class.root_of(class_id) != class_id:
+            return None, class_rows
+        in_class, in_all = by_class.predict(class_rows)[0], counts.predict(rows[: len(class_rows)])[0]
+        return _as_one_place(in_class) / _as_one_place(in_all), class_rows
 
     @cached_property
     def _single(self) -> tuple[SingleCounts, SingleCounts | None, SingleContexts]:

@@ -25,6 +25,7 @@ class SingleCounts:
     """The counts of a memory, for one place."""
 
     def __init__(self, trie: Trie, interpolation: Interpolation) -> None:
+        self._roots = trie.roots
         self._unknown_row = trie.unknown_row
         self._unknown_entry = trie.unknown_entry
         self._symbols, self._counts = trie.symbols.numpy(), trie.counts.numpy()
@@ -35,6 +36,10 @@ class SingleCounts:
         self._weights = interpolation.weights.numpy().data
         self._dense = interpolation.dense.numpy()
         self._dense_levels = interpolation.dense_level + 1
+
+    def root_of(self, class_id: int) -> int:
+        """The row of level 0 of a class. If the id is too high, this is the unknown row."""
+        return class_id if class_id < self._roots else self._unknown_row
 
     def walk(self, before: Sequence[int], symbol: int, root: int) -> list[int]:
         """The rows (levels) of the contexts that end with the symbol. `Trie.walk` describes the arguments."""
