@@ -41,8 +41,9 @@ def test_the_readme_names_each_preset_and_what_it_is_for(preset: Path) -> None:
 @presets
 def test_make_run_gives_dvc_the_values_of_the_preset(preset: Path) -> None:
     command = ["make", "--dry-run", "run", f"PRESET={preset.name}"]
-    shown = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout.splitlines()[-2]
-    script = shown.replace("dvc exp run", "printf '%s\\n'")
+    shown = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout.splitlines()
+    [line] = [line for line in shown if "dvc exp run" in line]
+    script = line.replace("dvc exp run", "printf '%s\\n'")
     done = subprocess.run(["sh", "-c", script], cwd=CHECKOUT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == [part for value in values_of(preset) for part in ("-S", value)]
 
