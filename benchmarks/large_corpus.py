@@ -8,8 +8,8 @@ The stages run as users run them, except for SETTINGS: the training reads only a
 
 Memory is read from all processes of a stage every TICK seconds. "RSS" is the memory of the largest process. It includes
 pages of files that are mapped into memory, such as codes.npy. The kernel can drop these pages at any time, so they need
-no free memory. "own" is the RSS without such pages. "all processes" is the sum of their own memory. It counts a page
-that a worker shares with its parent once for each of them.
+no free memory. "own" is the RSS without such pages. "all processes" is the sum of "own" over the processes. If a worker
+shares a page with its parent, the sum contains the page twice.
 
 If --gigabytes is at least 0.4, the pipeline also runs on a quarter of the corpus, and the program estimates 50 GB. For
 a stage that reads the whole corpus, the seconds grow in proportion to the corpus. For the other stages they are

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import lzma
-import math
 
 import pyppmd
 
 from charloom.text.split import EncodedSplit
-from charloom.text.vocab import Vocabulary, nats_of_unknown
+from charloom.text.vocab import Vocabulary
 
 # xz looks back over at least 4 KiB and at most 64 MiB of text. Its encoder needs ten times as much memory.
 XZ_WINDOW = (4 << 10, 64 << 20)
@@ -19,15 +18,13 @@ CHUNK = 1 << 20  # symbols that are decoded at once
 
 def measure_xz(train: EncodedSplit, test: EncodedSplit, vocabulary: Vocabulary) -> float:
     """The bits per character of the test split."""
-    return (
-        xz_bits(_text(train, vocabulary), _text(test, vocabulary)) + _unknown_bits(test, vocabulary)
-    ) / test.characters
+    return _bits_per_character(xz_bits(_text(train, vocabulary), _text(test, vocabulary)), test, vocabulary)
 
 
 def measure_ppmd(train: EncodedSplit, test: EncodedSplit, vocabulary: Vocabulary, order: int) -> float:
     """The bits per character of the test split. PPMd uses contexts of up to `order` bytes."""
     bits = ppmd_bits(_text(train, vocabulary), _text(test, vocabulary), order=order)
-    return (bits + _unknown_bits(test, vocabulary)) / test.characters
+    return _bits_per_character(bits, test, vocabulary)
 
 
 def xz_bits(train: bytes, test: bytes) -> int:
@@ -43,9 +40,9 @@ def ppmd_bits(train: bytes, test: bytes, *, order: int) -> int:
     return 8 * (_ppmd_size(train + test, order) - _ppmd_size(train, order))
 
 
-def _unknown_bits(split: EncodedSplit, vocabulary: Vocabulary) -> float:
-    """What it costs to say which characters the `<unk>` of a split replace. `_text` does not contain them."""
-    return split.unknown * nats_of_unknown(len(vocabulary)) / math.log(2)
+def _bits_per_character(bits: int, test: EncodedSplit, vocabulary: Vocabulary) -> float:
+    """`bits` encode the `_text` of a split, which does not say which characters the `<unk>` replace."""
+    return bits / test.characters + test.unknown_bpc(len(vocabulary))
 
 
 def _text(split: EncodedSplit, vocabulary: Vocabulary) -> bytes:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-Integers = npt.NDArray[np.int64]
-
 AT_ONCE = 1 << 16  # articles whose lengths are added together
 
 
-def draw_articles(lengths: Integers, limit: int, seed: int) -> Integers:
+def draw_articles(lengths: npt.NDArray[np.int64], limit: int, seed: int) -> npt.NDArray[np.int64]:
     """The indices of random articles with at most `limit` symbols together, but of at least one article.
 
     `lengths` has the symbols of each article. The articles are in the order in which they were drawn. A higher limit

@@ -15,6 +15,7 @@ where start is the start of window i. All its symbols except the last are inputs
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +29,7 @@ from charloom.corpus.articles import MAX_LABEL
 from charloom.errors import InputError
 from charloom.files import read_json
 from charloom.text.npy import map_array
-from charloom.text.vocab import Codes
+from charloom.text.vocab import Codes, nats_of_unknown
 
 FORMAT, VERSION = "charloom-windows", 2
 ARRAYS = {"stream": ("codes", "offsets", "classes"), "article": ("codes", "offsets", "classes", "starts")}  # by scope
@@ -79,6 +80,13 @@ class EncodedSplit:
         if not split._consistent(about):
             raise InputError(f"{folder}: its files contradict each other; recreate them with `dvc repro`")
         return split
+
+    def unknown_bpc(self, symbols: int) -> float:
+        """What it costs to say which characters the `<unk>` replace, in bits per character of the split.
+
+        `symbols` is the size of the vocabulary.
+        """
+        return self.unknown * nats_of_unknown(symbols) / math.log(2) / self.characters
 
     def check_id(self, largest: int) -> None:
         """Raise InputError if `largest`, the largest of some ids that were read, is not in the vocabulary."""

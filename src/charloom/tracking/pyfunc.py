@@ -64,7 +64,7 @@ class Writer(PythonModel):
 
 
 def check_size(prompts: list[Any], length: int) -> None:
-    """Raise InputError if a prompt is no text, or if a request is too large."""
+    """Raise InputError if a prompt is not a text, or if a request is too large."""
     if not all(isinstance(prompt, str) for prompt in prompts):
         raise InputError("a prompt is not a text; an empty prompt is ''")
     if len(prompts) > MAX_PROMPTS:

@@ -22,7 +22,6 @@ from charloom.model.network import CharModel
 from charloom.model.states import State, make_state, state_tensors
 from charloom.params import TrainParams
 from charloom.text.split import EncodedSplit
-from charloom.text.vocab import nats_of_unknown
 from charloom.training.batches import BATCHING, ClassIds
 from charloom.training.checkpoint import Checkpoints, Interrupted
 from charloom.training.graph import Recorded
@@ -90,7 +89,7 @@ class Training:
         self.losses_since_record: list[list[float]] = []  # the same, fetched but not recorded yet
         self._bpc_per_nat = (train.characters + train.articles) / train.characters / math.log(2)
         # The loss does not contain which character an `<unk>` replaces.
-        self._unknown_bpc = train.unknown * nats_of_unknown(model.symbols) / train.characters / math.log(2)
+        self._unknown_bpc = train.unknown_bpc(model.symbols)
 
     def train_step(self) -> None:
         """Read one batch and learn from it. Without a memory, no line here waits for a result of the GPU."""
@@ -203,8 +202,7 @@ class Training:
     def finish(self) -> None:
         """Give the model the weights of the best validation, and score the whole validation split with them."""
         self.model.load_state_dict(self.best)
-        is_known = self.validation.is_whole
-        self.valid_bpc = self.best_bpc if is_known else self.validation.whole().bits_per_character
+        self.valid_bpc = self.best_bpc if self.validation.is_whole else self.validation.whole().bits_per_character
 
     def _count_steps(self) -> int:
         if self.params.characters is None:
