@@ -35,6 +35,7 @@ def main() -> None:
     print("After a few minutes on 632 articles the model writes words, but its sentences make no sense.")
     print("`make repro` trains a larger model on AG_NEWS.")
     for what, where in {
+        "page": "demo/reports/play.html, in a browser: type into the model, or let it write",
         "report": "demo/reports/report.html, in a browser",
         "numbers": "cd demo && dvc metrics show; all numbers are in demo/details/",
         "MLflow": "make ui, then open http://127.0.0.1:5000",

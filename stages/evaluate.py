@@ -13,6 +13,7 @@ from charloom.params import Params
 from charloom.report.context import make_context
 from charloom.report.page import write_page
 from charloom.report.pictures import draw_pictures
+from charloom.report.play import write_play
 from charloom.report.sample_text import write_sample_text
 from charloom.report.tables import write_tables
 from charloom.stage import run_stage
@@ -45,6 +46,7 @@ def evaluate(params: Params) -> None:
     write_tables(Path("plots"), evaluation, context)
     draw_pictures(reports, evaluation, context)
     write_page(reports / "report.html", evaluation, context)
+    write_play(reports / "play.html", saved, test, context, params.evaluate)
 
     track_evaluation(params.tracking, Evaluated.of_workspace(params, saved, Path()))
 

@@ -126,6 +126,7 @@ class EvaluateParams(Section):
     samples: Annotated[int, Field(ge=1, le=10_000)]
     sample_length: Annotated[int, Field(ge=1, le=1_000_000)]
     articles: Annotated[int, Field(ge=0, le=100)]
+    play_megabytes: Annotated[float, Field(ge=0, le=1000)]
 
 
 class TrackingParams(Section):

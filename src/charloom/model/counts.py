@@ -73,6 +73,11 @@ class Counts:
         self.stored[SHARES] = shares
         self._interpolation = Interpolation(self.trie, self.shares)
 
+    @property
+    def dense_level(self) -> int:
+        """The length of the longest contexts whose probabilities are computed once (interpolation.py)."""
+        return self._interpolation.dense_level
+
     def places(self, ids: Tensor, roots: Tensor) -> Places:
         """The places of a text, as in `places_of`."""
         return places_of(self.trie, ids, roots)

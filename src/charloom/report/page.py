@@ -38,7 +38,7 @@ def write_page(path: Path, evaluation: Evaluation, context: Context) -> None:
     accuracy_after = classification.accuracy_after if classification else {}
     baselines = context.baselines
     page = (
-        _templates()
+        templates()
         .get_template("page.html")
         .render(
             evaluation=evaluation,
@@ -71,7 +71,8 @@ def write_page(path: Path, evaluation: Evaluation, context: Context) -> None:
     write_text(path, page)
 
 
-def _templates() -> Environment:
+def templates() -> Environment:
+    """The templates of the pages. Each text that they insert is escaped."""
     templates = Environment(
         loader=PackageLoader("charloom.report"),
         autoescape=True,

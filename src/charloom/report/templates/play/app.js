@@ -1,0 +1,209 @@
+// The page: the text field, the bars and the controls.
+const MOST_CHARACTERS = 4000; // of the text
+const FRAME = 14; // milliseconds of work between two pictures of the screen
+const VISIBLE = new Map([[" ", "␣"], ["\n", "↵"], ["\t", "⇥"]]);
+
+const byId = id => document.getElementById(id);
+const make = (name, className, text = "") => {
+  const element = document.createElement(name);
+  element.className = className;
+  element.textContent = text;
+  return element;
+};
+const percent = share => (share < 0.001 ? "< 0.1 %" : `${(100 * share).toFixed(1)} %`);
+
+class Page {
+  constructor(model) {
+    this.model = model;
+    this.about = model.about;
+    this.characters = []; // of the text
+    this.cells = []; // the coloured copy of each character, behind the text field
+    this.writing = null; // while the model writes: how it draws
+    this.main = this.byClass = null; // the readers
+    for (const name of this.about.classNames) byId("class").append(make("option", "", name));
+    this.read();
+    this.listen();
+    this.follow();
+  }
+
+  // Begin to read the text, given the class that is chosen.
+  read() {
+    const { classes } = this.about, chosen = byId("class").selectedIndex - 1;
+    this.main = new Reader(this.model, [chosen < 0 ? classes : chosen]);
+    if (classes && !this.byClass) this.byClass = new Reader(this.model, [...Array(classes).keys()]);
+    this.cells.forEach(cell => { cell.className = ""; });
+  }
+
+  listen() {
+    const text = byId("text");
+    text.addEventListener("input", event => { if (!event.isComposing) this.edit(); });
+    text.addEventListener("compositionend", () => this.edit());
+    document.addEventListener("selectionchange", () => this.follow());
+    byId("write").addEventListener("click", () => (this.writing ? this.stop() : this.write()));
+    byId("clear").addEventListener("click", () => { this.stop(); text.value = ""; this.edit(); text.focus(); });
+    byId("class").addEventListener("change", () => { this.read(); this.work(); });
+    for (const name of ["temperature", "top-p"]) {
+      byId(name).addEventListener("input", () => { byId(`${name}-value`).textContent = (+byId(name).value).toFixed(2); });
+    }
+  }
+
+  // Take over what the user has typed.
+  edit() {
+    this.stop();
+    const text = byId("text"), { normalize } = this.about;
+    const normal = value => [...(normalize === "none" ? value : value.normalize(normalize))];
+    const characters = normal(text.value).slice(0, MOST_CHARACTERS);
+    if (characters.join("") !== text.value) {
+      const caret = normal(text.value.slice(0, text.selectionStart)).length;
+      text.value = characters.join("");
+      text.selectionStart = text.selectionEnd = characters.slice(0, caret).join("").length;
+    }
+    this.show(characters);
+    byId("state").textContent = characters.length === MOST_CHARACTERS ? `A text has at most ${MOST_CHARACTERS} characters here.` : "";
+    this.work();
+  }
+
+  // Show other characters. What the models have read before the first difference stays.
+  show(characters) {
+    let same = 0;
+    while (same < characters.length && characters[same] === this.characters[same]) same++;
+    this.main.keep(same);
+    this.byClass?.keep(same);
+    this.cells.splice(same).forEach(cell => cell.remove());
+    this.characters = characters.slice(0, same);
+    characters.slice(same).forEach(character => this.append(character));
+  }
+
+  append(character) {
+    const cell = make("span", "", character);
+    byId("cells").append(cell);
+    this.cells.push(cell);
+    this.characters.push(character);
+  }
+
+  write() {
+    const number = name => +byId(name).value;
+    const seed = Math.trunc(number("seed")) || 0;
+    this.writing = { temperature: number("temperature"), topP: number("top-p"), random: randomNumbers(seed) };
+    byId("write").textContent = "Stop";
+    byId("state").textContent = "";
+    this.work();
+  }
+
+  stop(message = "") {
+    this.writing = null;
+    byId("write").textContent = "Write on";
+    byId("state").textContent = message;
+  }
+
+  // Read and write for a short time, then show the result. This continues until there is nothing to do.
+  work() {
+    if (this.waiting) return;
+    const end = performance.now() + FRAME;
+    const [from, length] = [this.main.done, this.characters.length];
+    while (performance.now() < end && this.step());
+    for (let i = from; i < this.main.done; i++) this.cells[i].className = `h${this.heat(this.main.costs[i].bits)}`;
+    if (this.characters.length > length) {
+      const text = byId("text");
+      text.value = this.characters.join("");
+      text.selectionStart = text.selectionEnd = text.value.length;
+    }
+    this.follow();
+    if (this.isBehind(this.main) || this.isBehind(this.byClass) || this.writing) {
+      this.waiting = true;
+      requestAnimationFrame(() => { this.waiting = false; this.work(); });
+    }
+  }
+
+  isBehind(reader) {
+    return reader && reader.done < this.characters.length;
+  }
+
+  // Read one symbol, or write one. Returns whether there was something to do.
+  step() {
+    const late = [this.main, this.byClass].find(reader => this.isBehind(reader) && !(this.writing && reader === this.byClass));
+    if (late) late.advance(this.model.id(this.characters[late.done]));
+    else if (this.writing) this.writeOne();
+    else return false;
+    return true;
+  }
+
+  writeOne() {
+    const symbol = this.model.draw(this.main.state.readings[0].logs, this.writing, this.writing.random);
+    if (symbol === this.about.eos) this.stop("The model ended its article here. ■");
+    else if (this.characters.length === MOST_CHARACTERS) this.stop(`A text has at most ${MOST_CHARACTERS} characters here.`);
+    else this.append(this.about.characters[symbol]);
+  }
+
+  heat(bits) {
+    return this.about.heat.filter(limit => bits >= limit).length;
+  }
+
+  // Show what the model predicts at the cursor, and what the text costs.
+  follow() {
+    const text = byId("text"), at = [...text.value.slice(0, text.selectionStart)].length;
+    this.cells.forEach((cell, i) => cell.classList.toggle("at", i === at));
+    const place = this.main.places[at];
+    if (place) this.showExpected(place, at);
+    if (this.byClass) this.showClasses(this.byClass.places[Math.min(at, this.byClass.done)]);
+    this.showTotal();
+  }
+
+  showExpected({ expected }, at) {
+    const actual = at < this.main.done ? this.model.id(this.characters[at]) : null;
+    byId("expected").replaceChildren(...expected.map(({ id, share, memory }) => {
+      const row = make("li", id === actual ? "was" : ""), track = make("span", "track");
+      track.append(bar("ours", share), ...(memory === null ? [] : [bar("other", memory)]));
+      row.append(make("code", "", this.shown(id)), track, make("span", "value", percent(share)));
+      return row;
+    }));
+    byId("actual").textContent = actual === null ? "" : this.aboutCost(actual, this.main.costs[at]);
+  }
+
+  aboutCost(id, { bits, memoryBits }) {
+    const memory = this.model.memory ? ` By the memory alone, it costs ${memoryBits.toFixed(2)} bits.` : "";
+    return `Here the text has ${this.shown(id)}, which costs ${bits.toFixed(2)} bits.${memory}`;
+  }
+
+  shown(id) {
+    const character = this.about.characters[id];
+    return character ? VISIBLE.get(character) ?? character : id === this.about.eos ? "■" : "?";
+  }
+
+  showClasses({ evidence }) {
+    const shares = this.model.posterior(evidence).map(Math.exp);
+    byId("classes").replaceChildren(...shares.map((share, i) => {
+      const row = make("li", share === Math.max(...shares) ? "was" : ""), track = make("span", "track");
+      track.append(bar("ours", share));
+      row.append(make("span", "name", this.about.classNames[i]), track, make("span", "value", percent(share)));
+      return row;
+    }));
+  }
+
+  showTotal() {
+    const { costs } = this.main, mean = name => (costs.reduce((sum, cost) => sum + cost[name], 0) / costs.length).toFixed(2);
+    const memory = this.model.memory ? `, ${mean("memoryBits")} by the memory alone` : "";
+    byId("total").textContent = costs.length ? `${costs.length} characters, ${mean("bits")} bits per character${memory}` : "";
+  }
+}
+
+const bar = (className, share) => {
+  const element = make("i", className);
+  element.style.width = `${100 * share}%`;
+  return element;
+};
+
+let page;
+const begin = async () => {
+  const about = JSON.parse(byId("about-model").textContent);
+  try {
+    const buffer = await unpack(byId("tensors").textContent.trim());
+    byId("tensors").remove();
+    page = new Page(new Model(about, readTensors(buffer, about.tensors)));
+    byId("play").hidden = false;
+    byId("state").textContent = "";
+  } catch (error) {
+    byId("state").textContent = `This browser cannot run the model (${error.message}). Chromium 80, Firefox 113, Safari 16.4 and newer can.`;
+  }
+};
+requestAnimationFrame(() => setTimeout(begin)); // after the browser has shown that the page is loading
