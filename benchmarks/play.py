@@ -7,9 +7,9 @@ The browser is headless Chromium. The page writes with class none, and draws not
 
 from __future__ import annotations
 
+from pathlib import Path
 import sys
 import time
-from pathlib import Path
 
 from selenium.webdriver.support.wait import WebDriverWait
 from tests.browser import chromium
@@ -19,7 +19,9 @@ WRITE = """
 const random = randomNumbers(arguments[0]), how = { temperature: 0.7, topP: 1 };
 const begin = performance.now();
 let state = page.model.start([page.about.classes]);
-for (let i = 0; i < arguments[1]; i++) state = page.model.read(state, page.model.draw(state.readings[0].logs, how, random));
+for (let i = 0; i < arguments[1]; i++) {
+  state = page.model.read(state, page.model.draw(state.readings[0].logs, how, random));
+}
 return performance.now() - begin;
 """
 

@@ -1,6 +1,9 @@
 """Tests that need a CUDA device. Without such a device they are skipped. `make gpu-check` runs them."""
 
+import gc
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from charloom.model.sampling import Sampling, sample
 from charloom.model.scoring import score_articles
 from charloom.model.states import state_tensors
 from charloom.training.checkpoint import Checkpoint, Checkpoints
+from charloom.training.graph import WARM_UP, Recorded
 from charloom.training.loop import Training, run_training
 from charloom.training.parallel import Group
 from charloom.training.state import restore, snapshot
@@ -75,6 +79,31 @@ def test_a_step_does_not_wait_for_the_gpu(encoded: Encoded, batching: str, model
             torch.cuda.set_sync_debug_mode("default")
         training.train_step()  # the fourth step is the one that is recorded
     assert training.record(validate=True).valid_bpc
+
+
+def test_a_recording_survives_old_graphs_and_other_threads(capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = count(1 << 22, 1 << 20)
+
+    def compute(values: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        gc.collect()  # frees the graph of `old`, unless it was freed before the recording
+        with ThreadPoolExecutor(1) as worker:  # a new size each time, so that CUDA has to allocate it
+            worker.submit(lambda: torch.empty(next(sizes)).pin_memory()).result()
+        return (values * 2,)
+
+    values = torch.ones(3, device=CUDA)
+    old = Recorded(lambda values: (values * 3,))
+    for _ in range(WARM_UP + 2):
+        old(values)
+    gc.disable()
+    try:
+        old.itself = old  # type: ignore[attr-defined]  # a cycle, which only the garbage collector frees
+        del old
+        recorded = Recorded(compute)
+        results = [recorded(values * n)[0].tolist() for n in range(WARM_UP + 3)]
+    finally:
+        gc.enable()
+    assert results == [[2.0 * n] * 3 for n in range(WARM_UP + 3)]
+    assert capsys.readouterr().err == ""  # otherwise it warns that it could not record
 
 
 @models

@@ -7,6 +7,7 @@ in the same order, so the results have the same bytes.
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 
@@ -62,9 +63,13 @@ class Recorded:
     def _record(self, inputs: tuple[Tensor | None, ...]) -> torch.cuda.CUDAGraph | None:
         """The graph of a call. If torch cannot record the function, this prints a warning and returns None."""
         self._inputs = tuple(None if tensor is None else tensor.clone() for tensor in inputs)
+        # Freeing the graph of an earlier training would end a recording, so garbage is collected before it.
+        gc.collect()
         graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.graph(graph):
+            # thread_local: in other threads, calls that would end a recording are allowed. Another thread of charloom
+            # puts the next batches into pinned memory.
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 self._results = self._compute(*self._inputs)
         except torch.cuda.OutOfMemoryError:
             raise
