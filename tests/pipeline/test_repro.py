@@ -10,7 +10,7 @@ import platform
 import re
 import shutil
 import signal
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -147,7 +147,7 @@ def code_that_decides_no_output() -> set[str]:
 
 
 def test_no_out_contains_a_path_a_host_or_a_date(finished: Workspace) -> None:
-    today = datetime.now(timezone.utc)
+    today = datetime.now(UTC)
     words = [str(finished.folder), finished.folder.name, today.strftime("%Y-%m-%d"), today.strftime("%Y/%m/%d")]
     if len(platform.node()) > 5:  # a shorter name could be part of another word
         words.append(platform.node())
