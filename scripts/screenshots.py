@@ -13,17 +13,21 @@ from pathlib import Path
 from PIL import Image
 from selenium.webdriver import ActionChains, Chrome
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
 from tests.browser import PHONE, chromium, look
 
 CHECKOUT = Path(__file__).parent.parent
-REPORT, IMAGES = CHECKOUT / "demo" / "reports" / "report.html", CHECKOUT / "docs" / "images"
+REPORTS, IMAGES = CHECKOUT / "demo" / "reports", CHECKOUT / "docs" / "images"
+REPORT, PLAY = REPORTS / "report.html", REPORTS / "play.html"
 WIDTH = 1120  # CSS pixels
+PROMPT = "The minister said "
 
 
 def main() -> None:
     if not REPORT.exists():
         sys.exit(f"error: {REPORT}: no such file; `make demo` writes it")
     with chromium() as driver:
+        save(IMAGES / "play.png", picture_of_play(driver))
         driver.get(REPORT.as_uri())
         for name, first, last, dark in (
             ("samples", "header", "#samples", False),
@@ -37,6 +41,19 @@ def main() -> None:
             save(IMAGES / f"report-{name}.png", picture(driver, first, last))
         phones = [picture_of_phone(driver, section) for section in ("header", "#surprisal", "#baselines", "#parts")]
         save(IMAGES / "report-phone.png", side_by_side(phones))
+
+
+def picture_of_play(driver: Chrome) -> Image.Image:
+    """The page that contains the model, which has just written an article. The cursor is in the first word after it."""
+    driver.get(PLAY.as_uri())
+    WebDriverWait(driver, 60).until(lambda _: driver.execute_script("return typeof page === 'object'"))
+    look(driver, WIDTH)
+    driver.find_element(By.ID, "text").send_keys(PROMPT)
+    driver.find_element(By.ID, "write").click()
+    WebDriverWait(driver, 60).until(lambda _: driver.execute_script("return !page.writing && !page.waiting"))
+    place = "const text = document.getElementById('text'); text.focus(); text.setSelectionRange(...arguments)"
+    driver.execute_script(place, len(PROMPT) + 2, len(PROMPT) + 2)
+    return picture(driver, "header", "#play")
 
 
 def point_at_the_hardest(driver: Chrome) -> None:
