@@ -34,8 +34,8 @@ def show_progress(training: Training) -> Iterator[Listener]:
 
         def print_sample() -> None:
             for latest in training.samples[-1:]:
-                text = Text(f"step {latest.step}: {on_one_line(latest.text)}", no_wrap=True, overflow="ellipsis")
-                progress.console.print(text)
+                text = Text(f"step {latest.step}: {on_one_line(latest.text)}")
+                progress.console.print(text, no_wrap=True, overflow="ellipsis")
 
         def draw(record: Record) -> None:
             progress.update(bar, completed=record.step, text=clock.text(record))
