@@ -65,7 +65,7 @@ def test_the_page_shows_a_strip_of_samples_from_the_training(page: Page, reporte
     assert "What the model wrote while it learned" in shown
     assert page.html.count('<p class="at">') == 6  # after 0, 1, 2, 4, 8 and 9 thousand characters
     for read, bpc in (("1,000", "4.100"), ("8,000", "0.512"), ("9,000", "0.456")):
-        assert f"{read} characters read{bpc} bits per character" in shown
+        assert f"{read} characters read, {bpc} bits per character" in shown
     assert "3,000 characters read" not in shown
     assert "this model predicts what its n-gram memory predicts" in shown
     assert "its n-gram memory predicts" not in words(written(tmp_path, without_memory(reported)))
