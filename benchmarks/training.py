@@ -20,9 +20,10 @@ from charloom.model.device import set_threads
 from charloom.model.network import CharModel
 from charloom.model.scoring import score_articles
 from charloom.training.checkpoint import Checkpoints, Interrupted
-from charloom.training.history import Listener
+from charloom.training.history import Listener, Record
 from charloom.training.loop import Training, run_training
 from charloom.training.parallel import Group
+from charloom.training.sampler import Sampler
 
 from arithmetic import bare_loop, flops_per_character, sgemm_rate
 from common import Comparison, Text, encoded_text, machine
@@ -105,7 +106,7 @@ def step_by_step(
 
 
 def validation_share(text: Text, hidden: int, batch_size: int) -> str:
-    """The time of a validation, divided by the time of the steps between two validations."""
+    """The time of a validation and of its sample, divided by the time of the steps between two validations."""
     training = make_training(text, hidden, batch_size=batch_size)
     began = time.perf_counter()
     for _ in range(20):
@@ -113,7 +114,16 @@ def validation_share(text: Text, hidden: int, batch_size: int) -> str:
     steps_s = (time.perf_counter() - began) / 20 * text.params.train.validate_every
     began = time.perf_counter()
     score_articles(training.model, text.valid)
-    return f"validation at hidden size {hidden}: {(time.perf_counter() - began) / steps_s:.1%} of the steps' time"
+    validation_s = time.perf_counter() - began
+    sampler = Sampler(training, text.vocabulary)  # draws the first sample
+    training.samples.clear()
+    began = time.perf_counter()
+    sampler(Record(1, 0.0, 1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
+    sample_s = time.perf_counter() - began
+    return (
+        f"at hidden size {hidden}, a validation takes {validation_s / steps_s:.1%} of the steps' time, and its sample"
+        f" {sample_s / steps_s:.2%} ({validation_s:.2f} s and {sample_s:.2f} s)"
+    )
 
 
 def make_training(text: Text, hidden: int, **changes: object) -> Training:

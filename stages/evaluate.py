@@ -20,6 +20,7 @@ from charloom.stage import run_stage
 from charloom.text.split import EncodedSplit
 from charloom.tracking.publication import Evaluated, track_evaluation
 from charloom.training.history import read_history
+from charloom.training.sampler import read_training_samples
 
 
 def evaluate(params: Params) -> None:
@@ -31,6 +32,7 @@ def evaluate(params: Params) -> None:
     test = EncodedSplit.load(Path("data/windows/test"), len(saved.vocabulary))
     source = read_source(Path("data/raw"))
     history = read_history(Path("plots/history.csv"))
+    samples = read_training_samples(Path("reports/training_samples.json"))
     baselines = Baselines.load(Path("data/baselines.json"))
 
     with explain_out_of_memory(
@@ -42,7 +44,7 @@ def evaluate(params: Params) -> None:
     write_samples(reports / "samples.json", evaluation.samples)
     write_sample_text(reports / "samples.txt", evaluation.samples)
 
-    context = make_context(params, saved, source["source"], history, baselines)
+    context = make_context(params, saved, source["source"], history, baselines, samples)
     write_tables(Path("plots"), evaluation, context)
     draw_pictures(reports, evaluation, context)
     write_page(reports / "report.html", evaluation, context)

@@ -28,6 +28,7 @@ from charloom.training.keys import train_key
 from charloom.training.loop import Training, run_training
 from charloom.training.parallel import check_gpus, join_group, launch, will_lead
 from charloom.training.progress import show_progress
+from charloom.training.sampler import Sampler, write_training_samples
 from charloom.training.state import resume
 
 WINDOWS, VOCABULARY, MODEL = Path("data/windows"), Path("data/vocab.json"), Path("models/charloom")
@@ -76,14 +77,19 @@ def lead(
     with stop_requests() as stopping:
         checkpoints.forget_if_recorded(Path("dvc.lock"))
         resume(training, checkpoints)
-        with show_progress(training) as progress, track_training(params.tracking, card, training.history) as tracker:
-            run_training(training, checkpoints, [progress, tracker], stopping)
+        sampler = Sampler(training, vocabulary)  # the first listener, because the others show its samples
+        with (
+            show_progress(training) as progress,
+            track_training(params.tracking, card, training.history, training.samples) as tracker,
+        ):
+            run_training(training, checkpoints, [sampler, progress, tracker], stopping)
             model, counts = training.model, training.class_counts
             limit, seed = params.train.valid_characters, params.train.seed
             temperature = fit_class_temperature(model, counts, valid, limit, seed) if counts else 1.0
             tracker.finish(save_model(MODEL, model, vocabulary, key, counts, temperature))
         checkpoints.note_finished(MODEL / "model.safetensors")
     write_history(Path("plots/history.csv"), training.history)
+    write_training_samples(Path("reports/training_samples.json"), training.samples)
     write_json(Path("metrics/train.json"), training.metrics())
     write_json(Path("details/train.json"), training.details())
 

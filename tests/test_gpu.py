@@ -23,6 +23,7 @@ from charloom.training.checkpoint import Checkpoint, Checkpoints
 from charloom.training.graph import WARM_UP, Recorded
 from charloom.training.loop import Training, run_training
 from charloom.training.parallel import Group
+from charloom.training.sampler import Sampler
 from charloom.training.state import restore, snapshot
 from tests.learning import Encoded, encode_sample, remembering_model, small_model, train_params
 
@@ -114,6 +115,18 @@ def test_a_recorded_step_gives_the_same_bytes(encoded: Encoded, tmp_path: Path, 
     training._learn = training._compute_step
     step_by_step = run(training, tmp_path / "step by step")
     assert all(torch.equal(step_by_step[name], tensor) for name, tensor in recorded.items())
+
+
+@models
+@precisions
+def test_samples_do_not_disturb_the_recorded_steps(
+    encoded: Encoded, tmp_path: Path, precision: str, model: str
+) -> None:
+    without = run(gpu_training(encoded, model, precision=precision), tmp_path / "without")
+    training = gpu_training(encoded, model, precision=precision, sample_length=20)
+    run_training(training, Checkpoints(tmp_path), [Sampler(training, encoded.vocabulary)], lambda: False)
+    assert len(training.samples) > 2
+    assert all(torch.equal(without[name], tensor.cpu()) for name, tensor in training.model.state_dict().items())
 
 
 @models

@@ -5,7 +5,7 @@ import unicodedata
 
 import pytest
 
-from charloom.terminal import harmless
+from charloom.terminal import harmless, on_one_line
 
 CONTROLS = {"Cc", "Cs", "Zl", "Zp"}
 DIRECTIONS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}  # Unicode annex 9
@@ -36,3 +36,7 @@ def test_controls_surrogates_and_direction_characters_are_escaped() -> None:
         if character not in "\n\t"
         and (unicodedata.category(character) in CONTROLS or unicodedata.bidirectional(character) in DIRECTIONS)
     }
+
+
+def test_a_text_on_one_line_has_visible_newlines_and_tabs() -> None:
+    assert on_one_line("tab\tline\r\nend \x1b") == r"tab⇥line\r↵end \x1b"

@@ -115,6 +115,8 @@ class TrainParams(Section):
     validate_every: Count
     valid_characters: Count
     log_every: Count
+    sample_prompt: Annotated[str, Field(max_length=1000)]
+    sample_length: Annotated[int, Field(ge=0, le=1000)]
     checkpoint_every: Annotated[float, Field(gt=0)]
 
 

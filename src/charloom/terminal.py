@@ -16,3 +16,8 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u2028-\u202e\u2
 def harmless(text: str) -> str:
     """The text with control characters, direction marks and lone surrogates escaped. Newline and tab stay."""
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def on_one_line(text: str) -> str:
+    """The harmless text on one line. A newline is shown as ↵, and a tab as ⇥."""
+    return harmless(text).replace("\n", "↵").replace("\t", "⇥")

@@ -75,6 +75,8 @@ VALID: dict[str, dict[str, st.SearchStrategy[object]]] = {
         "precision": st.sampled_from(precisions(torch.device("cpu"))),
         "batching": st.sampled_from(("lanes", "shuffled")),
         "batch_size": integers(1, 16),
+        "sample_prompt": st.text(max_size=5),
+        "sample_length": integers(0, 30),
         "epochs": floats(1e-4, 0.05),  # one step to some hundreds
         "learning_rate": floats(1e-6, 0.1),
         "schedule": st.sampled_from(("cosine", "constant")),

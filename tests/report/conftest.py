@@ -24,6 +24,7 @@ from charloom.text.encode import write_split
 from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Vocabulary
 from charloom.training.history import Record
+from charloom.training.sampler import TrainingSample
 from tests.learning import default_params, model_params, small_model
 
 HOSTILE = (
@@ -68,7 +69,8 @@ def reported(tmp_path_factory: pytest.TempPathFactory, params: Params) -> Report
     samples = [*evaluation.samples, SampleGroup(0.6, None, HOSTILE[:3]), SampleGroup(0.7, None, HOSTILE[3:])]
     small = BaselinesParams(max_characters=1_000_000, ngram_order=4, ppmd_order=4)
     baselines = measure_baselines(train, test, vocabulary, CLASSES, small, seed=1)
-    context = make_context(params, saved, params.data.source, history(40), baselines)
+    written = [TrainingSample(step, step * 1000, 4.1 / step if step else None, HOSTILE[step % 5]) for step in range(10)]
+    context = make_context(params, saved, params.data.source, history(40), baselines, written)
     return Reported(replace(evaluation, samples=samples), context)
 
 

@@ -60,6 +60,27 @@ def test_the_page_shows_the_evaluation_and_its_context(page: Page, reported: Rep
     assert page.html.count('class="cells"') == len(evaluation.readings) == 6
 
 
+def test_the_page_shows_a_strip_of_samples_from_the_training(page: Page, reported: Reported, tmp_path: Path) -> None:
+    shown = words(page)
+    assert "What the model wrote while it learned" in shown
+    assert page.html.count('<p class="at">') == 6  # after 0, 1, 2, 4, 8 and 9 thousand characters
+    for read, bpc in (("1,000", "4.100"), ("8,000", "0.512"), ("9,000", "0.456")):
+        assert f"{read} characters read, {bpc} bits per character" in shown
+    assert "3,000 characters read" not in shown
+    assert "this model predicts what its n-gram memory predicts" in shown
+    assert "its n-gram memory predicts" not in words(written(tmp_path, without_memory(reported)))
+
+
+def test_without_samples_of_the_training_there_is_no_strip(reported: Reported, tmp_path: Path) -> None:
+    page = written(tmp_path, reported._replace(context=replace(reported.context, samples=[])))
+    assert "while it learned" not in page.text
+    assert page.html.count('<p class="at">') == 0
+
+
+def without_memory(reported: Reported) -> Reported:
+    return reported._replace(context=replace(reported.context, memory=None))
+
+
 def test_parameters_are_shown_as_in_params_yaml(page: Page) -> None:
     for name, value in (("deduplicate", "false"), ("max_size", "null"), ("text_columns", "[2, 3]")):
         assert f'<th scope="row">{name}</th><td>{value}</td>' in page.html

@@ -12,8 +12,9 @@ import pytest
 from charloom.evaluation.samples import write_samples
 from charloom.files import write_json, write_text
 from charloom.training.history import write_history
+from charloom.training.sampler import write_training_samples
 from tests.tracking.server import Server
-from tests.tracking.tracked import FILES, HISTORY, NUMBERS, SAMPLES, Tracked
+from tests.tracking.tracked import FILES, HISTORY, NUMBERS, SAMPLES, WRITTEN, Tracked
 
 
 @pytest.fixture
@@ -39,6 +40,7 @@ def tracked(root: Path, tables: Path, tmp_path: Path, monkeypatch: pytest.Monkey
         for stage, values in stages.items():
             write_json(workspace / folder / f"{stage}.json", values)
     write_samples(workspace / "reports/samples.json", SAMPLES)
+    write_training_samples(workspace / "reports/training_samples.json", WRITTEN)
     monkeypatch.chdir(workspace)
     return Tracked(root, workspace)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -46,7 +47,8 @@ def test_a_workspace_made_before_details_existed_is_published_from_its_metrics(t
     """The stages of an older charloom wrote all their numbers to metrics/, and the samples only as text."""
     shutil.rmtree(tracked.workspace / "metrics")
     (tracked.workspace / "details").rename(tracked.workspace / "metrics")
-    (tracked.workspace / "reports/samples.json").unlink()
+    for name in ("samples.json", "training_samples.json"):
+        (tracked.workspace / "reports" / name).unlink()
     tracked.train()
     tracked.evaluate()
     (run,) = tracked.runs()
@@ -83,6 +85,41 @@ def test_another_evaluation_makes_a_second_run_from_the_files(tracked: Tracked) 
     assert tracked.curve(second) == tracked.curve(first)
     assert tracked.artefacts(second) == tracked.artefacts(first)
     assert tracked.measured(second) == tracked.measured(first)
+
+
+def samples_of(tracked: Tracked) -> dict[str, str]:
+    """The names and the texts of the samples that the only run has."""
+    (run,) = tracked.runs()
+    names = sorted(tracked.artefacts(run, "samples"))
+    texts = {name: tracked.client.download_artifacts(run.info.run_id, name) for name in names}
+    return {name.removeprefix("samples/step-"): Path(path).read_text() for name, path in texts.items()}
+
+
+def test_a_running_training_sends_its_milestones_and_then_its_last_sample(tracked: Tracked) -> None:
+    tracked.train(HISTORY[:6], ends=False)
+    assert list(samples_of(tracked)) == ["00000000.txt", "00000010.txt", "00000020.txt"]  # 30 is not twice 20
+    tracked.train(HISTORY[6:], before=HISTORY[:6])
+    assert samples_of(tracked) == {
+        "00000000.txt": "0 characters read\n\n\\x1b 0\n",
+        **{
+            f"000000{step}.txt": f"{step},000 characters read, 3.500 bits per character\n\n\\x1b {step}\n"
+            for step in (10, 20, 40, 50)
+        },
+    }
+
+
+def test_if_artefacts_cannot_be_stored_the_curve_is_still_sent(
+    tracked: Tracked, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tracked.root / "mlartifacts").write_text("a file in the place of the folder")
+    tracked.train()
+    assert capfd.readouterr().out.count("warning: MLflow:") == 1
+    (run,) = tracked.runs()
+    assert run.info.status == "FINISHED"
+    assert [step for step, _ in tracked.curve(run)] == STEPS
+    (tracked.root / "mlartifacts").unlink()
+    tracked.evaluate()
+    assert tracked.artefacts(tracked.runs()[0]) == ARTEFACTS
 
 
 @pytest.mark.parametrize("keys", [["e" * 64], ["e" * 64, "f" * 64]], ids=["one", "two"])

@@ -22,15 +22,16 @@ TRAINING = f"""
 import sys, time
 sys.path.insert(0, sys.argv[1])
 from charloom.tracking.stream import track_training
-from tests.tracking.tracked import HISTORY, HOST, KEYS, PARAMS, card
+from tests.tracking.tracked import HISTORY, HOST, KEYS, PARAMS, WRITTEN, card
 params = PARAMS.model_copy(update={{"experiment": sys.argv[2], "timeout": float(sys.argv[3])}})
-with track_training(params, card({{"train_key": KEYS["train_key"]}}, HOST), []) as listener:
+with track_training(params, card({{"train_key": KEYS["train_key"]}}, HOST), [], written := WRITTEN[:2]) as listener:
     import mlflow
     for record in HISTORY[:{HALF}]:
         listener(record)
     print("half")
     sys.stdin.readline()
     began = time.monotonic()
+    written += WRITTEN[2:]
     for record in HISTORY[{HALF}:]:
         listener(record)
     listener.finish(KEYS["model_digest"])

@@ -14,7 +14,10 @@ from charloom.tracking.verification import verify_run
 from tests.tracking.tracked import KEYS, PARAMS, Tracked
 
 MODEL = "models/charloom/model.safetensors"
-STAGES = {"train": ("models/", "plots/", "train.json"), "evaluate": ("reports/", "evaluate.json")}
+STAGES = {
+    "train": ("models/", "plots/", "train.json", "training_samples.json"),
+    "evaluate": ("reports/samples", "evaluate.json"),
+}
 
 
 @pytest.fixture
@@ -65,11 +68,12 @@ def test_a_published_run_agrees_with_its_files_and_with_dvc_lock(verifiable: Tra
 
 
 def test_a_run_made_before_details_existed_agrees_too(verifiable: Tracked) -> None:
-    """Such a run has numbers only in metrics/, and no samples.json."""
+    """Such a run has numbers only in metrics/, and no samples.json and no training_samples.json."""
     workspace = verifiable.workspace
     shutil.rmtree(workspace / "metrics")
     (workspace / "details").rename(workspace / "metrics")
-    (workspace / "reports/samples.json").unlink()
+    for name in ("samples.json", "training_samples.json"):
+        (workspace / "reports" / name).unlink()
     record(workspace)
     assert problems(publish(verifiable)) == {}
 

@@ -17,6 +17,7 @@ from charloom.tracking.publication import Evaluated, track_evaluation
 from charloom.tracking.store import tracking_uri
 from charloom.tracking.stream import track_training
 from charloom.training.history import Record
+from charloom.training.sampler import TrainingSample
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -38,11 +39,15 @@ DETAILS: dict[str, dict[str, object]] = {
 }
 METRICS: dict[str, dict[str, object]] = {"evaluate": {"test_bpc": 2.25}}
 NUMBERS = {"details": DETAILS, "metrics": METRICS}  # the stages' JSON files of numbers, by folder
+# What the training wrote at its beginning and at each validation. A run has all but the one of step 30 as artefacts.
+WRITTEN = [TrainingSample(step, step * 1000, 3.5 if step else None, f"\x1b {step}") for step in range(0, 60, 10)]
 ARTEFACTS = {
+    *(f"samples/step-{step:08}.txt" for step in (0, 10, 20, 40, 50)),
     *FILES,
     *(f"{folder}/{stage}.json" for folder, stages in NUMBERS.items() for stage in stages),
     "plots/history.csv",
     "reports/samples.json",
+    "reports/training_samples.json",
 }
 WORDS = {"word", "several", "words", "sample"}
 MEASURED_LIVE = "system/", "throughput/"  # prefixes of metrics that are not in any file and differ in each training
@@ -116,7 +121,9 @@ class Tracked:
         If `ends` is false, the training is interrupted before it has made a model.
         """
         keys = {"train_key": KEYS["train_key"]}
-        with track_training(self.params, card(keys, HOST), list(before)) as listener:
+        last = max((each.step for each in (*before, *new)), default=0)
+        written = [sample for sample in WRITTEN if sample.step <= last]
+        with track_training(self.params, card(keys, HOST), list(before), written) as listener:
             for each in new:
                 listener(each)
             if ends:

@@ -56,6 +56,8 @@ def test_the_same_files_in_another_folder_have_the_same_keys(folder: Path, tmp_p
         ("model", {"layers": 2}, {"train"}),
         ("train", {"seed": 2}, {"train"}),
         ("train", {"log_every": 7}, {"train"}),
+        ("train", {"sample_prompt": "Oil"}, {"train"}),
+        ("train", {"sample_length": 0}, {"train"}),
         ("evaluate", {"temperatures": [0.7]}, {"evaluate"}),
         ("evaluate", {"samples": 9}, {"evaluate"}),
         ("baselines", {"ngram_order": 3}, {"evaluate"}),

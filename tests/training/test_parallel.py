@@ -14,6 +14,7 @@ import torch
 from charloom.errors import InputError
 from charloom.training.history import read_history
 from charloom.training.parallel import Group, check_gpus
+from charloom.training.sampler import read_training_samples
 from tests.pipeline.workspace import CHECKOUT, UNTRACKED, Workspace, clean_environment, ready_to_train
 
 # One training step in a group. Each process writes how many threads the group had, and how many outlived the group.
@@ -93,6 +94,24 @@ def test_two_processes_learn_the_same_as_one(prepared: Workspace, tmp_path: Path
         assert shared.step == alone.step
         assert shared.loss_nats == pytest.approx(alone.loss_nats, abs=1e-4)
         assert shared.valid_bpc == (None if alone.valid_bpc is None else pytest.approx(alone.valid_bpc, abs=1e-4))
+
+
+def test_samples_change_no_byte_of_a_training_in_two_processes(prepared: Workspace, tmp_path: Path) -> None:
+    """Only process 0 draws them."""
+    digests, samples = [], []
+    for length in (0, 40):
+        workspace = prepared.copy(tmp_path / str(length))
+        changes = {"train.processes": 2, "train.sample_length": length, "model.memory": 4, "model.dropout": 0.2}
+        workspace.set(changes)
+        workspace.run_script("train")
+        digests.append(workspace.digests("train"))
+        samples.append(read_training_samples(workspace.folder / "reports/training_samples.json"))
+    differing = {path for path, digest in digests[0].items() if digests[1][path] != digest}
+    # model.json contains the train_key, which depends on the parameters of the samples
+    assert differing == {"reports/training_samples.json", "models/charloom/model.json"}
+    assert samples[0] == []
+    assert len(samples[1]) > 2
+    assert {len(each.text) for each in samples[1]} == {40}
 
 
 def test_after_a_killed_worker_the_next_run_continues_from_the_checkpoint(prepared: Workspace, tmp_path: Path) -> None:

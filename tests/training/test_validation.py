@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 import torch
 
+from charloom.errors import RunError
 from charloom.model.scoring import score_articles
 from charloom.training.checkpoint import Checkpoints
 from charloom.training.parallel import Group
@@ -56,3 +58,13 @@ def test_a_finished_training_is_scored_on_the_whole_split(encoded: Encoded, tmp_
     assert training.metrics()["valid_bpc"] == pytest.approx(whole)
     assert records[-1].valid_bpc != pytest.approx(whole, abs=1e-6)
     assert Checkpoints(tmp_path).read() is not None
+
+
+def test_weights_that_are_not_finite_end_the_training_with_one_line(encoded: Encoded) -> None:
+    """The loss of a step is computed before its update, so a validation can be the first to notice."""
+    training = small_training(encoded)
+    training.train_step()
+    training.model.head.bias.data[0] = math.nan
+    with pytest.raises(RunError, match=r"the loss of the validation split is nan; lower train\.learning_rate or"):
+        training.record(validate=True)
+    assert training.history == []

@@ -9,11 +9,11 @@ from pathlib import Path
 import click
 import numpy as np
 
-from charloom.cli.options import model_options, open_model, warn_of_unknown
+from charloom.cli.options import model_options, open_model
 from charloom.cli.reading import BEGINNING, file_format, format_option, read_texts, text_file, with_costs
 from charloom.errors import InputError
 from charloom.terminal import harmless
-from charloom.text.texts import unknown
+from charloom.text.texts import unknown, warn_of_unknown
 
 MIN_WIDTH = 8  # of a column, in characters
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from charloom.errors import InputError, say
-from charloom.text.texts import name_unknown
 
 if TYPE_CHECKING:
     from charloom.model.saved import SavedModel
@@ -57,12 +55,3 @@ def open_model(folder: Path, device: str) -> SavedModel:
 def warn(message: str) -> None:
     """Print a warning to stderr."""
     say(f"warning: {message}", sys.stderr)
-
-
-def warn_of_unknown(characters: Counter[str], where: str) -> None:
-    """If there are characters that are not in the vocabulary, print a warning that names them.
-
-    `where` says in what they occur: the name of a file or of an option.
-    """
-    if characters:
-        warn(f"{where}: some characters are not in the vocabulary and are read as <unk>: {name_unknown(characters)}")

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import click
 
-from charloom.cli.options import model_options, open_model, warn, warn_of_unknown
+from charloom.cli.options import model_options, open_model, warn
 from charloom.terminal import harmless
-from charloom.text.texts import unknown
+from charloom.text.texts import unknown, warn_of_unknown
 
 LENGTH, ARTICLE_LENGTH = 400, 10_000
 

@@ -12,11 +12,18 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
-from charloom.cli.options import model_options, open_model, warn_of_unknown
+from charloom.cli.options import model_options, open_model
 from charloom.cli.reading import file_format, format_option, read_texts, text_file, with_costs
 from charloom.cli.score_rows import ScoredText, Sums, print_header, print_symbols, print_text, print_total
 from charloom.errors import InputError
-from charloom.text.texts import encode, framed, normalized_pieces, read_pieces, without_last_newline
+from charloom.text.texts import (
+    encode,
+    framed,
+    normalized_pieces,
+    read_pieces,
+    warn_of_unknown,
+    without_last_newline,
+)
 
 if TYPE_CHECKING:
     from charloom.model.saved import SavedModel

@@ -15,6 +15,7 @@ from charloom.params import Params
 from charloom.report.memory_table import MemorySize
 from charloom.text.vocab import Vocabulary
 from charloom.training.history import Record
+from charloom.training.sampler import TrainingSample
 
 THIS_MODEL = "this model"  # its name in comparisons
 NOT_MEASURED = "No simpler models were measured, because baselines.max_characters is 0."
@@ -29,6 +30,7 @@ class Context:
     weights: int  # the number of the model's weights
     params: Mapping[str, Mapping[str, Any]]  # section → name → value: the parameters that decided the result
     history: Sequence[Record]
+    samples: Sequence[TrainingSample]  # what the model wrote while it learned
     baselines: Baselines
     vocabulary: Vocabulary
     digest: str  # the SHA-256 of the weights
@@ -84,9 +86,17 @@ def paired(
 
 
 def make_context(
-    params: Params, saved: SavedModel, source: str, history: Sequence[Record], baselines: Baselines
+    params: Params,
+    saved: SavedModel,
+    source: str,
+    history: Sequence[Record],
+    baselines: Baselines,
+    samples: Sequence[TrainingSample] = (),
 ) -> Context:
-    """Collect the context of a report. `source` is the source that source.json states."""
+    """Collect the context of a report.
+
+    `source` is the source that source.json states. `samples` are those that were drawn during the training.
+    """
     corpus = Path(source).name  # the report names no folder of this machine
     deciding = params.deciding()
     return Context(
@@ -95,6 +105,7 @@ def make_context(
         weights=saved.model.size(),
         params={**deciding, "data": {**deciding["data"], "source": corpus}},
         history=history,
+        samples=samples,
         baselines=baselines,
         vocabulary=saved.vocabulary,
         digest=saved.digest,

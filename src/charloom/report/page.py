@@ -24,6 +24,7 @@ from charloom.report.memory_table import memory_table
 from charloom.terminal import harmless
 from charloom.text.vocab import EOS, UNK, Vocabulary
 from charloom.training.history import Record
+from charloom.training.sampler import strip
 
 # The page shows at most so many samples of a group, and so many characters of a sample. samples.txt has all.
 SAMPLES_SHOWN, CHARACTERS_SHOWN = 3, 1200
@@ -57,6 +58,7 @@ def write_page(path: Path, evaluation: Evaluation, context: Context) -> None:
                 (each.temperature for each in evaluation.samples if each.class_name is not None), None
             ),
             samples_cut=any(map(_is_cut, evaluation.samples)),
+            strip=strip(context.samples),
             classifier_bars=classifier_bars(context.all_accuracy(evaluation), baselines.labelled),
             accuracy_after_bars=accuracy_bars(accuracy_after, accuracy_after.keys()),
             readings=[(reading, cells(reading, context.vocabulary)) for reading in evaluation.readings],

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import codecs
 import io
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import IO
 
 import numpy as np
 
+from charloom.errors import say
 from charloom.files import not_utf8
 from charloom.text.vocab import Codes, Vocabulary, code_points
 
@@ -42,6 +44,16 @@ def name_unknown(characters: Counter[str]) -> str:
     named = [f"{character!r} ({times})" for character, times in characters.most_common(10)]
     more = len(characters) - len(named)
     return ", ".join(named) + (f" and {more} more" if more else "")
+
+
+def warn_of_unknown(characters: Counter[str], where: str) -> None:
+    """If there are characters that are not in the vocabulary, print a warning that names them to stderr.
+
+    `where` says in what they occur: the name of a file, of an option or of a parameter.
+    """
+    if characters:
+        named = name_unknown(characters)
+        say(f"warning: {where}: some characters are not in the vocabulary and are read as <unk>: {named}", sys.stderr)
 
 
 def read_pieces(stream: IO[bytes], name: str) -> Iterator[str]:

@@ -22,6 +22,7 @@ from charloom.tracking.dvclock import DvcLock
 from charloom.tracking.models import log_model
 from charloom.tracking.store import EVALUATION, Store, metric, on_failure, record_metrics, warn
 from charloom.training.history import Record, read_history
+from charloom.training.sampler import read_training_samples, strip
 
 MODEL = "models/charloom/model.safetensors"
 # The files of a workspace that a run keeps as artefacts
@@ -112,8 +113,14 @@ def _find(store: Store, card: Card) -> tuple[str, bool]:
 
 
 def _log_files(store: Store, run_id: str, workspace: Path) -> None:
-    """Log the files that the stages wrote, and the part of dvc.lock that is up to date."""
+    """Log the files that the stages wrote, the samples of the training, and the part of dvc.lock that is up to date.
+
+    An older workspace has no samples of its training.
+    """
     store.log_files(run_id, workspace, (path for name in ARTEFACTS for path in sorted(workspace.glob(name))))
+    samples = workspace / "reports/training_samples.json"
+    for sample in strip(read_training_samples(samples)) if samples.exists() else []:
+        store.log_sample(run_id, sample)
     if text := _dvc_lock_before_evaluate(workspace):
         store.client.log_text(run_id, text, "dvc.lock")
 

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 from charloom.errors import CharloomError, RunError, say
 from charloom.files import exclusive, main_checkout
 from charloom.params import TrackingParams
+from charloom.terminal import harmless
 from charloom.tracking.card import Card, checkout
 from charloom.training.history import Record
+from charloom.training.sampler import TrainingSample
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -151,6 +153,11 @@ class Store:
         for path in paths:
             folder = path.parent.relative_to(workspace).as_posix()
             self.client.log_artifact(run_id, str(path), None if folder == "." else folder)
+
+    def log_sample(self, run_id: str, sample: TrainingSample) -> None:
+        """Log a sample of the training as a text artefact. The name of the artefact contains the step."""
+        text = f"{sample.heading}\n\n{harmless(sample.text)}\n"
+        self.client.log_text(run_id, text, f"samples/step-{sample.step:08}.txt")
 
 
 def tracking_uri() -> str:

@@ -1,4 +1,4 @@
-"""Sending the numbers of a training to its run while the training is running."""
+"""Sending the numbers and the samples of a training to its run while the training is running."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from charloom.tracking.card import Card, note_training
 from charloom.tracking.machine import Machine
 from charloom.tracking.store import SQLITE, Store, metric, now_ms, on_failure, record_metrics, tracking_uri, warn
 from charloom.training.history import Record
+from charloom.training.sampler import TrainingSample, milestones, strip
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric
@@ -44,12 +45,17 @@ class TrainingStream:
     """A listener of a training that sends records to a run. A separate thread sends them, so no step waits for MLflow.
 
     If this process resumes the training of an earlier process, `history` are the records of the earlier process.
+    `samples` are those of the training. The training adds samples to this list while the thread sends them.
     """
 
-    def __init__(self, params: TrackingParams, card: Card, history: Sequence[Record]) -> None:
+    def __init__(
+        self, params: TrackingParams, card: Card, history: Sequence[Record], samples: Sequence[TrainingSample]
+    ) -> None:
         self._params = params
         self._card = card
         self._resumed = bool(history)
+        self._samples = samples
+        self._samples_sent = 0  # how many of the chosen ones
         self._queue: queue.SimpleQueue[TimedRecord | None] = queue.SimpleQueue()  # None comes after the last record
         self._model_digest: str | None = None
         # Start time of the request in progress. Infinity while no request is in progress, so that nothing can time out.
@@ -119,6 +125,20 @@ class TrainingStream:
                 measurements += 1
                 metrics.append([metric(name, value, measurements) for name, value in machine.measure().items()])
             store.log_curve(run_id, metrics)
+            self._send_samples(store, run_id)
+
+    def _send_samples(self, store: Store, run_id: str) -> None:
+        """Send the few samples that the report will show too. If it fails, the next call tries again.
+
+        Only the milestones are known before the end. The store of the artefacts can fail when the rest of MLflow works.
+        Then the curve is still sent.
+        """
+        chosen = strip if self._model_digest else milestones
+        with on_failure(self._give_up):
+            for sample in chosen(self._samples)[self._samples_sent :]:
+                self._request_began = time.monotonic()
+                store.log_sample(run_id, sample)
+                self._samples_sent += 1
 
     def _open_run(self, store: Store) -> str | None:
         """The id of the run for this training. None if nothing is left to send.
@@ -167,18 +187,18 @@ class Untracked:
 
 @contextmanager
 def track_training(
-    params: TrackingParams, card: Card, history: Sequence[Record]
+    params: TrackingParams, card: Card, history: Sequence[Record], samples: Sequence[TrainingSample] = ()
 ) -> Iterator[TrainingStream | Untracked]:
-    """Give a listener that sends the records of a training to its run. If tracking is off, the listener does nothing.
+    """Give a listener that sends records and samples of a training to its run. If tracking is off, it sends nothing.
 
     `history` are the records of an earlier process of the same training. If that process had a run, this process
-    continues the run.
+    continues the run. `samples` is the list to which the training adds its samples.
     """
     note_training(card)
     if not params.enabled:
         yield Untracked()
         return
-    stream = TrainingStream(params, card, history)
+    stream = TrainingStream(params, card, history, samples)
     try:
         yield stream
     finally:

@@ -25,7 +25,7 @@ from torch import Tensor
 from charloom.errors import RunError, say
 from charloom.files import atomic_path, exclusive, file_digest, write_text
 
-VERSION = 3
+VERSION = 4
 
 
 class Interrupted(RunError):

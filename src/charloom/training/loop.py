@@ -29,6 +29,7 @@ from charloom.training.history import MAX_RECORDS, MAX_VALIDATIONS, Listener, Re
 from charloom.training.optimizer import adam, learning_rate_at, set_learning_rate
 from charloom.training.parallel import Group
 from charloom.training.recall import Recall
+from charloom.training.sampler import TrainingSample
 from charloom.training.state import snapshot
 from charloom.training.validation import Validation
 
@@ -74,6 +75,7 @@ class Training:
         self.step = 0
         self.state: State | None = None  # the hidden state after the last step, for this process's columns
         self.history: list[Record] = []
+        self.samples: list[TrainingSample] = []  # what the model has written so far; a Sampler adds to it
         self.best_bpc = math.inf  # on the sample of the validation split
         self.valid_bpc = math.inf  # of the finished training, on the whole validation split
         self.best = self._weights()  # the weights with the lowest validation loss so far
@@ -81,8 +83,7 @@ class Training:
         self._random = torch.Generator(device)  # of the dropout masks
         self._precision = Precision(params.precision, device)
         self._averaging_model = self.group.wrap(self.model)
-        # Messages between processes cannot be recorded. Tensors whose shapes differ between steps cannot be recorded
-        # either, and a large vocabulary leads to such tensors.
+        # Neither messages between processes nor tensors of varying shapes (of a large vocabulary) can be recorded.
         recordable = device.type == "cuda" and group.size == 1 and model.symbols <= LARGE
         self._learn = Recorded(self._compute_step) if recordable else self._compute_step
         self._losses_on_device: list[Tensor] = []  # loss and gradient norm of each step, not fetched yet
@@ -285,8 +286,7 @@ def _take_steps(
             record = training.record(validate=validate)
             for listen in listeners:
                 listen(record)
-        # Stop or save? Several processes must decide the same, which takes a message. So they decide only after a
-        # record.
+        # Stop or save? Several processes must decide the same, which takes a message, so they decide after a record.
         stop = save = False
         if logging or group.size == 1:
             overdue = time.monotonic() - saved_at >= params.checkpoint_every

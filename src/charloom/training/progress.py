@@ -8,7 +8,9 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
+from rich.text import Text
 
+from charloom.terminal import on_one_line
 from charloom.training.history import Listener, Record
 from charloom.training.loop import Training
 
@@ -17,7 +19,10 @@ LINE_EVERY_S = 5.0
 
 @contextmanager
 def show_progress(training: Training) -> Iterator[Listener]:
-    """Give a listener that shows the progress of `training` from its present step on."""
+    """Give a listener that shows the progress of `training` from its present step on.
+
+    On a terminal, the listener also prints the latest sample of the training after each validation, cut to one line.
+    """
     console = Console(stderr=True)
     clock = _Clock(training)
     if not console.is_terminal:
@@ -27,11 +32,18 @@ def show_progress(training: Training) -> Iterator[Listener]:
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("train", total=training.steps, completed=training.step, text="")
 
+        def print_sample() -> None:
+            for latest in training.samples[-1:]:
+                text = Text(f"step {latest.step}: {on_one_line(latest.text)}")
+                progress.console.print(text, no_wrap=True, overflow="ellipsis")
+
         def draw(record: Record) -> None:
             progress.update(bar, completed=record.step, text=clock.text(record))
             if record.valid_bpc is not None:
                 progress.console.print(f"step {record.step}: {_scores(record)}")
+                print_sample()
 
+        print_sample()
         yield draw
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from dataclasses import astuple
+from dataclasses import asdict, astuple
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -18,6 +18,7 @@ from charloom.model.saved import TensorSpec, tensor_specs
 from charloom.model.states import make_state, state_tensors
 from charloom.training.checkpoint import Checkpoint, Checkpoints
 from charloom.training.history import Record
+from charloom.training.sampler import SAMPLES
 
 if TYPE_CHECKING:
     from charloom.training.loop import Training
@@ -33,6 +34,7 @@ class Position(BaseModel, strict=True, extra="forbid", allow_inf_nan=False):
     best_bpc: float | None
     fetched: list[list[float]]  # loss and gradient norm of each step since the last record
     history: list[list[int | float | None]]  # the fields of each Record
+    samples: list[dict[str, Any]]  # the fields of each TrainingSample
     made_with: str  # the release of torch, and the kind of device
 
 
@@ -53,6 +55,7 @@ def snapshot(training: Training) -> Checkpoint:
         "best_bpc": training.best_bpc if math.isfinite(training.best_bpc) else None,
         "fetched": training.losses_since_record,
         "history": [list(astuple(record)) for record in training.history],
+        "samples": [asdict(each) for each in training.samples],
         "made_with": made_with(training),
     }
     # These are copies, because the checkpoint is written while the next steps change the weights.
@@ -106,6 +109,7 @@ def restore(training: Training, checkpoint: Checkpoint) -> None:
     training.step = position.step
     training.best_bpc = math.inf if position.best_bpc is None else position.best_bpc
     training.losses_since_record = position.fetched
+    training.samples = SAMPLES.validate_python(position.samples)
     training.history = [Record(*cast("list[Any]", values)) for values in position.history]
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 
+from charloom.errors import RunError
 from charloom.model.network import CharModel
 from charloom.model.scoring import Cost, surprisals
 from charloom.text.drawing import draw_articles
@@ -32,10 +35,18 @@ class Validation:
         return self._cost(np.arange(self._split.articles))
 
     def _cost(self, articles: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Cost:
-        """The cost of these articles. All processes of the group must call this together."""
+        """The cost of these articles. All processes of the group must call this together.
+
+        Raises RunError if it is not finite. So nothing is saved of a model that the last step has spoiled.
+        """
         mine = articles[self._group.rank :: self._group.size]
         scored = surprisals(self._model, (self._split.article(int(index)) for index in mine))
         nats = np.array([each.nats.sum() for each in scored])
         [total] = self._group.sum(torch.tensor([nats.sum()], dtype=torch.float64)).tolist()
+        if not math.isfinite(total):
+            raise RunError(
+                f"the loss of the validation split is {total}; lower train.learning_rate or train.grad_clip. The last"
+                " good checkpoint is kept"
+            )
         characters = int(self._split.lengths[articles].sum()) - len(articles)
         return Cost(total, characters + len(articles), characters)
