@@ -2,8 +2,9 @@
 # # From the tutorial to charloom
 #
 # charloom grew out of a well-known tutorial: "Generative networks" in Microsoft's course
-# [AI for Beginners](https://github.com/microsoft/AI-For-Beginners). In the tutorial, a small LSTM reads news letter by
-# letter and then writes news of its own. This page follows the tutorial step by step. Each step has three parts:
+# [AI for Beginners](https://github.com/microsoft/AI-For-Beginners) (© Microsoft Corporation, MIT license). In the
+# tutorial, a small LSTM reads news letter by letter and then writes news of its own. This page follows the tutorial
+# step by step. Each step has three parts:
 #
 # 1. the code as the tutorial has it (type hints are added),
 # 2. the faults in this code. You see what each fault does, and then the fixed code,
@@ -98,9 +99,9 @@ print(f"Encoding of 'a' is {stoi['a']}")
 print(f"Character with code 13 is {itos[13]}")
 
 # %% [markdown]
-# **Two faults.** The tutorial's helper `encode` cuts a text into words unless it is told otherwise, and it gives the id
-# 0 to every token that it does not know. If you forget to pass `char_tokenizer`, the helper looks up whole words in a
-# vocabulary of characters. It finds none of them, and it reports no error.
+# **Two faults.** The tutorial's helper `encode` cuts a text into words, unless you pass another tokenizer. And it gives
+# the id 0 to every token that it does not know. If you forget to pass `char_tokenizer`, the helper looks up whole words
+# in a vocabulary of characters. It finds none of them, and it reports no error.
 #
 # The second fault remains even with the right tokenizer. The id 0 belongs to a real character, the first one of the
 # corpus. So an unknown character silently turns into that character.
@@ -125,11 +126,12 @@ print("unknown character:  ", repr("Tickets cost 25 €"), "→", repr(decode(en
 
 
 # %% [markdown]
-# The fix is to leave no choice, and to give unknown characters an id of their own.
+# The fix: there is only one tokenizer, and unknown characters get a separate id.
 #
 # **In charloom** this is `Vocabulary` in [vocab.py](../src/charloom/text/vocab.py). The ids of the characters are those
 # of the tutorial. Two symbols follow them: `<eos>` marks the end of an article, so the model can learn where articles
-# end. `<unk>` stands for every unknown character. A table of NumPy replaces the loop over a dictionary.
+# end. `<unk>` replaces every unknown character. The tutorial looks up each character in a dictionary, in a loop of
+# Python. charloom looks up all characters of a text with one call of NumPy.
 
 
 # %%
@@ -167,8 +169,8 @@ print(
 # %% [markdown]
 # The network multiplies a one-hot vector by a matrix. All products with 0 vanish, and the result is one row of the
 # matrix. So nothing needs to be multiplied: one can *look up* the row. A layer that does this is called an embedding.
-# The next cell shows that the results are equal, and what the look-up saves. It has 256 columns, because an LSTM of 64
-# units has four gates with 64 numbers each.
+# The next cell shows that the results are equal, and what the look-up saves. The matrix has 256 columns, because an
+# LSTM of 64 units has four gates with 64 numbers each.
 
 
 # %%
@@ -232,13 +234,15 @@ for row in (0, 1):
     print(f"window {row}: {decode(text_in[row, :30].tolist())!r} … predicts {decode(text_out[row, :30].tolist())!r} …")
 
 # %% [markdown]
-# **Three more faults.** This code works, but:
+# **Four more faults.** This code works, but:
 #
 # - *The batches have unequal sizes.* A long article gives many windows, a short one few. Each article gives one step of
 #   the training, so a window of a short article counts more.
 # - *The windows overlap almost completely.* A character in the middle of an article is read a hundred times in the same
 #   step, and one at the ends only a few times. This makes a step slow.
 # - *Each character is encoded up to two hundred times*, in a loop of Python.
+# - *Short articles are lost.* The tutorial skips articles that give fewer than ten windows. (This corpus has no such
+#   article, but AG_NEWS has.)
 
 # %%
 sizes = [len(text) - nchars for text in train_texts]
@@ -652,8 +656,26 @@ show_error(lambda: generate_soft(net, temperature=0.01))
 
 # %% [markdown]
 # **The fault:** exp of a large number is infinite, so a low temperature ends in an error. The fix is to subtract the
-# largest logit before. All probabilities stay the same, and no exponent is above 0.
-#
+# largest logit from all logits first. Then no exponent is above 0, and the probabilities are the same. `torch.softmax`
+# does that. At temperature 0, a division is impossible, so the fixed code takes the likeliest character.
+
+
+# %%
+@torch.no_grad()
+def generate_safely(net: LSTMGenerator, size: int = 100, start: str = "today ", temperature: float = 1.0) -> str:
+    chars = list(start)
+    out, s = net(enc(start).view(1, -1))
+    for _ in range(size):
+        logits = out[0][-1]
+        nc = logits.argmax() if temperature == 0 else torch.multinomial(torch.softmax(logits / temperature, 0), 1)[0]
+        chars.append(itos[nc])
+        out, s = net(nc.view(1, -1), s)
+    return "".join(chars)
+
+
+print("at temperature 0.01, the fixed code writes:", repr(generate_safely(net, 40, temperature=0.01)))
+
+# %% [markdown]
 # **In charloom** this is [sampling.py](../src/charloom/model/sampling.py). Temperature 0 means greedy. `top_k` and
 # `top_p` can forbid unlikely characters. `<eos>` lets a text end by itself. Many texts are drawn at once, and text
 # number i is the same whether it is drawn alone or with others.

@@ -151,6 +151,7 @@ def test_a_higher_temperature_makes_the_network_less_sure(output: str) -> None:
     found = [numbers(f"at temperature {each}: as unsure as among # characters", output)[0] for each in (0.3, 0.8, 1.8)]
     assert found == sorted(set(found))
     assert "RuntimeError: probability tensor contains either `inf`, `nan` or element < 0" in output
+    assert "the fixed code writes: 'today " in output
     assert "alone or with others, text 0 is the same: True" in output
 
 
