@@ -19,7 +19,7 @@
 #
 # **About the times.** The program uses one core, and it counts the CPU time that it gets. Other programs on the machine
 # disturb such a time less than they disturb a clock. It is still noisy: if you repeat a measurement, expect it to
-# change by a fifth. Numbers that are not times are the same in each run on one machine.
+# change by up to a third. Numbers that are not times are the same in each run on one machine.
 
 # %%
 import collections
