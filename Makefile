@@ -8,7 +8,7 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 # The variables with which another make creates and uses the second install, which has torchtext's last release
 TORCHTEXT := VENV=.venv-torchtext CONSTRAINTS=constraints-torchtext.txt 'EXTRAS=[torchtext]'
 
-.PHONY: help install install-torchtext demo screenshots repro run deps ui test test-torchtext lint types unit soak fuzz bench gpu-check audit clean
+.PHONY: help install install-torchtext demo tutorial screenshots repro run deps ui test test-torchtext lint types unit soak fuzz bench gpu-check audit clean
 
 help: ## list all targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
 
 demo: install ## run the whole pipeline on the small corpus that comes with charloom, in demo/ (three minutes)
 	$(RUN) python scripts/demo.py
+
+tutorial: install ## run docs/tutorial.py, and write docs/tutorial.md with its outputs and pictures (a minute)
+	$(RUN) python scripts/render_tutorial.py
 
 screenshots: demo ## take the pictures of the demo's report in docs/images (needs chromium and chromium-driver)
 	PYTHONPATH=. $(BIN)/python scripts/screenshots.py

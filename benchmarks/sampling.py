@@ -14,8 +14,8 @@ from charloom.text.vocab import Vocabulary
 import torch
 
 from common import PAIRS, Text, compare, encoded_text, machine, one_layer, rate_of
-from tutorial import Tutorial
 from tutorial_generate import generate
+from tutorial_training import Tutorial
 
 HIDDEN, SAMPLES, LENGTH, START = 256, 64, 300, "today "
 ORDER = 10  # model.memory

@@ -27,7 +27,7 @@ from charloom.training.sampler import Sampler
 
 from arithmetic import bare_loop, flops_per_character, sgemm_rate
 from common import Comparison, Text, encoded_text, machine
-from tutorial import HIDDEN, Tutorial, long_enough
+from tutorial_training import HIDDEN, Tutorial, long_enough
 
 PAIRS = 9
 # Hidden size → the smallest batch size at which the rate is about as high as it can be.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 
-from tutorial import Tutorial
+from tutorial_training import Tutorial
 
 
 def generate(tutorial: Tutorial, characters: tuple[str, ...], size: int, start: str, temperature: float = 1.0) -> str:

@@ -21,7 +21,7 @@ from charloom.training.batches import BATCHING, Batches
 import numpy as np
 
 from common import Text, compare, encoded_text, machine, rate_of
-from tutorial import NCHARS, Tutorial, long_enough
+from tutorial_training import NCHARS, Tutorial, long_enough
 
 PAIRS = 15  # each measurement takes a second; on a shared machine, one pair in three is disturbed
 
