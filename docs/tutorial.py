@@ -2,7 +2,7 @@
 # # From the tutorial to charloom
 #
 # charloom grew out of a well-known tutorial: "Generative networks" in Microsoft's course
-# [AI for Beginners](https://github.com/microsoft/AI-For-Beginners) (© Microsoft Corporation, MIT license). In the
+# [AI for Beginners](https://github.com/microsoft/AI-For-Beginners). In the
 # tutorial, a small LSTM reads news letter by letter and then writes news of its own. This page follows the tutorial
 # step by step. Each step has three parts:
 #
