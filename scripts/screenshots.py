@@ -31,6 +31,7 @@ def main() -> None:
         driver.get(REPORT.as_uri())
         for name, first, last, dark in (
             ("samples", "header", "#samples", False),
+            ("strip", "#strip", "#strip", False),
             ("surprisal", "#surprisal", "#surprisal", True),
             ("charts", "#baselines", "#parts", False),
         ):
