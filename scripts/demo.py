@@ -6,24 +6,17 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
-from workspace import CHECKOUT, make_workspace
+from charloom.project.new import SAMPLE_SETTINGS
+from charloom.project.workspace import make_workspace
 
+CHECKOUT = Path(__file__).parent.parent
 DEMO = CHECKOUT / "demo"
-SETTINGS: dict[str, object] = {
-    "data.source": "sample",
-    "data.valid_fraction": 0.05,
-    "model.hidden_size": 256,
-    "model.dropout": 0.3,  # a model overfits such a small corpus after a few epochs
-    "train.batch_size": 8,
-    "train.epochs": 6.0,
-    "train.validate_every": 100,
-    "train.log_every": 10,
-}
 
 
 def main() -> None:
-    make_workspace(DEMO, SETTINGS)
+    make_workspace(DEMO, SAMPLE_SETTINGS)
     store = {"MLFLOW_TRACKING_URI": f"sqlite:///{CHECKOUT / 'mlflow.db'}"}  # the store that `make ui` shows
     done = subprocess.run(["dvc", "repro"], cwd=DEMO, env={**store, **os.environ}, check=False)
     if done.returncode:

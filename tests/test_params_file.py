@@ -96,7 +96,9 @@ def test_content_that_is_not_a_parameter_file_is_rejected_in_one_line(
 
 
 def test_a_missing_file_and_a_folder_are_rejected(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"none\.yaml: no such file; run this command in a charloom checkout"):
+    with pytest.raises(
+        InputError, match=r"none\.yaml: no such file; run this command in a checkout or project of charloom"
+    ):
         load_params(tmp_path / "none.yaml")
     with pytest.raises(InputError, match="cannot be read: Is a directory"):
         load_params(tmp_path)

@@ -21,7 +21,7 @@ from tests.conftest import CHECKOUT
 from tests.learning import save_conditioned_model
 from tests.pipeline.workspace import clean_environment
 
-DOCUMENTS = ("README.md", "corpora/README.md")
+DOCUMENTS = ("README.md", "corpora/README.md", "docs/your-own.md", "src/charloom/project/README.md")
 NEED_MLFLOW = {"publish", "runs", "verify"}  # the tests parse these subcommands, but do not run them
 FENCED = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`(charloom [^`]+)`")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +11,9 @@ from typing import NamedTuple
 import pytest
 
 from charloom.params_file import load_params
+from charloom.project.files import FILES, copy_files, copy_package
 from tests.conftest import CHECKOUT
 
-COPIED = ("dvc.yaml", "params.yaml", ".dvcignore", ".dvc/config", "corpora/README.md", "stages", "scripts", "src")
 # A replacement for dvc: it records its arguments and the tracker, writes the files that the demo shows, and exits with
 # the code in DVC_EXIT.
 DVC = """#!/bin/sh
@@ -33,9 +32,10 @@ class Ended(NamedTuple):
 
 
 def run(script: Path, *arguments: object, **variables: str) -> Ended:
-    """Run a script to its end."""
+    """Run a script of a checkout to its end, with the code of this checkout."""
     command = [sys.executable, str(script), *map(str, arguments)]
     environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+    environment["PYTHONPATH"] = str(script.parents[1] / "src")
     done = subprocess.run(command, capture_output=True, text=True, env=environment | variables, check=False)
     return Ended(done.returncode, done.stdout, done.stderr)
 
@@ -47,13 +47,8 @@ def make_workspace(folder: Path, *settings: str) -> Ended:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of the checkout, and the replacement for dvc in ../bin/."""
-    for name in COPIED:
-        target = tmp_path / "checkout" / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if (CHECKOUT / name).is_dir():
-            shutil.copytree(CHECKOUT / name, target, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-        else:
-            shutil.copyfile(CHECKOUT / name, target)
+    copy_files(tmp_path / "checkout", (*FILES, "scripts"))
+    copy_package(tmp_path / "checkout")
     dvc = tmp_path / "bin" / "dvc"
     dvc.parent.mkdir()
     dvc.write_text(DVC)
@@ -129,7 +124,7 @@ def test_a_workspace_contains_no_results_of_the_checkout(checkout: Path, tmp_pat
         (checkout / name).write_text("x")
     assert run(checkout / "scripts" / "workspace.py", tmp_path / "w").code == 0
     found = {path.name for path in (tmp_path / "w").iterdir()}
-    assert found == {".dvc", ".dvcignore", "corpora", "dvc.yaml", "params.yaml", "src", "stages"}
+    assert found == {".dvc", ".dvcignore", ".gitignore", "corpora", "dvc.yaml", "params.yaml", "src", "stages"}
     assert not list((tmp_path / "w").rglob("__pycache__"))
     assert not (tmp_path / "w" / "corpora" / "mine").exists()
 

@@ -75,7 +75,9 @@ def _read_yaml(path: Path) -> object:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file; run this command in a charloom checkout, which has it") from None
+        raise InputError(
+            f"{path}: no such file; run this command in a checkout or project of charloom (`charloom new` makes one)"
+        ) from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     if len(content) > MAX_BYTES:

@@ -174,7 +174,6 @@ def test_a_users_corpus_is_read_again_after_it_changed(finished: Workspace, tmp_
 
 def test_a_corpus_imported_by_dvc_is_a_dependency(finished: Workspace, tmp_path: Path) -> None:
     workspace, there = finished.copy(tmp_path / "imported", results=False), tmp_path / "there.txt"
-    shutil.copyfile(CHECKOUT / ".gitignore", workspace.folder / ".gitignore")
     workspace.begin_git()
     workspace.set({"data.source": "corpora/mine.txt"})
     there.write_text("\n\n".join(f"article {number}" for number in range(40)))

@@ -11,7 +11,7 @@ import pytest
 
 from charloom.training.history import read_history
 from tests.pipeline.conftest import Charloom
-from tests.pipeline.workspace import CHECKOUT, Ended, Workspace
+from tests.pipeline.workspace import Ended, Workspace
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -51,7 +51,6 @@ def repository(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) ->
     """The finished pipeline, committed to git and pushed to a local DVC remote. Its MLflow store is in its folder."""
     repository = replace(finished.copy(tmp_path_factory.mktemp("git") / "repository"), variables=IDENTITY)
     folder = repository.folder
-    shutil.copyfile(CHECKOUT / ".gitignore", folder / ".gitignore")
     (folder / ".dvc/.gitignore").write_text("/config.local\n/tmp\n/cache\n/site\n")
     repository.begin_git()
     execute(repository, "dvc", "remote", "add", "--default", "local", str(folder.with_name("remote")))

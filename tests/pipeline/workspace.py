@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from charloom.files import file_digest
+from charloom.project.workspace import make_workspace
 
 CHECKOUT = Path(__file__).parents[2]
 STAGES = ("download", "vocab", "windows", "baselines", "train", "evaluate")
@@ -32,7 +33,7 @@ TINY: dict[str, object] = {
     "evaluate.samples": 2,
     "evaluate.sample_length": 40,
 }
-PIPELINE = (".dvc", ".dvcignore", "dvc.yaml", "params.yaml", "stages", "src", "corpora")
+PIPELINE = (".dvc", ".dvcignore", ".gitignore", "dvc.yaml", "params.yaml", "stages", "src", "corpora")
 NOT_COPIED = {True: shutil.ignore_patterns("site"), False: shutil.ignore_patterns("site", "tmp", "cache")}
 UNTRACKED: dict[str, object] = {"tracking.enabled": False}
 # git with a name and an address, which commits and annotated tags need.
@@ -81,9 +82,7 @@ class Workspace:
 
     def make(self) -> None:
         """Make the tiny pipeline here, from the files of the checkout."""
-        settings = [f"{name}={value}" for name, value in TINY.items()]
-        made = self.run(sys.executable, str(CHECKOUT / "scripts" / "workspace.py"), ".", *settings)
-        assert made.code == 0, made.output
+        make_workspace(self.folder, TINY)
 
     def copy(self, folder: Path, *, results: bool = True, **variables: str) -> Workspace:
         """A copy in another folder, with or without the results. The copy has only the given environment variables."""

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from charloom.corpus.articles import read_articles
 from charloom.errors import InputError
 from charloom.params import Normalization
+from charloom.project.workspace import set_params
 from charloom.text.vocab import EOS, UNK, Vocabulary, chunked, code_points
 from tests.conftest import CHECKOUT, WriteRows
-from workspace import set_params
 
 TEXTS = st.lists(st.text(max_size=30), max_size=6).filter(lambda texts: len(set("".join(texts))) > 1)
 
