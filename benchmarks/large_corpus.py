@@ -21,7 +21,6 @@ estimates nothing, and arrays with a number for each article can still need giga
 from __future__ import annotations
 
 from collections.abc import Iterator
-import os
 from pathlib import Path
 import subprocess
 import sys
@@ -173,7 +172,6 @@ def run_stage(workspace: Path, stage: Stage, corpus: Path) -> Measured:
     process = psutil.Popen(
         [sys.executable, f"stages/{stage.script}.py"],
         cwd=workspace,
-        env={**os.environ, "PYTHONPATH": "src"},
         stdout=subprocess.DEVNULL,
     )
     peak = Peak(0, 0, 0)

@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))  # the code of this project, not of an installed copy
+
 from charloom.errors import say
 from charloom.files import write_json
 from charloom.params import Params

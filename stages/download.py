@@ -1,7 +1,10 @@
 """Get the corpus and check each article. Writes train.csv, test.csv and source.json, which states their origin."""
 
 import os
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))  # the code of this project, not of an installed copy
 
 from charloom.corpus.sources import obtain
 from charloom.errors import say

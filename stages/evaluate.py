@@ -1,6 +1,9 @@
 """Measure the model on the test split, draw samples, write the report, and complete the run in MLflow."""
 
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))  # the code of this project, not of an installed copy
 
 from charloom.corpus.articles import read_source
 from charloom.evaluation.baselines import Baselines

@@ -1,6 +1,9 @@
 """Encode the articles as ids, and hold out some training articles for validation."""
 
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))  # the code of this project, not of an installed copy
 
 from charloom.corpus.articles import read_source
 from charloom.files import write_json

@@ -1,6 +1,9 @@
 """Measure simpler models on the test split: n-grams, compressors and, if the model is conditioned, classifiers."""
 
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))  # the code of this project, not of an installed copy
 
 from charloom.corpus.articles import read_source
 from charloom.evaluation.measuring import measure_baselines

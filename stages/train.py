@@ -1,15 +1,18 @@
 """Train the model. If there is a checkpoint of the same training, continue from the checkpoint.
 
-    dvc repro train                          run this stage, after every earlier stage whose inputs have changed
-    PYTHONPATH=src python stages/train.py    run this stage alone, without DVC
-    PYTHONPATH=src torchrun --nproc-per-node 4 stages/train.py    run it in four processes on this machine
+    dvc repro train                                run this stage, after earlier stages whose inputs have changed
+    python stages/train.py                         run this stage alone, without DVC
+    torchrun --nproc-per-node 4 stages/train.py    run it in four processes on this machine
 
 With `train.processes: 4` in params.yaml, the first two commands also train in four processes. README.md ("On a GPU box,
 overnight") has the commands for several machines.
 """
 
+import sys
 from contextlib import nullcontext
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))  # the code of this project, not of an installed copy
 
 from charloom.evaluation.classification import fit_class_temperature
 from charloom.files import main_checkout, write_json

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import os
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -121,3 +124,16 @@ def test_after_the_block_signals_end_the_process_as_usual(
     process.send_signal(number)
     process.wait(timeout=10)
     assert process.returncode == code
+
+
+@pytest.mark.parametrize("script", sorted((CHECKOUT / "stages").glob("*.py")), ids=lambda path: path.stem)
+def test_a_stage_runs_the_code_next_to_it_and_not_an_installed_copy(script: Path, tmp_path: Path) -> None:
+    (tmp_path / "stages").mkdir()
+    shutil.copyfile(script, tmp_path / "stages" / script.name)
+    package = tmp_path / "src/charloom"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise SystemExit('the code next to it')")
+    for cwd in (tmp_path, tmp_path / "stages"):
+        command = [sys.executable, os.path.relpath(tmp_path / "stages" / script.name, cwd)]
+        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+        assert done.stderr == "the code next to it\n"

@@ -20,7 +20,7 @@ Undisturbed = tuple[Workspace, float]
 # Trains four times. The first time, the disk of the checkpoints is full after the first checkpoint. The second time,
 # the disk of the models is full, and the third time, the disk of the plots. The fourth time, all disks have space.
 TRAIN = """
-train() { PYTHONPATH=src python stages/train.py >"$1.log" 2>&1; echo $? >>"$1.log"; }
+train() { python stages/train.py >"$1.log" 2>&1; echo $? >>"$1.log"; }
 fill() { dd if=/dev/zero of="$1/filler" bs=1k 2>/dev/null; }
 train checkpoint &
 until ls .charloom/checkpoints/*/last.safetensors 2>/dev/null; do sleep 0.01; done
