@@ -41,10 +41,7 @@ def new_project(folder: Path) -> str:
     _check_free(folder)
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     try:
-        temporary.mkdir()
-    except OSError as error:
-        raise InputError(f"{folder}: no folder can be made in {folder.parent}: {error.strerror}") from None
-    try:
+        _make_folder(temporary)
         _fill(temporary)
         about_git = _begin_git(temporary, folder)
         temporary.rename(folder)
@@ -65,6 +62,13 @@ def _check_free(folder: Path) -> None:
         raise InputError(f"{folder}: is not empty; give the name of a new folder")
     if folder == Path.cwd():  # the shell would stay in the empty folder, which the project replaces
         raise InputError(f"{folder}: is the current folder; call `charloom new` in the folder above it")
+
+
+def _make_folder(temporary: Path) -> None:
+    try:
+        temporary.mkdir()
+    except OSError as error:
+        raise InputError(f"{temporary.parent}: no folder can be made here: {error.strerror}") from None
 
 
 def _fill(folder: Path) -> None:
