@@ -76,15 +76,15 @@ def code_deps(command: str) -> list[str]:
 
 
 def main() -> None:
-    yaml = YAML()
-    yaml.width = 120
-    yaml.indent(mapping=2, sequence=4, offset=2)
+    editor = YAML()
+    editor.width = 120
+    editor.indent(mapping=2, sequence=4, offset=2)
     path = CHECKOUT / "dvc.yaml"
-    pipeline: dict[str, Any] = yaml.load(path)
+    pipeline: dict[str, Any] = editor.load(path)
     for stage in pipeline["stages"].values():
         data = [dep for dep in stage["deps"] if not dep.endswith(".py")]
         stage["deps"][:] = [*data, *code_deps(stage["cmd"])]
-    yaml.dump(pipeline, path)
+    editor.dump(pipeline, path)
 
 
 if __name__ == "__main__":
