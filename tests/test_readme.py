@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -22,7 +23,8 @@ from tests.learning import save_conditioned_model
 from tests.pipeline.workspace import clean_environment
 
 DOCUMENTS = ("README.md", "corpora/README.md", "docs/your-own.md", "src/charloom/project/README.md")
-NEED_MLFLOW = {"publish", "runs", "verify"}  # the tests parse these subcommands, but do not run them
+# The tests parse commands with these words, but do not run them, because there is no tracker.
+NEED_MLFLOW = {"publish", "runs", "promote", "verify", "models:/charloom@best"}
 FENCED = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`(charloom [^`]+)`")
 
@@ -54,7 +56,7 @@ def parse(arguments: Sequence[str]) -> None:
 
 
 SHOWN = list(dict.fromkeys(p for name in DOCUMENTS for p in pipelines((CHECKOUT / name).read_text(encoding="utf-8"))))
-RUN = [pipeline for pipeline in SHOWN if not {arguments[0] for arguments in arguments_of(pipeline)} & NEED_MLFLOW]
+RUN = [pipeline for pipeline in SHOWN if not {*chain(*arguments_of(pipeline))} & NEED_MLFLOW]
 
 
 @pytest.fixture(scope="session")

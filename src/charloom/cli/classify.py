@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from pathlib import Path
 
 import click
 import numpy as np
@@ -23,7 +22,7 @@ MIN_WIDTH = 8  # of a column, in characters
 @text_file
 @format_option("lines", "csv")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each text, one on a line.")
-def classify(folder: Path, device: str, file: str, wanted_format: str | None, as_json: bool) -> None:
+def classify(model: str, device: str, file: str, wanted_format: str | None, as_json: bool) -> None:
     """Compute the probability of each class for each text.
 
     FILE is a text file in UTF-8. If FILE is -, the standard input is read.
@@ -35,7 +34,7 @@ def classify(folder: Path, device: str, file: str, wanted_format: str | None, as
     # This import loads torch, which takes two seconds. --help must not wait for torch.
     from charloom.evaluation.classification import costs_by_class, log_posteriors, log_priors
 
-    saved = open_model(folder, device)
+    saved = open_model(model, device)
     class_names, priors = saved.class_names(), log_priors(saved.class_counts)
     costs = with_costs(saved, read_texts(file, file_format(file, wanted_format)), costs_by_class)
     unknown_characters: Counter[str] = Counter()

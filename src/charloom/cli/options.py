@@ -14,6 +14,8 @@ from charloom.errors import InputError, say
 if TYPE_CHECKING:
     from charloom.model.saved import SavedModel
 
+ADDRESSES = ("runs:/", "models:/")  # beginnings of the addresses of models in MLflow
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -28,16 +30,22 @@ def model_options(command: Command) -> Command:
     )(command)
     return click.option(
         "--model",
-        "folder",
-        type=click.Path(path_type=Path),
-        default=Path("models/charloom"),
+        "model",
+        metavar="FOLDER|RUN|ADDRESS",
+        default="models/charloom",
         show_default=True,
-        help="The folder that contains the model: the files model.safetensors and model.json.",
+        help="The model: a folder with the files model.safetensors and model.json, or a model in MLflow. A model in"
+        " MLflow is the name of a run, the beginning of its id, or an address: runs:/ID, models:/NAME@best (see"
+        " `charloom promote`) or models:/NAME/VERSION.",
     )(command)
 
 
-def open_model(folder: Path, device: str) -> SavedModel:
-    """Load the model in a folder onto a device. Raises InputError if the model or the device does not exist."""
+def open_model(model: str, device: str) -> SavedModel:
+    """Load a model, named as --model names it, onto a device.
+
+    Raises InputError if the model or the device does not exist.
+    """
+    folder = folder_of(model)
     # These imports load torch, which takes two seconds. --help must not wait for torch.
     from charloom.model.device import choose_device, set_threads
     from charloom.model.saved import load_model
@@ -50,6 +58,19 @@ def open_model(folder: Path, device: str) -> SavedModel:
     chosen = choose_device(device, "--device")
     set_threads("auto")
     return load_model(folder, chosen)
+
+
+def folder_of(model: str) -> Path:
+    """The folder with the files of a model, named as --model names it. A model in MLflow is downloaded into a cache."""
+    folder = Path(model)
+    if folder.exists() or not (model.startswith(ADDRESSES) or folder.name == model):
+        return folder
+    from charloom.params_file import load_params
+    from charloom.tracking.registry import fetch_model  # loads MLflow; a model in a folder must not wait for it
+    from charloom.tracking.store import tracker_needed
+
+    with tracker_needed():
+        return fetch_model(load_params().tracking, model)
 
 
 def warn(message: str) -> None:

@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from itertools import chain
-from pathlib import Path
 
 import click
 
@@ -67,7 +66,7 @@ Events = Iterator[tuple[int, str]]
     " them.",
 )
 def sample(
-    folder: Path,
+    model: str,
     device: str,
     prompt: str,
     samples: int,
@@ -94,7 +93,7 @@ def sample(
     if length is None:
         length = ARTICLE_LENGTH if until_eos else LENGTH
     how = Sampling(length, temperature, top_k, top_p, until_eos, seed)
-    saved = open_model(folder, device)
+    saved = open_model(model, device)
     prompt = saved.vocabulary.normalized(prompt)
     warn_of_unknown(unknown(saved.vocabulary, prompt), "--prompt")
     if temperature == 0 and samples > 1:

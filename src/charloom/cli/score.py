@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 from itertools import chain, repeat, tee
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -53,7 +52,7 @@ if TYPE_CHECKING:
     " piece of the text with --format whole.",
 )
 def score(
-    folder: Path,
+    model: str,
     device: str,
     file: str,
     wanted_format: str | None,
@@ -77,7 +76,7 @@ def score(
     """
     if each and surprisal:
         raise click.UsageError("--each and --surprisal print different tables; give only one of them.")
-    saved = open_model(folder, device)
+    saved = open_model(model, device)
     class_id = saved.model.no_class if class_name is None else saved.class_named(class_name)
     sums = Sums(saved.vocabulary)
     if not as_json:

@@ -29,8 +29,8 @@ REQUIREMENTS = ("torch", "numpy", "safetensors", "pydantic", "portalocker", "sci
 MLFLOW_TYPES = {"int": "long", "float": "double", "bool": "boolean"}  # Python's types → MLflow's names for them
 
 
-def log_model(store: Store, run_id: str, folder: Path) -> None:
-    """Log the model in a folder as the model of a run. If the run has a model already, do nothing.
+def log_model(store: Store, run_id: str, folder: Path) -> str:
+    """Log the model in a folder as the model of a run, unless the run has a model already. Returns the model's id.
 
     `mlflow models serve -m runs:/RUN_ID/charloom` serves the logged model.
     """
@@ -40,7 +40,7 @@ def log_model(store: Store, run_id: str, folder: Path) -> None:
     client = store.client
     run = client.get_run(run_id)
     if run.outputs and run.outputs.model_outputs:
-        return
+        return str(run.outputs.model_outputs[0].model_id)
     logged = client.create_logged_model(store.experiment_id, NAME, run_id, params=run.data.params)
     with tempfile.TemporaryDirectory() as temporary:
         about = Model(
@@ -51,6 +51,7 @@ def log_model(store: Store, run_id: str, folder: Path) -> None:
     client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
     # The run gets the model last, so that a run never has an incomplete model.
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    return str(logged.model_id)
 
 
 def save(target: Path, folder: Path, about: Model) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -86,11 +86,8 @@ def publish(params: TrackingParams, evaluated: Evaluated) -> Published:
     sent = store.last_step(run_id)
     store.log_curve(run_id, (record_metrics(record) for record in evaluated.history if record.step > sent))
     measured = stage_metrics(workspace)
-    known = store.client.get_run(run_id).data.metrics
-    missing = [[metric(name, value)] for name, value in measured.items() if known.get(name) != value]
-    store.log_curve(run_id, missing)
     _log_files(store, run_id, workspace)
-    log_model(store, run_id, workspace / "models/charloom")
+    _log_metrics(store, run_id, log_model(store, run_id, workspace / "models/charloom"), card, measured)
     store.client.set_terminated(run_id, "FINISHED")
     description = _description(evaluated, measured)
     evaluation = {name: value for name, value in card.params.items() if name.startswith(EVALUATION)}
@@ -110,6 +107,20 @@ def _find(store: Store, card: Card) -> tuple[str, bool]:
     # If the tracker failed before the end of the training, the run has no model_digest.
     unfinished = (run for run in runs if "model_digest" not in run.data.tags and store.is_ours(run))
     return next((str(run.info.run_id) for run in unfinished), ""), False
+
+
+def _log_metrics(store: Store, run_id: str, model_id: str, card: Card, measured: Mapping[str, float]) -> None:
+    """Log the measured numbers that the run lacks. Those of the test split are also numbers of the logged model."""
+    linked = {each.key for each in store.client.get_logged_model(model_id).metrics or []}
+    known = store.client.get_run(run_id).data.metrics
+    of = {"model_id": model_id}
+    for data in card.datasets:
+        if data.context == "test":
+            of |= {"dataset_name": data.name, "dataset_digest": data.digest}
+    tested = {name: value for name, value in measured.items() if name.startswith("test/")}
+    missing = [[metric(name, value, of=of)] for name, value in tested.items() if name not in linked]
+    others = {name: value for name, value in measured.items() if name not in tested and known.get(name) != value}
+    store.log_curve(run_id, [*missing, *([metric(name, value)] for name, value in others.items())])
 
 
 def _log_files(store: Store, run_id: str, workspace: Path) -> None:

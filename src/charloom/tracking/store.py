@@ -222,11 +222,17 @@ def record_metrics(record: Record, timestamp: int | None = None) -> list[Metric]
     return [metric(name, value, step, timestamp) for name, value in named.items()]
 
 
-def metric(name: str, value: float, step: int = 0, timestamp: int | None = None) -> Metric:
-    """A metric of MLflow. `timestamp` is in milliseconds since 1970. The default is the current time."""
+def metric(
+    name: str, value: float, step: int = 0, timestamp: int | None = None, of: Mapping[str, str] | None = None
+) -> Metric:
+    """A metric of MLflow. `timestamp` is in milliseconds since 1970. The default is the current time.
+
+    `of` says what was measured on what: model_id, dataset_name and dataset_digest. MLflow then shows the metric with
+    this model, and can rank models by it.
+    """
     from mlflow.entities import Metric
 
-    return Metric(name, float(value), now_ms() if timestamp is None else timestamp, step)
+    return Metric(name, float(value), now_ms() if timestamp is None else timestamp, step, **(of or {}))
 
 
 def now_ms() -> int:

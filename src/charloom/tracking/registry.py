@@ -1,0 +1,160 @@
+"""Models in MLflow: naming the best one with an alias, and fetching the files of one.
+
+MLflow's registry has *registered models*. A registered model has numbered versions, and an *alias* is a name for one of
+the versions. charloom registers all models of an experiment as versions of one registered model, which has the name of
+the experiment.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from charloom.corpus.download import cache_folder
+from charloom.errors import InputError
+from charloom.files import exclusive, file_digest
+from charloom.params import TrackingParams
+from charloom.tracking.overview import find_run
+from charloom.tracking.store import Store, tracking_uri
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from mlflow.entities.model_registry import ModelVersion
+
+RUN, REGISTERED = "runs:/", "models:/"  # beginnings of addresses
+FILES = ("model.safetensors", "model.json")
+
+
+def promote(params: TrackingParams, wanted: str, alias: str, *, other_data: bool) -> str:
+    """Give the model of a run an alias. Returns a sentence that says what the alias names, and what it named before.
+
+    `wanted` is a run's name or the beginning of its id. Raises InputError if the run has no model, or if the alias
+    names a model that was tested on other data. `other_data` allows this.
+    """
+    store, run = find_run(params, wanted)
+    before = _version_at(store, params.experiment, alias)
+    if before:
+        old = store.client.get_run(str(before.run_id))
+        if tested_on(old) != tested_on(run) and not other_data:
+            raise InputError(
+                f"{alias} names {_described(old)}, which was tested on other data than {_described(run)}, so their"
+                " numbers cannot be compared; to promote the run all the same, add --other-data"
+            )
+    version = _register(store, params.experiment, run)
+    store.client.set_registered_model_alias(params.experiment, alias, version)
+    now = f"{REGISTERED}{params.experiment}@{alias} is now version {version}: {_described(run)}"
+    return now if before is None else f"{now}; before, it was version {before.version}: {_described(old)}"
+
+
+def tested_on(run: Run) -> str | None:
+    """The digest of the data on which the model of a run was tested. None if the run does not state it."""
+    for each in run.inputs.dataset_inputs if run.inputs else []:
+        if any(tag.key == "mlflow.data.context" and tag.value == "test" for tag in each.tags):
+            return str(each.dataset.digest)
+    return None
+
+
+def fetch_model(params: TrackingParams, model: str) -> Path:
+    """The folder with the files of a model in MLflow. They are downloaded into the user's cache, if they are not there.
+
+    `model` is an address, or a run's name or the beginning of its id. Raises InputError if there is no such model, or
+    if its weights are not those of the run.
+    """
+    store, run = _run_of(params, model)
+    digest = run.data.tags.get("model_digest")
+    if digest is None:
+        raise InputError(f"{model}: {_described(run)} has no model; `charloom publish` adds it if this folder has it")
+    folder = cache_folder() / "models" / digest
+    with exclusive(folder.with_suffix(".lock"), f"the model {digest[:8]} in the cache"):
+        if not folder.exists():
+            _download(store, run, digest, folder)
+    return folder
+
+
+def _download(store: Store, run: Run, digest: str, folder: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+        whole = Path(temporary) / "whole"
+        whole.mkdir()
+        for name in FILES:
+            path = store.client.download_artifacts(run.info.run_id, f"models/charloom/{name}", temporary)
+            shutil.move(path, whole / name)
+        if file_digest(whole / FILES[0]) != digest:
+            raise InputError(f"{_described(run)}: the weights in MLflow are not those that the run's tags state")
+        whole.rename(folder)
+
+
+def _run_of(params: TrackingParams, model: str) -> tuple[Store, Run]:
+    if model.startswith(REGISTERED):
+        name, separator, alias = model.removeprefix(REGISTERED).partition("@")
+        number = ""
+        if not separator:
+            name, _, number = name.rpartition("/")
+        store = Store.read(params)
+        with _not_found(model):
+            if store is None:
+                raise InputError(f"{model}: no such model in {tracking_uri()}")
+            client = store.client
+            version = (
+                client.get_model_version_by_alias(name, alias) if separator else client.get_model_version(name, number)
+            )
+            return store, client.get_run(str(version.run_id))
+    return find_run(params, model.removeprefix(RUN).removesuffix("/charloom"))
+
+
+@contextmanager
+def _not_found(model: str) -> Iterator[None]:
+    """Turn MLflow's error for an unknown model into an InputError."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        raise InputError(
+            f"{model}: no such model in {tracking_uri()}; `charloom promote RUN` makes one from a run"
+        ) from None
+
+
+def _register(store: Store, name: str, run: Run) -> str:
+    """The version of the registered model that has the model of this run. It is made if it does not exist."""
+    outputs = run.outputs.model_outputs if run.outputs else []
+    if not outputs:
+        raise InputError(f"{_described(run)} has no logged model; `charloom publish` adds it if this folder has it")
+    client = store.client
+    if not client.search_registered_models(f"name = '{_quoted(name)}'"):
+        client.create_registered_model(name, description="The models of charloom's experiment with this name")
+    for version in client.search_model_versions(f"name = '{_quoted(name)}' and run_id = '{run.info.run_id}'"):
+        return str(version.version)
+    model_id = outputs[0].model_id
+    # Not the address models:/ID, because MLflow would look for it in its global store.
+    where = client.get_logged_model(model_id).artifact_location
+    made = client.create_model_version(name, where, run.info.run_id, model_id=model_id)
+    return str(made.version)
+
+
+def _version_at(store: Store, name: str, alias: str) -> ModelVersion | None:
+    """The version with this alias. None if there is no such version."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return store.client.get_model_version_by_alias(name, alias)
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        return None
+
+
+def _quoted(name: str) -> str:
+    return name.replace("'", "''")
+
+
+def _described(run: Run) -> str:
+    """A run in a few words: its name, its id and its bits per character."""
+    bpc = run.data.metrics.get("test/bpc")
+    score = "" if bpc is None else f", {bpc:.4f} bits per character"
+    return f"{run.info.run_name} ({run.info.run_id[:8]}{score})"
