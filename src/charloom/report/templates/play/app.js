@@ -20,6 +20,7 @@ class Page {
     this.about = model.about;
     this.characters = []; // of the text
     this.cells = []; // the coloured copy of each character, behind the text field
+    this.outlined = null; // the cell after the cursor
     this.writing = null; // while the model writes: its temperature, top-p and random numbers
     const { classes, classNames } = this.about;
     for (const name of classNames) byId("class").append(make("option", "", name));
@@ -77,7 +78,7 @@ class Page {
     text.selectionStart = text.selectionEnd = characters.slice(0, before).join("").length;
   }
 
-  // Show other characters. What the models have read before the first difference stays.
+  // Show other characters. The readers keep what they have read before the first difference.
   show(characters) {
     let same = 0;
     while (same < characters.length && characters[same] === this.characters[same]) same++;
@@ -110,7 +111,7 @@ class Page {
     byId("state").textContent = message;
   }
 
-  // Read and write for a short time, then show the result. This continues until there is nothing to do.
+  // Read and write for a short time, show the result, and continue in the next frame until there is nothing to do.
   work() {
     if (this.waiting) return;
     const end = performance.now() + FRAME;
@@ -135,8 +136,9 @@ class Page {
 
   // Read one symbol, or write one. Returns whether there was something to do.
   step() {
-    const late = [this.main, this.byClass].find(reader => this.isBehind(reader) && !(this.writing && reader === this.byClass));
-    if (late) late.advance(this.model.id(this.characters[late.done]));
+    const readers = this.writing ? [this.main] : [this.main, this.byClass]; // the bars of the classes wait for the end
+    const behind = readers.find(reader => this.isBehind(reader));
+    if (behind) behind.advance(this.model.id(this.characters[behind.done]));
     else if (this.writing) this.writeOne();
     else return false;
     return true;
@@ -153,10 +155,12 @@ class Page {
     return this.about.heat.filter(limit => bits >= limit).length;
   }
 
-  // Show what the model predicts at the cursor, and what the text costs.
+  // Show what the model predicts at the cursor, and what the text costs. `at` characters are before the cursor.
   follow() {
     const text = byId("text"), at = [...text.value.slice(0, text.selectionStart)].length;
-    this.cells.forEach((cell, i) => cell.classList.toggle("at", i === at));
+    this.outlined?.classList.remove("at");
+    this.outlined = this.cells[at];
+    this.outlined?.classList.add("at");
     const place = this.main.places[at];
     if (place) this.showExpected(place, at);
     if (this.byClass) this.showClasses(this.byClass.places[Math.min(at, this.byClass.done)]);
