@@ -1,13 +1,20 @@
-"""The evaluation of a small model on a corpus in which every text and every class name is hostile."""
+"""Fixtures for the tests of the report and of the page that contains a model.
+
+The report is about a small model on a corpus in which every text and every class name is hostile.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
+from selenium.webdriver import Chrome
+from selenium.webdriver.support.select import Select
 
 from charloom.corpus.articles import Article
 from charloom.evaluation.baselines import Amount, Baselines
@@ -23,9 +30,11 @@ from charloom.report.context import Context, make_context
 from charloom.text.encode import write_split
 from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Vocabulary
-from charloom.training.history import Record
 from charloom.training.sampler import TrainingSample
-from tests.learning import default_params, model_params, small_model
+from tests.browser import DESKTOP, chromium, look, requested
+from tests.learning import Encoded, default_params, encode_sample, history, model_params, small_model
+from tests.report.playing import CLASSES as PLAYED_CLASSES
+from tests.report.playing import by_id, clear, opened, random_model, write_model
 
 HOSTILE = (
     "<script>document.title = 'owned'</script>",
@@ -115,10 +124,36 @@ def unmeasured(reported: Reported) -> Reported:
     return with_baselines(reported, Baselines.none(29_100_000, 5_000, 1_040))
 
 
-def history(records: int) -> list[Record]:
-    """A falling curve. Every other record and the last one have a validation."""
-    return [
-        Record(step, step / 10, step * 1000, 0.01, 1.0, 3 / step, 4 / step, *((3.1 / step, 4.1 / step) * validated))
-        for step in range(1, records + 1)
-        for validated in [int(step % 2 == 0 or step == records)]
-    ]
+@pytest.fixture(scope="session")
+def encoded(tmp_path_factory: pytest.TempPathFactory) -> Encoded:
+    return encode_sample(tmp_path_factory.mktemp("encoded"))
+
+
+@pytest.fixture(scope="module")
+def chrome() -> Iterator[Chrome]:
+    with chromium() as driver:
+        yield driver
+
+
+@pytest.fixture(scope="module")
+def saved(encoded: Encoded) -> SavedModel:
+    return random_model(encoded, memory=6, classes=PLAYED_CLASSES, class_memory=4)
+
+
+@pytest.fixture(scope="module")
+def played(saved: SavedModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page that contains the model `saved`."""
+    return write_model(tmp_path_factory.mktemp("play") / "play.html", saved)
+
+
+@pytest.fixture
+def page(chrome: Chrome, played: Path) -> Chrome:
+    """That page in a desktop's browser, without a text."""
+    if chrome.current_url != played.as_uri():
+        chrome.get_log("browser")
+        requested(chrome)
+        opened(chrome, played)
+    look(chrome, DESKTOP)
+    Select(by_id(chrome, "class")).select_by_index(0)
+    clear(chrome)
+    return chrome

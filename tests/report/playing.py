@@ -20,8 +20,7 @@ from charloom.report.context import Context, make_context
 from charloom.report.play import page_with
 from charloom.text.split import ClassCount
 from charloom.text.vocab import Codes, Vocabulary
-from tests.learning import Encoded, default_params, small_training
-from tests.report.conftest import history
+from tests.learning import Encoded, default_params, history, small_training
 
 CLASSES = len(AG_NEWS_CLASSES)
 READ = """

@@ -11,7 +11,8 @@ from PIL import Image
 
 from charloom.evaluation.breakdown import BreakdownPart
 from charloom.report.pictures import draw_history, draw_parts, draw_pictures
-from tests.report.conftest import Reported, history, sampled, unmeasured
+from tests.learning import history
+from tests.report.conftest import Reported, sampled, unmeasured
 
 
 def drawn(path: Path, records: int = 20, test_bpc: float = 1.5) -> bytes:

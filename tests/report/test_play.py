@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from charloom.model.saved import SavedModel
 from charloom.report.play import write_play
-from tests.learning import Encoded, default_params, encode_sample, remembering_model
+from tests.learning import Encoded, default_params, remembering_model
 from tests.report.playing import context_of, random_model
 
 EVALUATE = default_params().evaluate
-
-
-@pytest.fixture(scope="module")
-def encoded(tmp_path_factory: pytest.TempPathFactory) -> Encoded:
-    return encode_sample(tmp_path_factory.mktemp("encoded"))
 
 
 def written(path: Path, saved: SavedModel, encoded: Encoded, megabytes: float) -> str:

@@ -1,6 +1,8 @@
 // The page: the text field, the bars and the controls.
 const MOST_CHARACTERS = 4000; // of the text
-const FRAME = 14; // milliseconds of work between two pictures of the screen
+const FRAME = 14; // milliseconds of work before the screen is drawn again
+const TOO_LONG = `A text has at most ${MOST_CHARACTERS} characters here.`;
+const SLIDERS = ["temperature", "top-p"];
 const VISIBLE = new Map([[" ", "␣"], ["\n", "↵"], ["\t", "⇥"]]);
 
 const byId = id => document.getElementById(id);
@@ -18,52 +20,65 @@ class Page {
     this.about = model.about;
     this.characters = []; // of the text
     this.cells = []; // the coloured copy of each character, behind the text field
-    this.writing = null; // while the model writes: how it draws
-    this.main = this.byClass = null; // the readers
-    for (const name of this.about.classNames) byId("class").append(make("option", "", name));
-    this.read();
+    this.outlined = null; // the cell after the cursor
+    this.writing = null; // while the model writes: its temperature, top-p and random numbers
+    const { classes, classNames } = this.about;
+    for (const name of classNames) byId("class").append(make("option", "", name));
+    this.byClass = classes ? new Reader(this.model, [...Array(classes).keys()]) : null; // reads the text given each class
+    this.beginReading();
     this.listen();
-    this.follow();
+    this.showSettings();
+    this.edit(); // the browser may have restored a text
   }
 
-  // Begin to read the text, given the class that is chosen.
-  read() {
+  // Read the text from its beginning, given the chosen class.
+  beginReading() {
     const { classes } = this.about, chosen = byId("class").selectedIndex - 1;
     this.main = new Reader(this.model, [chosen < 0 ? classes : chosen]);
-    if (classes && !this.byClass) this.byClass = new Reader(this.model, [...Array(classes).keys()]);
     this.cells.forEach(cell => { cell.className = ""; });
   }
 
   listen() {
     const text = byId("text");
-    text.addEventListener("input", event => { if (!event.isComposing) this.edit(); });
+    text.addEventListener("input", event => this.edit(event.isComposing));
     text.addEventListener("compositionend", () => this.edit());
     document.addEventListener("selectionchange", () => this.follow());
     byId("write").addEventListener("click", () => (this.writing ? this.stop() : this.write()));
     byId("clear").addEventListener("click", () => { this.stop(); text.value = ""; this.edit(); text.focus(); });
-    byId("class").addEventListener("change", () => { this.read(); this.work(); });
-    for (const name of ["temperature", "top-p"]) {
-      byId(name).addEventListener("input", () => { byId(`${name}-value`).textContent = (+byId(name).value).toFixed(2); });
-    }
+    byId("class").addEventListener("change", () => { this.beginReading(); this.work(); });
+    for (const name of SLIDERS) byId(name).addEventListener("input", () => this.showSettings());
   }
 
-  // Take over what the user has typed.
-  edit() {
-    this.stop();
-    const text = byId("text"), { normalize } = this.about;
-    const normal = value => [...(normalize === "none" ? value : value.normalize(normalize))];
-    const characters = normal(text.value).slice(0, MOST_CHARACTERS);
-    if (characters.join("") !== text.value) {
-      const caret = normal(text.value.slice(0, text.selectionStart)).length;
-      text.value = characters.join("");
-      text.selectionStart = text.selectionEnd = characters.slice(0, caret).join("").length;
-    }
+  showSettings() {
+    for (const name of SLIDERS) byId(`${name}-value`).textContent = (+byId(name).value).toFixed(2);
+  }
+
+  // Take over what the user has typed. During a composition, the field keeps its text: to change it would end the
+  // composition. The keyboards of phones compose each word.
+  edit(composing = false) {
+    const characters = this.normal(byId("text").value).slice(0, MOST_CHARACTERS);
+    if (!composing) this.replaceText(characters);
     this.show(characters);
-    byId("state").textContent = characters.length === MOST_CHARACTERS ? `A text has at most ${MOST_CHARACTERS} characters here.` : "";
+    this.stop(characters.length === MOST_CHARACTERS ? TOO_LONG : "");
     this.work();
   }
 
-  // Show other characters. What the models have read before the first difference stays.
+  // The characters of a text, normalized like the corpus.
+  normal(text) {
+    const { normalize } = this.about;
+    return [...(normalize === "none" ? text : text.normalize(normalize))];
+  }
+
+  // If the field has a text that is not normalized or too long, replace it. The cursor stays at its character.
+  replaceText(characters) {
+    const text = byId("text"), replacement = characters.join("");
+    if (text.value === replacement) return;
+    const before = this.normal(text.value.slice(0, text.selectionStart)).length;
+    text.value = replacement;
+    text.selectionStart = text.selectionEnd = characters.slice(0, before).join("").length;
+  }
+
+  // Show other characters. The readers keep what they have read before the first difference.
   show(characters) {
     let same = 0;
     while (same < characters.length && characters[same] === this.characters[same]) same++;
@@ -96,7 +111,7 @@ class Page {
     byId("state").textContent = message;
   }
 
-  // Read and write for a short time, then show the result. This continues until there is nothing to do.
+  // Read and write for a short time, show the result, and continue in the next frame until there is nothing to do.
   work() {
     if (this.waiting) return;
     const end = performance.now() + FRAME;
@@ -121,8 +136,9 @@ class Page {
 
   // Read one symbol, or write one. Returns whether there was something to do.
   step() {
-    const late = [this.main, this.byClass].find(reader => this.isBehind(reader) && !(this.writing && reader === this.byClass));
-    if (late) late.advance(this.model.id(this.characters[late.done]));
+    const readers = this.writing ? [this.main] : [this.main, this.byClass]; // the bars of the classes wait for the end
+    const behind = readers.find(reader => this.isBehind(reader));
+    if (behind) behind.advance(this.model.id(this.characters[behind.done]));
     else if (this.writing) this.writeOne();
     else return false;
     return true;
@@ -131,7 +147,7 @@ class Page {
   writeOne() {
     const symbol = this.model.draw(this.main.state.readings[0].logs, this.writing, this.writing.random);
     if (symbol === this.about.eos) this.stop("The model ended its article here. ■");
-    else if (this.characters.length === MOST_CHARACTERS) this.stop(`A text has at most ${MOST_CHARACTERS} characters here.`);
+    else if (this.characters.length === MOST_CHARACTERS) this.stop(TOO_LONG);
     else this.append(this.about.characters[symbol]);
   }
 
@@ -139,10 +155,12 @@ class Page {
     return this.about.heat.filter(limit => bits >= limit).length;
   }
 
-  // Show what the model predicts at the cursor, and what the text costs.
+  // Show what the model predicts at the cursor, and what the text costs. `at` characters are before the cursor.
   follow() {
     const text = byId("text"), at = [...text.value.slice(0, text.selectionStart)].length;
-    this.cells.forEach((cell, i) => cell.classList.toggle("at", i === at));
+    this.outlined?.classList.remove("at");
+    this.outlined = this.cells[at];
+    this.outlined?.classList.add("at");
     const place = this.main.places[at];
     if (place) this.showExpected(place, at);
     if (this.byClass) this.showClasses(this.byClass.places[Math.min(at, this.byClass.done)]);
@@ -162,7 +180,7 @@ class Page {
 
   aboutCost(id, { bits, memoryBits }) {
     const memory = this.model.memory ? ` By the memory alone, it costs ${memoryBits.toFixed(2)} bits.` : "";
-    return `Here the text has ${this.shown(id)}, which costs ${bits.toFixed(2)} bits.${memory}`;
+    return `At the cursor, the text has ${this.shown(id)}. It costs ${bits.toFixed(2)} bits.${memory}`;
   }
 
   shown(id) {

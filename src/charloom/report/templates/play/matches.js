@@ -1,5 +1,5 @@
-// Long contexts: charloom/model/matching.py has the same formulas. Its integers have 64 bits. Here, such an integer is a
-// pair (high, low) of unsigned 32-bit numbers, because JavaScript's BigInt is too slow for a text of millions of symbols.
+// Long contexts: charloom/model/matching.py has the same formulas. Its integers have 64 bits. Here, such an integer is two
+// unsigned 32-bit numbers, its high part and its low part. BigInt is too slow for a text of millions of symbols.
 const LENGTHS = [5, 8, 12, 20, 32], LONGEST = 32;
 const BASE = 0x5851f42d4c957f2dn, MIX = [0x1e3779b9, 0x7f4a7c15];
 
@@ -13,57 +13,64 @@ const inverseOf = (number, rounds = 6) => {
   return inverse;
 };
 
-// The product of two 64-bit numbers modulo 2^64. Returns the low part, and leaves the high part in `high`.
-let high = 0;
+// The product of two 64-bit numbers modulo 2^64. Returns the low part, and leaves the high part in `highOfProduct`, because
+// an array of both would be slower.
+let highOfProduct = 0;
 const multiply = (aHigh, aLow, bHigh, bLow) => {
   const a0 = aLow & 0xffff, a1 = aLow >>> 16, b0 = bLow & 0xffff, b1 = bLow >>> 16;
   const first = a0 * b0, second = a1 * b0 + (first >>> 16), third = a0 * b1 + (second & 0xffff);
-  high = (a1 * b1 + (second >>> 16) + (third >>> 16) + Math.imul(aHigh, bLow) + Math.imul(aLow, bHigh)) >>> 0;
+  highOfProduct = (a1 * b1 + (second >>> 16) + (third >>> 16) + Math.imul(aHigh, bLow) + Math.imul(aLow, bHigh)) >>> 0;
   return ((third << 16) | (first & 0xffff)) >>> 0;
 };
 
-// The key of the place after the symbols that were read. It joins hashes of the last 5, 8, 12, 20 and 32 symbols.
+// The key of the place after the symbols that were read. It joins hashes of the last 5, 8, 12, 20 and 32 symbols. The hash
+// of the last n symbols is the sum of (id + 1) · MIX · BASE^(-age), modulo 2^64. The age of the last symbol is 0.
 class Key {
   constructor(alphabet, eos) {
     this.eos = eos;
     const inverse = inverseOf(BASE), mixed = (BigInt(MIX[0]) << 32n) | BigInt(MIX[1]);
     this.inverse = pair(inverse);
-    // What a symbol adds to a hash, and what remains of that when the symbol is no longer among the last n.
+    // What each symbol adds to a hash when it is read, and what it still adds when its age is n, so that it must leave.
     const table = power => Uint32Array.from(Array.from({ length: alphabet }, (_, id) => pair(modulo(BigInt(id + 1) * mixed * power))).flat());
     this.added = table(1n);
-    this.left = LENGTHS.map(length => table(modulo(inverse ** BigInt(length))));
-    this.recent = new Int32Array(LONGEST); // the symbol number n of the article is at n mod LONGEST
+    this.leaving = LENGTHS.map(length => table(modulo(inverse ** BigInt(length))));
+    this.recent = new Int32Array(LONGEST); // the last symbols; symbol i of the article is at i mod LONGEST
     this.hashes = new Uint32Array(2 * LENGTHS.length);
-    this.begun = 0;
+    this.count = 0; // symbols of the article that were read
   }
 
   read(symbol) {
-    const { hashes, recent, added } = this;
     if (symbol === this.eos) this.reset();
-    for (let n = 0; n < LENGTHS.length; n++) {
-      let low = multiply(hashes[2 * n], hashes[2 * n + 1], this.inverse[0], this.inverse[1]) + added[2 * symbol + 1];
-      let top = high + added[2 * symbol] + (low > 0xffffffff);
-      low >>>= 0;
-      if (this.begun >= LENGTHS[n]) {
-        const old = 2 * recent[(this.begun - LENGTHS[n]) % LONGEST], left = this.left[n];
-        top -= left[old] + (low < left[old + 1]);
-        low -= left[old + 1];
-      }
-      hashes[2 * n] = top;
-      hashes[2 * n + 1] = low;
+    for (let n = 0; n < LENGTHS.length; n++) this.update(n, symbol);
+    this.recent[this.count++ % LONGEST] = symbol;
+  }
+
+  // Update a hash: all symbols become one older, the new one is added, and the one whose age is now LENGTHS[n] leaves.
+  // The array of hashes takes the sums modulo 2^32.
+  update(n, symbol) {
+    const { hashes, added, inverse } = this;
+    let low = multiply(hashes[2 * n], hashes[2 * n + 1], inverse[0], inverse[1]) + added[2 * symbol + 1];
+    let top = highOfProduct + added[2 * symbol] + (low > 0xffffffff); // with the carry
+    low >>>= 0;
+    if (this.count >= LENGTHS[n]) {
+      const old = 2 * this.recent[(this.count - LENGTHS[n]) % LONGEST], leaving = this.leaving[n];
+      top -= leaving[old] + (low < leaving[old + 1]); // with the borrow
+      low -= leaving[old + 1];
     }
-    recent[this.begun++ % LONGEST] = symbol;
+    hashes[2 * n] = top;
+    hashes[2 * n + 1] = low;
   }
 
   reset() {
-    this.begun = 0;
+    this.count = 0;
     this.hashes.fill(0);
   }
 
   get exists() {
-    return this.begun >= LENGTHS[0];
+    return this.count >= LENGTHS[0];
   }
 
+  // A key has 23 bits of the shortest context's hash, then 11, 11, 9 and 9 bits of the others (BITS in matching.py).
   get high() {
     return ((this.bits(0, 23) << 8) | (this.bits(1, 11) >>> 3)) >>> 0;
   }
@@ -76,9 +83,18 @@ class Key {
   bits(n, count) {
     const top = this.hashes[2 * n];
     multiply(top ^ (top >> 31), this.hashes[2 * n + 1] ^ top, MIX[0], MIX[1]);
-    return high >>> (32 - count);
+    return highOfProduct >>> (32 - count);
   }
 }
+
+// How many hashes of two keys are equal, the shortest context first, from the bits in which the keys differ.
+const equalHashes = (high, low) => {
+  if (high >>> 8) return 0;
+  if (high || low >>> 29) return 1;
+  if (low >>> 18) return 2;
+  if (low >>> 9) return 3;
+  return low ? 4 : 5;
+};
 
 // The places of a text, sorted by their keys.
 class Matches {
@@ -93,9 +109,9 @@ class Matches {
       lows[place] = this.key.low;
       places[count++] = place;
     }
-    places = places.subarray(0, count);
+    places = places.subarray(0, count); // sorted by 16 bits at a time, the lowest first
     for (const part of [lows, highs]) {
-      for (const shift of [0, 16]) places = sortBy(places, new Uint16Array(part.length).map((_, place) => part[place] >>> shift), 1 << 16);
+      for (const shift of [0, 16]) places = sortBy(places, new Uint16Array(part.length).map((_, i) => part[i] >>> shift), 1 << 16);
     }
     this.highs = highs.slice(0, count).map((_, i) => highs[places[i]]);
     this.lows = lows.slice(0, count).map((_, i) => lows[places[i]]);
@@ -112,8 +128,7 @@ class Matches {
       const place = this.firstFrom(top, low);
       for (const candidate of [place, place + 1, place - 1]) {
         const i = Math.min(Math.max(candidate, 0), this.lows.length - 1);
-        const [topBits, lowBits] = [this.highs[i] ^ top, this.lows[i] ^ low];
-        const same = topBits >>> 8 ? 0 : topBits || lowBits >>> 29 ? 1 : lowBits >>> 18 ? 2 : lowBits >>> 9 ? 3 : lowBits ? 4 : 5;
+        const same = equalHashes(this.highs[i] ^ top, this.lows[i] ^ low);
         if (same > length) [best, length] = [i, same];
       }
     }

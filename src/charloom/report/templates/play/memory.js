@@ -1,6 +1,7 @@
 // The n-gram memory: charloom/model/counts.py, interpolation.py and trie.py. The page has the counted text instead of
 // the counts, because the text is smaller. So a context is counted when it is first needed.
-const LIMITS = [0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9].map(Math.fround), TOTALS = 13, BUCKETS = TOTALS * 9;
+const RATIOS = [0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9].map(Math.fround); // float32, as in interpolation.py
+const TOTAL_BUCKETS = 13, BUCKETS = TOTAL_BUCKETS * (RATIOS.length + 1);
 const MOST = 255; // the largest count; a row with a larger one is scaled down
 const LEAST = 1e-9; // the smallest probability
 
@@ -9,14 +10,20 @@ class Row {
   constructor(level, symbols, counts, shares) {
     Object.assign(this, { level, symbols, counts, children: new Map() });
     const total = counts.reduce((sum, count) => sum + count, 0);
-    const ratio = Math.fround(symbols.length / total);
-    const bucket = Math.min(TOTALS - 1, 31 - Math.clz32(total)) * (LIMITS.length + 1) + LIMITS.filter(limit => limit < ratio).length;
-    this.share = total > 1 ? shares[level * BUCKETS + bucket] : 0;
+    this.share = total > 1 ? shares[level * BUCKETS + bucketOf(total, symbols.length)] : 0;
     this.scale = this.share / total;
   }
 }
 
-// The probabilities of the next symbol after contexts, the shortest first.
+// The bucket of rows with this total and this number of different symbols.
+const bucketOf = (total, different) => {
+  const byTotal = Math.min(TOTAL_BUCKETS - 1, 31 - Math.clz32(total)); // log2, rounded down
+  const ratio = Math.fround(different / total);
+  return byTotal * (RATIOS.length + 1) + RATIOS.filter(limit => limit < ratio).length;
+};
+
+// The probabilities of the next symbol from the rows of its contexts, the shortest first. The last row gives its share of
+// the probability, then the row before it gives its share of what remains, and so on.
 const mix = (rows, alphabet) => {
   const found = new Float64Array(alphabet);
   let remaining = 1;
@@ -31,26 +38,31 @@ const mix = (rows, alphabet) => {
 // the places after a context are next to each other. A context does not cross the <eos> before its article.
 class Contexts {
   constructor(text, alphabet, eos, order, shares) {
-    Object.assign(this, { text, alphabet, eos, order, shares });
+    Object.assign(this, { text, alphabet, order, shares });
     const places = text.length - 1;
-    this.begun = new Uint8Array(places); // symbols from the article's <eos> to the place, at most 255
-    for (let i = 0; i < places; i++) this.begun[i] = i && text[i] !== eos ? Math.min(255, this.begun[i - 1] + 1) : 1;
-    let sorted = new Uint32Array(places);
-    const symbols = new Uint32Array(places);
-    for (let i = 0; i < places; i++) sorted[i] = i;
-    for (let back = order; back; back--) {
-      for (let i = 0; i < places; i++) symbols[i] = this.symbolBefore(i, back);
-      sorted = sortBy(sorted, symbols, alphabet + 1);
-    }
-    this.sorted = sorted;
+    const available = new Uint8Array(places); // symbols from the article's <eos> to the place, at most 255
+    for (let i = 0; i < places; i++) available[i] = i && text[i] !== eos ? Math.min(255, available[i - 1] + 1) : 1;
+    this.available = available;
+    this.sorted = this.sortedPlaces(places);
     this.following = text.slice(0, places);
-    for (let i = 0; i < places; i++) this.following[i] = text[sorted[i] + 1];
+    for (let i = 0; i < places; i++) this.following[i] = text[this.sorted[i] + 1];
     this.root = this.rowOf(0, 0, places);
   }
 
-  // The symbol so many symbols back, plus 1. 0: it belongs to another article.
+  // A radix sort: first by the symbol that is furthest back, last by the nearest one.
+  sortedPlaces(places) {
+    let sorted = new Uint32Array(places).map((_, i) => i);
+    const symbols = new Uint32Array(places);
+    for (let back = this.order; back; back--) {
+      for (let i = 0; i < places; i++) symbols[i] = this.symbolBefore(i, back);
+      sorted = sortBy(sorted, symbols, this.alphabet + 1);
+    }
+    return sorted;
+  }
+
+  // The symbol `back` symbols before the place, plus 1. The nearest has `back` 1. 0: it belongs to another article.
   symbolBefore(place, back) {
-    return back <= this.begun[place] ? this.text[place - back + 1] + 1 : 0;
+    return back <= this.available[place] ? this.text[place - back + 1] + 1 : 0;
   }
 
   // The rows of the contexts at the end of these symbols, the shortest first. A context that occurs once has no row.
@@ -66,6 +78,7 @@ class Contexts {
     return found;
   }
 
+  // The row of the context that is longer by this symbol, or null. Its places are a part of the row's places.
   longer(row, symbol) {
     const first = wanted => {
       let [low, high] = [row.low, row.high];
@@ -80,6 +93,7 @@ class Contexts {
     return high - low < 2 ? null : this.rowOf(row.level + 1, low, high);
   }
 
+  // The row of the sorted places from `low` to below `high`, whose counts are scaled as in counting.py.
   rowOf(level, low, high) {
     const counts = new Map();
     for (let i = low; i < high; i++) counts.set(this.following[i], (counts.get(this.following[i]) ?? 0) + 1);
@@ -113,8 +127,12 @@ class ClassCounts {
       const [symbols, counts, sizes] = ["symbols", "counts", "sizes"].map(name => tensors[`${prefix}${name}.${level}`].values);
       const starts = new Uint32Array(sizes.length + 1);
       sizes.forEach((size, row) => { starts[row + 1] = starts[row] + size + 1; });
-      const children = new Uint32Array(symbols.length + 1); // how many earlier entries lead to a row of the next level
-      symbols.forEach((symbol, i) => { children[i + 1] = children[i] + (counts[i] > 1 && (symbol !== eos || !level)); });
+      // children[i]: how many entries before entry i lead to a row of the next level (leads_on in trie.py)
+      const children = new Uint32Array(symbols.length + 1);
+      symbols.forEach((symbol, i) => {
+        const leads = counts[i] > 1 && (symbol !== eos || level === 0);
+        children[i + 1] = children[i] + leads;
+      });
       this.levels.push({ symbols, counts, starts, children });
     }
     this.roots = Array.from({ length: classes }, (_, classId) => this.rowOf(0, classId));
@@ -128,10 +146,12 @@ class ClassCounts {
 
   // The rows after a symbol, from the rows before it. A longer context has a row only if the shorter ones have.
   walk(before, symbol, classId) {
-    const root = this.roots[classId];
-    return [root, ...[root, ...before.slice(1)].slice(0, this.levels.length - 1).map(row => this.child(row, symbol)).filter(Boolean)];
+    const root = this.roots[classId], contexts = before.length ? before : [root];
+    const longer = contexts.slice(0, this.levels.length - 1).map(row => this.child(row, symbol));
+    return [root, ...longer.filter(row => row)];
   }
 
+  // The row that an entry leads to, or null.
   child(row, symbol) {
     if (!row.children.has(symbol)) {
       const entry = row.start + row.symbols.indexOf(symbol);

@@ -46,14 +46,15 @@ class Model {
     return logSoftmax(this.about.logPriors.map((prior, i) => prior - evidence[i] / this.about.classTemperature));
   }
 
-  // Draw a symbol from the likeliest ones, which have the total probability `topP`. <unk> is never drawn.
+  // Draw a symbol (model/sampling.py): from the fewest likeliest symbols that together have the probability `topP` or
+  // more. <unk> is never drawn.
   draw(logs, { temperature, topP }, random) {
-    const order = Array.from(logs.slice(0, this.about.eos + 1).keys()).sort((a, b) => logs[b] - logs[a]);
+    const order = [...logs.slice(0, this.about.eos + 1).keys()].sort((a, b) => logs[b] - logs[a]);
     if (!temperature) return order[0];
     const weights = order.map(id => Math.exp((logs[id] - logs[order[0]]) / temperature));
-    const all = weights.reduce((sum, weight) => sum + weight, 0);
+    const whole = weights.reduce((sum, weight) => sum + weight, 0);
     let total = 0, kept = 0;
-    while (kept < order.length && total < topP * all) total += weights[kept++];
+    while (kept < order.length && total < topP * whole) total += weights[kept++];
     let wanted = random() * total, chosen = 0;
     while (chosen < kept - 1 && (wanted -= weights[chosen]) >= 0) chosen++;
     return order[chosen];
