@@ -163,6 +163,7 @@ def test_the_next_evaluation_completes_one_that_was_interrupted(
     assert capfd.readouterr().out.count("warning: MLflow: interrupted; no result is lost; to send the results") == 1
     tracked.evaluate()
     (run,) = tracked.runs()
+    assert run.inputs
     assert len(run.inputs.dataset_inputs) == 2
     assert run.info.status == "FINISHED"
     assert run.data.tags["evaluate_key"] == KEYS["evaluate_key"]
