@@ -15,14 +15,25 @@ from threading import Thread
 from werkzeug import Request, Response
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from tests.services import free_port
+
 
 class Server:
-    """An `mlflow server` on a free port, and methods that stop, kill, break and restore it."""
+    """An `mlflow server` on a free port, and methods that stop, kill, break and restore it.
 
-    def __init__(self, folder: Path) -> None:
+    `settings` are environment variables of the server. By default its store is in SQLite, in `folder`.
+    """
+
+    def __init__(self, folder: Path, *, workers: int = 1, **settings: str) -> None:
         self.folder = folder
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
+        self.workers = workers
+        self.settings = {
+            "MLFLOW_BACKEND_STORE_URI": f"sqlite:///{folder}/mlflow.db",
+            "MLFLOW_ARTIFACTS_DESTINATION": str(folder / "artifacts"),
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # job execution would start seven more processes
+            **settings,
+        }
+        self.port = free_port()
         self.uri = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
         self._broken: BaseWSGIServer | None = None
@@ -30,15 +41,13 @@ class Server:
     def start(self) -> None:
         """Start the server, and wait until it answers."""
         command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)]
-        store = ["--backend-store-uri", f"sqlite:///{self.folder}/mlflow.db", "--workers", "1"]
-        with (self.folder / "log").open("wb") as log:
+        with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, *store, "--artifacts-destination", str(self.folder / "artifacts")],
+                [*command, "--workers", str(self.workers)],
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                # Job execution would start seven more processes.
-                env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+                env={**os.environ, **self.settings},
                 cwd=self.folder,
             )
         until = time.monotonic() + 60

@@ -150,7 +150,7 @@ def test_an_equal_model_of_another_training_has_another_run(tracked: Tracked) ->
     assert [run.data.tags["train_key"][0] for run in tracked.runs()] == ["t", "u"]
 
 
-@pytest.mark.parametrize("failing", ["log_artifact", "set_terminated", "log_batch"])
+@pytest.mark.parametrize("failing", ["log_artifact", "set_terminated", "log_batch", "log_inputs"])
 def test_the_next_evaluation_completes_one_that_was_interrupted(
     tracked: Tracked, failing: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -162,7 +162,9 @@ def test_the_next_evaluation_completes_one_that_was_interrupted(
         tracked.evaluate()
     assert capfd.readouterr().out.count("warning: MLflow: interrupted; no result is lost; to send the results") == 1
     tracked.evaluate()
-    run = tracked.runs()[-1]
+    (run,) = tracked.runs()
+    assert run.inputs
+    assert len(run.inputs.dataset_inputs) == 2
     assert run.info.status == "FINISHED"
     assert run.data.tags["evaluate_key"] == KEYS["evaluate_key"]
     assert [step for step, _ in tracked.curve(run)] == STEPS

@@ -82,7 +82,10 @@ def publish(params: TrackingParams, evaluated: Evaluated) -> Published:
     run_id, complete = _find(store, card)
     if complete:
         return Published(run_id, added=False)
-    run_id = run_id or store.begin(as_trained(card))
+    if run_id:
+        store.describe(run_id, card)
+    else:
+        run_id = store.begin(as_trained(card))
     sent = store.last_step(run_id)
     store.log_curve(run_id, (record_metrics(record) for record in evaluated.history if record.step > sent))
     measured = stage_metrics(workspace)

@@ -85,12 +85,23 @@ class Store:
     def begin(self, card: Card) -> str:
         """Make a run from a card. Returns the id of the run.
 
-        The parameters and the key of the evaluation are left out. The tags by which a run is found are written last, so
-        that a run that is found has its datasets and parameters.
+        The run is made together with its tags, so that it is found again if the tracker fails at the next call. The key
+        of the evaluation is left out.
+        """
+        tags = {name: value for name, value in card.tags.items() if name != "evaluate_key"}
+        run_id = str(self.client.create_run(self.experiment_id, tags=tags, run_name=card.name).info.run_id)
+        self.describe(run_id, card)
+        return run_id
+
+    def describe(self, run_id: str, card: Card) -> None:
+        """Add the datasets and parameters of a card to a run, unless the run has them.
+
+        The parameters come last, so a run with parameters is described. Those of the evaluation are left out.
         """
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        run_id = str(self.client.create_run(self.experiment_id, run_name=card.name).info.run_id)
+        if self.client.get_run(run_id).data.params:
+            return
         inputs = [
             DatasetInput(
                 Dataset(data.name, data.digest, "local", data.source),
@@ -100,9 +111,7 @@ class Store:
         ]
         if inputs:
             self.client.log_inputs(run_id, inputs)
-        params = {name: value for name, value in card.params.items() if not name.startswith(EVALUATION)}
-        self.state(run_id, params, {name: value for name, value in card.tags.items() if name != "evaluate_key"})
-        return run_id
+        self.state(run_id, {name: value for name, value in card.params.items() if not name.startswith(EVALUATION)}, {})
 
     def state(self, run_id: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> None:
         """Add parameters and tags to a run in one call.

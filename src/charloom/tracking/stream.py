@@ -153,6 +153,7 @@ class TrainingStream:
         # A resumed training may have been moved here with its checkpoint.
         for run in [*filter(store.is_ours, unfinished), *(unfinished if self._resumed else ())]:
             store.client.update_run(run.info.run_id, status="RUNNING")
+            store.describe(run.info.run_id, self._card)
             return str(run.info.run_id)
         finished = [run for run in earlier if "model_digest" in run.data.tags]
         if finished and self._resumed:
