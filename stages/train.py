@@ -12,12 +12,12 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from charloom.evaluation.classification import fit_class_temperature
-from charloom.files import main_checkout, write_json
+from charloom.files import write_json
 from charloom.model.device import choose_device, explain_out_of_memory, make_deterministic, set_threads
 from charloom.model.network import CharModel
 from charloom.model.saved import save_model
 from charloom.params import Params
-from charloom.stage import STATE, run_stage, stop_requests, under_torchrun
+from charloom.stage import checkpoints_root, run_stage, stop_requests, under_torchrun
 from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Vocabulary
 from charloom.tracking.card import make_card
@@ -40,7 +40,7 @@ def train(params: Params) -> None:
     device = choose_device(params.train.device, "train.device")
     leads = will_lead()
     key = train_key(params, WINDOWS, VOCABULARY) if leads else "known to process 0"  # it reads all windows
-    checkpoints = Checkpoints(main_checkout() / STATE / "checkpoints" / key)
+    checkpoints = Checkpoints(checkpoints_root() / key)
     # The lock is acquired before the group is joined, because in a group the others wait only for some minutes.
     if params.train.processes > 1 and not under_torchrun():
         if device.type == "cuda":
@@ -87,7 +87,7 @@ def lead(
             limit, seed = params.train.valid_characters, params.train.seed
             temperature = fit_class_temperature(model, counts, valid, limit, seed) if counts else 1.0
             tracker.finish(save_model(MODEL, model, vocabulary, key, counts, temperature))
-        checkpoints.note_finished(MODEL / "model.safetensors")
+        checkpoints.note_finished(MODEL / "model.json")
     write_history(Path("plots/history.csv"), training.history)
     write_training_samples(Path("reports/training_samples.json"), training.samples)
     write_json(Path("metrics/train.json"), training.metrics())

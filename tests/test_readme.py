@@ -1,4 +1,4 @@
-"""The `charloom …` commands in the documents. All of them parse, and all that do not need MLflow run."""
+"""The `charloom …` commands in the documents. All of them parse, and most of them run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from tests.learning import save_conditioned_model
 from tests.pipeline.workspace import clean_environment
 
 DOCUMENTS = ("README.md", "corpora/README.md")
-NEED_MLFLOW = {"publish", "runs", "verify"}  # the tests parse these subcommands, but do not run them
+# The tests parse these subcommands, but do not run them, because they need MLflow or a checkout.
+NOT_RUN = {"publish", "runs", "verify", "doctor", "plan", "clean"}
 FENCED = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`(charloom [^`]+)`")
 
@@ -54,7 +55,7 @@ def parse(arguments: Sequence[str]) -> None:
 
 
 SHOWN = list(dict.fromkeys(p for name in DOCUMENTS for p in pipelines((CHECKOUT / name).read_text(encoding="utf-8"))))
-RUN = [pipeline for pipeline in SHOWN if not {arguments[0] for arguments in arguments_of(pipeline)} & NEED_MLFLOW]
+RUN = [pipeline for pipeline in SHOWN if not {arguments[0] for arguments in arguments_of(pipeline)} & NOT_RUN]
 
 
 @pytest.fixture(scope="session")
