@@ -14,12 +14,9 @@ from pathlib import Path
 from charloom.evaluation.classification import fit_class_temperature
 from charloom.files import write_json
 from charloom.model.device import choose_device, explain_out_of_memory, make_deterministic, set_threads
-from charloom.model.network import CharModel
 from charloom.model.saved import save_model
 from charloom.params import Params
 from charloom.stage import checkpoints_root, run_stage, stop_requests, under_torchrun
-from charloom.text.split import EncodedSplit
-from charloom.text.vocab import Vocabulary
 from charloom.tracking.card import make_card
 from charloom.tracking.stream import track_training
 from charloom.training.checkpoint import Checkpoints
@@ -29,6 +26,7 @@ from charloom.training.loop import Training, run_training
 from charloom.training.parallel import check_gpus, join_group, launch, will_lead
 from charloom.training.progress import show_progress
 from charloom.training.sampler import Sampler, write_training_samples
+from charloom.training.setup import Prepared, prepare
 from charloom.training.state import resume
 
 WINDOWS, VOCABULARY, MODEL = Path("data/windows"), Path("data/vocab.json"), Path("models/charloom")
@@ -53,26 +51,16 @@ def train(params: Params) -> None:
     with lock, join_group(device) as group, explain_out_of_memory(REMEDY):
         set_threads(params.train.threads, sharing=group.local_size)
         make_deterministic(params.train.seed)
-        vocabulary = Vocabulary.load(VOCABULARY)
-        train_split, valid_split = (EncodedSplit.load(WINDOWS / split, len(vocabulary)) for split in ("train", "valid"))
-        model = CharModel(len(vocabulary), params.model, len(train_split.class_names))
-        labelled = train_split.labelled(params.data.labelled_fraction, params.data.seed)
-        training = Training(model, labelled, valid_split, params.train, group)
+        prepared = prepare(params, WINDOWS, VOCABULARY, group)
         if leads:
-            lead(training, checkpoints, vocabulary, valid_split, key, params)
+            lead(prepared, checkpoints, key, params)
         else:
-            follow(training, checkpoints)
+            follow(prepared.training, checkpoints)
 
 
-def lead(
-    training: Training,
-    checkpoints: Checkpoints,
-    vocabulary: Vocabulary,
-    valid: EncodedSplit,
-    key: str,
-    params: Params,
-) -> None:
+def lead(prepared: Prepared, checkpoints: Checkpoints, key: str, params: Params) -> None:
     """What process 0 does, or the only process: train and write all results."""
+    training, vocabulary, valid = prepared
     card = make_card(params, Path("data/raw"), {"train_key": key}).trained_on(training.device)
     with stop_requests() as stopping:
         checkpoints.forget_if_recorded(Path("dvc.lock"))

@@ -12,7 +12,7 @@ import click
 from charloom.errors import exit_with
 
 # The module charloom.cli.NAME has a click command called NAME.
-COMMANDS = ("doctor", "data", "sample", "score", "classify", "publish", "runs", "verify", "clean")
+COMMANDS = ("doctor", "plan", "data", "sample", "score", "classify", "publish", "runs", "verify", "clean")
 
 
 class _LazyGroup(click.Group):
@@ -33,9 +33,10 @@ class _LazyGroup(click.Group):
 def charloom() -> None:
     """Use a character-level language model, and the results of its training.
 
-    `dvc repro` trains the model on a corpus of texts. The command doctor checks this machine before that. The command
-    data shows the corpus. The commands sample, score and classify use the model. The commands publish, runs and verify
-    send results to MLflow, list them and check them. The command clean removes old checkpoints.
+    `dvc repro` trains the model on a corpus of texts. Before that, the command doctor checks this machine, and the
+    command plan estimates the time. The command data shows the corpus. The commands sample, score and classify use the
+    model. The commands publish, runs and verify send results to MLflow, list them and check them. The command clean
+    removes old checkpoints.
 
     Run the commands in the folder that contains params.yaml. `charloom COMMAND -h` explains a command.
     """
