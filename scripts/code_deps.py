@@ -17,9 +17,9 @@ from charloom.cells import CELLS
 CHECKOUT = Path(__file__).parents[1]
 SRC = CHECKOUT / "src"
 LOADS_CELLS = SRC / "charloom/model/network.py"  # imports the modules that cells.py names as strings
-# Code that decides no output of a stage: everything in tracking/ (MLflow) and the progress bar. If this code were a
-# dependency, a corrected warning in it would make DVC train every model again.
-DECIDES_NO_OUTPUT = ("src/charloom/tracking", "src/charloom/training/progress.py")
+# Code that decides no output of a stage: everything in tracking/ (MLflow), the progress bar, and what removes old
+# checkpoints. If this code were a dependency, a corrected warning in it would make DVC train every model again.
+DECIDES_NO_OUTPUT = ("src/charloom/tracking", "src/charloom/training/progress.py", "src/charloom/leftovers.py")
 
 
 def module_file(name: str) -> Path | None:

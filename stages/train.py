@@ -15,14 +15,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))  # the code of this project, not of an installed copy
 
 from charloom.evaluation.classification import fit_class_temperature
-from charloom.files import main_checkout, write_json
+from charloom.files import write_json
 from charloom.model.device import choose_device, explain_out_of_memory, make_deterministic, set_threads
-from charloom.model.network import CharModel
 from charloom.model.saved import save_model
 from charloom.params import Params
-from charloom.stage import STATE, run_stage, stop_requests, under_torchrun
-from charloom.text.split import EncodedSplit
-from charloom.text.vocab import Vocabulary
+from charloom.stage import checkpoints_root, run_stage, stop_requests, under_torchrun
 from charloom.tracking.card import make_card
 from charloom.tracking.stream import track_training
 from charloom.training.checkpoint import Checkpoints
@@ -32,6 +29,7 @@ from charloom.training.loop import Training, run_training
 from charloom.training.parallel import check_gpus, join_group, launch, will_lead
 from charloom.training.progress import show_progress
 from charloom.training.sampler import Sampler, write_training_samples
+from charloom.training.setup import Prepared, prepare
 from charloom.training.state import resume
 
 WINDOWS, VOCABULARY, MODEL = Path("data/windows"), Path("data/vocab.json"), Path("models/charloom")
@@ -43,7 +41,7 @@ def train(params: Params) -> None:
     device = choose_device(params.train.device, "train.device")
     leads = will_lead()
     key = train_key(params, WINDOWS, VOCABULARY) if leads else "known to process 0"  # it reads all windows
-    checkpoints = Checkpoints(main_checkout() / STATE / "checkpoints" / key)
+    checkpoints = Checkpoints(checkpoints_root() / key)
     # The lock is acquired before the group is joined, because in a group the others wait only for some minutes.
     if params.train.processes > 1 and not under_torchrun():
         if device.type == "cuda":
@@ -56,26 +54,16 @@ def train(params: Params) -> None:
     with lock, join_group(device) as group, explain_out_of_memory(REMEDY):
         set_threads(params.train.threads, sharing=group.local_size)
         make_deterministic(params.train.seed)
-        vocabulary = Vocabulary.load(VOCABULARY)
-        train_split, valid_split = (EncodedSplit.load(WINDOWS / split, len(vocabulary)) for split in ("train", "valid"))
-        model = CharModel(len(vocabulary), params.model, len(train_split.class_names))
-        labelled = train_split.labelled(params.data.labelled_fraction, params.data.seed)
-        training = Training(model, labelled, valid_split, params.train, group)
+        prepared = prepare(params, WINDOWS, VOCABULARY, group)
         if leads:
-            lead(training, checkpoints, vocabulary, valid_split, key, params)
+            lead(prepared, checkpoints, key, params)
         else:
-            follow(training, checkpoints)
+            follow(prepared.training, checkpoints)
 
 
-def lead(
-    training: Training,
-    checkpoints: Checkpoints,
-    vocabulary: Vocabulary,
-    valid: EncodedSplit,
-    key: str,
-    params: Params,
-) -> None:
+def lead(prepared: Prepared, checkpoints: Checkpoints, key: str, params: Params) -> None:
     """What process 0 does, or the only process: train and write all results."""
+    training, vocabulary, valid = prepared
     card = make_card(params, Path("data/raw"), {"train_key": key}).trained_on(training.device)
     with stop_requests() as stopping:
         checkpoints.forget_if_recorded(Path("dvc.lock"))
@@ -90,7 +78,7 @@ def lead(
             limit, seed = params.train.valid_characters, params.train.seed
             temperature = fit_class_temperature(model, counts, valid, limit, seed) if counts else 1.0
             tracker.finish(save_model(MODEL, model, vocabulary, key, counts, temperature))
-        checkpoints.note_finished(MODEL / "model.safetensors")
+        checkpoints.note_finished(MODEL / "model.json")
     write_history(Path("plots/history.csv"), training.history)
     write_training_samples(Path("reports/training_samples.json"), training.samples)
     write_json(Path("metrics/train.json"), training.metrics())

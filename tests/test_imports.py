@@ -17,7 +17,7 @@ SOURCE = CHECKOUT / "src" / "charloom"
 # A room is a package of charloom. The rooms are listed in the order of the pipeline. A module imports only from its own
 # room and from rooms earlier in this list. The floor is the modules in src/charloom itself, which all rooms may use.
 FLOOR = "floor"
-ROOMS = (FLOOR, "corpus", "text", "model", "training", "evaluation", "report", "tracking", "project", "cli")
+ROOMS = (FLOOR, "corpus", "text", "model", "training", "evaluation", "report", "tracking", "doctor", "project", "cli")
 MODULES = {
     ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted(SOURCE.rglob("*.py"))

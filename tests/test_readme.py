@@ -1,4 +1,4 @@
-"""The `charloom …` commands in the documents. All of them parse, and all that do not need MLflow run."""
+"""The `charloom …` commands in the documents. All of them parse, and most of them run."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from tests.learning import save_conditioned_model
 from tests.pipeline.workspace import clean_environment
 
 DOCUMENTS = ("README.md", "corpora/README.md", "docs/your-own.md", "src/charloom/project/README.md")
-# The tests parse commands with these words, but do not run them, because there is no tracker.
-NEED_MLFLOW = {"publish", "runs", "promote", "verify", "models:/charloom@best"}
+# The tests parse commands with these words, but do not run them, because there is no tracker and no checkout.
+NOT_RUN = {"publish", "runs", "promote", "verify", "doctor", "plan", "clean", "models:/charloom@best"}
 FENCED = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`(charloom [^`]+)`")
 
@@ -56,7 +56,7 @@ def parse(arguments: Sequence[str]) -> None:
 
 
 SHOWN = list(dict.fromkeys(p for name in DOCUMENTS for p in pipelines((CHECKOUT / name).read_text(encoding="utf-8"))))
-RUN = [pipeline for pipeline in SHOWN if not {*chain(*arguments_of(pipeline))} & NEED_MLFLOW]
+RUN = [pipeline for pipeline in SHOWN if not {*chain(*arguments_of(pipeline))} & NOT_RUN]
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,8 @@ from types import FrameType
 from typing import NoReturn
 
 from charloom.errors import exit_with
-from charloom.files import exclusive
+from charloom.files import exclusive, main_checkout
+from charloom.leftovers import forget_recorded
 from charloom.params import Params
 from charloom.params_file import load_params
 
@@ -21,16 +22,26 @@ STOPS = (signal.SIGINT, signal.SIGTERM)  # the signals that ask a stage to stop
 
 
 def run_stage(name: str, work: Callable[[Params], None]) -> NoReturn:
-    """Read params.yaml, hold the lock of stage `name`, and do its `work`. Ends the process with an exit code."""
+    """Read params.yaml, hold the lock of stage `name`, and do its `work`. Ends the process with an exit code.
+
+    DVC records a stage in dvc.lock before it starts the next one. So the stage after train deletes the checkpoints of
+    the training, which nothing needs any more.
+    """
 
     def main() -> None:
         params = load_params()
         # A worker of torchrun takes no lock, because the stage that started torchrun holds the lock.
         lock = nullcontext() if under_torchrun() else exclusive(STATE / f"{name}.lock", f"stage {name} in this folder")
         with lock:
+            forget_recorded(checkpoints_root(), Path("dvc.lock"))
             work(params)
 
     exit_with(main)
+
+
+def checkpoints_root() -> Path:
+    """The folder with a folder of checkpoints for each training."""
+    return main_checkout() / STATE / "checkpoints"
 
 
 def under_torchrun() -> bool:

@@ -21,3 +21,20 @@ def harmless(text: str) -> str:
 def on_one_line(text: str) -> str:
     """The harmless text on one line. A newline is shown as ↵, and a tab as ⇥."""
     return harmless(text).replace("\n", "↵").replace("\t", "⇥")
+
+
+def in_bytes(count: float) -> str:
+    """A number of bytes for people, such as `20.8 MB`."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} bytes" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def in_time(seconds: float) -> str:
+    """A duration for people, in its largest unit, such as `14 s`, `3.5 min`, `8.0 h` or `3.0 days`."""
+    for unit, length, upto in (("s", 1, 90), ("min", 60, 5400), ("h", 3600, 172_800)):
+        if seconds < upto:
+            return f"{seconds / length:.{0 if unit == 's' else 1}f} {unit}"
+    return f"{seconds / 86_400:.1f} days"

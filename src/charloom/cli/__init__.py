@@ -12,7 +12,20 @@ import click
 from charloom.errors import exit_with
 
 # The module charloom.cli.NAME has a click command called NAME.
-COMMANDS = ("new", "data", "sample", "score", "classify", "publish", "runs", "promote", "verify")
+COMMANDS = (
+    "new",
+    "doctor",
+    "plan",
+    "data",
+    "sample",
+    "score",
+    "classify",
+    "publish",
+    "runs",
+    "promote",
+    "verify",
+    "clean",
+)
 
 
 class _LazyGroup(click.Group):
@@ -33,9 +46,10 @@ class _LazyGroup(click.Group):
 def charloom() -> None:
     """Use a character-level language model, and the results of its training.
 
-    The command new makes a project. In a project, `dvc repro` trains the model on a corpus of texts. The command data
-    shows the corpus. The commands sample, score and classify use the model. The commands publish, runs,
-    promote and verify send results to MLflow, list them, name the best one and check them.
+    The command new makes a project. In a project, `dvc repro` trains the model on a corpus of texts. Before that, the
+    command doctor checks this machine, and the command plan estimates the time. The command data shows the corpus. The
+    commands sample, score and classify use the model. The commands publish, runs, promote and verify send results to
+    MLflow, list them, name the best one and check them. The command clean removes old checkpoints.
 
     Run the commands, except new, in the folder that contains params.yaml. `charloom COMMAND -h` explains a command.
     """

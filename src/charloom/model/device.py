@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from charloom.cpus import GROUPS, auto_threads
 from charloom.errors import InputError, RunError, is_out_of_memory, say
 from charloom.text.workers import usable_cores
 
@@ -99,9 +100,13 @@ def make_deterministic(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def set_threads(wanted: int | str, sharing: int = 1) -> None:
-    """Use `wanted` CPU threads. `auto` means a thread for each core, divided among `sharing` processes."""
-    torch.set_num_threads(wanted if isinstance(wanted, int) else max(1, usable_cores() // sharing))
+def set_threads(wanted: int | str, sharing: int = 1, groups: Path = GROUPS) -> None:
+    """Use `wanted` CPU threads. `auto` means a thread for each usable core, divided among `sharing` processes.
+
+    With `auto`, there are at most as many threads as OMP_NUM_THREADS states, and as the container's limit allows, which
+    is in the folder `groups`.
+    """
+    torch.set_num_threads(wanted if isinstance(wanted, int) else auto_threads(usable_cores(), sharing, groups))
 
 
 class Precision:

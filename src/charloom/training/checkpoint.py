@@ -24,6 +24,7 @@ from torch import Tensor
 
 from charloom.errors import RunError, say
 from charloom.files import atomic_path, exclusive, file_digest, write_text
+from charloom.leftovers import finished_file, is_recorded
 
 VERSION = 4
 
@@ -78,7 +79,6 @@ class Checkpoints:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._finished = folder / "finished"
         self._next = folder / "next.safetensors"
         self._last = folder / "last.safetensors"
         self._previous = folder / "previous.safetensors"
@@ -133,16 +133,16 @@ class Checkpoints:
         return None
 
     def note_finished(self, result: Path) -> None:
-        """Record that this training has finished, and the MD5 of its model file. dvc.lock contains MD5s, too."""
-        write_text(self._finished, file_digest(result, "md5"))
+        """Record that this training has finished, and the MD5 of its model.json. dvc.lock contains MD5s, too."""
+        write_text(finished_file(self._folder), file_digest(result, "md5"))
 
     def forget_if_recorded(self, dvc_lock: Path) -> None:
-        """Delete the checkpoints if the file `dvc_lock` already records the model file of this training.
+        """Delete the checkpoints if the file `dvc_lock` already records the result of this training.
 
         In that case the user is repeating the training on purpose. If DVC was killed before it recorded the result, the
-        checkpoints stay, so that the finished training is not repeated.
+        checkpoints stay, so that the finished training is not repeated. The caller holds the lock.
         """
-        if self._finished.exists() and dvc_lock.exists() and self._finished.read_text() in dvc_lock.read_text():
+        if is_recorded(self._folder, dvc_lock):
             shutil.rmtree(self._folder)
 
 

@@ -26,7 +26,7 @@ from charloom.training.batches import BATCHING, ClassIds
 from charloom.training.checkpoint import Checkpoints, Interrupted
 from charloom.training.graph import Recorded
 from charloom.training.history import MAX_RECORDS, MAX_VALIDATIONS, Listener, Record, interval
-from charloom.training.optimizer import adam, learning_rate_at, set_learning_rate
+from charloom.training.optimizer import adam, count_steps, learning_rate_at, set_learning_rate
 from charloom.training.parallel import Group
 from charloom.training.recall import Recall
 from charloom.training.sampler import TrainingSample
@@ -66,7 +66,7 @@ class Training:
             else None
         )
         self._recall = Recall(model, train, self.batches, self._class_ids, params.seed) if model.params.memory else None
-        self.steps = self._count_steps()
+        self.steps = count_steps(params, self.batches.steps_per_epoch, params.batch_size * self.batches.length)
         self.log_every = interval(params.log_every, self.steps, MAX_RECORDS)
         self.validate_every = interval(params.validate_every, self.steps, MAX_VALIDATIONS)
         self.validation = Validation(self.model, valid, params.valid_characters, params.seed, group)
@@ -204,11 +204,6 @@ class Training:
         """Give the model the weights of the best validation, and score the whole validation split with them."""
         self.model.load_state_dict(self.best)
         self.valid_bpc = self.best_bpc if self.validation.is_whole else self.validation.whole().bits_per_character
-
-    def _count_steps(self) -> int:
-        if self.params.characters is None:
-            return max(1, round(self.params.epochs * self.batches.steps_per_epoch))
-        return max(1, round(self.params.characters / (self.batches.batch_size * self.batches.length)))
 
     def _classes(self, epoch: int, step: int) -> Tensor | None:
         """The class ids (length, columns) of a batch for a conditioned model, otherwise None."""

@@ -24,6 +24,13 @@ def adam(model: nn.Module, learning_rate: float) -> torch.optim.Adam:
     return torch.optim.Adam(parameters, learning_rate, fused=release >= (2, 4))
 
 
+def count_steps(params: TrainParams, steps_per_epoch: int, characters: int) -> int:
+    """The steps that the parameters ask for. A step reads so many `characters`, and an epoch has `steps_per_epoch`."""
+    if params.characters is None:
+        return max(1, round(params.epochs * steps_per_epoch))
+    return max(1, round(params.characters / characters))
+
+
 def learning_rate_at(step: int, steps: int, params: TrainParams) -> float:
     """The learning rate of a step: a linear warm-up, then constant or half a cosine down to zero after `steps`."""
     warmup = params.warmup * steps

@@ -1,0 +1,1 @@
+"""What `charloom doctor` checks: the machine, the disk, and the services that a night of trainings needs."""

@@ -1,0 +1,34 @@
+"""Making a training from the parameters and the windows, for the stage train and for `charloom plan`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from charloom.model.network import CharModel
+from charloom.params import Params
+from charloom.text.split import EncodedSplit
+from charloom.text.vocab import Vocabulary
+from charloom.training.loop import Training
+from charloom.training.parallel import Group
+
+
+class Prepared(NamedTuple):
+    """A training at step 0, and what was read for it."""
+
+    training: Training
+    vocabulary: Vocabulary
+    valid: EncodedSplit
+
+
+def prepare(params: Params, windows: Path, vocabulary_path: Path, group: Group) -> Prepared:
+    """Read the vocabulary and the windows, and make a training with new weights. Nothing is written.
+
+    Before this, the threads and the seed must be set (`set_threads`, `make_deterministic`). Raises InputError if a file
+    is missing or damaged, or if the training split is too small.
+    """
+    vocabulary = Vocabulary.load(vocabulary_path)
+    train, valid = (EncodedSplit.load(windows / split, len(vocabulary)) for split in ("train", "valid"))
+    model = CharModel(len(vocabulary), params.model, len(train.class_names))
+    labelled = train.labelled(params.data.labelled_fraction, params.data.seed)
+    return Prepared(Training(model, labelled, valid, params.train, group), vocabulary, valid)
