@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from charloom.cells import CELLS
 from charloom.files import flatten
+from charloom.secrets import with_no_secrets
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
@@ -156,8 +157,8 @@ class Params(Section):
         return self
 
     def flat(self) -> dict[str, Any]:
-        """All parameters, as `section.name` → value."""
-        return flatten(self.model_dump())
+        """All parameters, as `section.name` → value, without secrets: for what is shown and kept."""
+        return flatten(with_no_secrets(self.model_dump()))
 
     def deciding(self) -> dict[str, dict[str, Any]]:
         """The parameters on which results depend, as section → name → value."""

@@ -14,6 +14,7 @@ from charloom.evaluation.samples import read_samples
 from charloom.files import file_digest, flatten
 from charloom.model.saved import SavedModel
 from charloom.params import Params, TrackingParams
+from charloom.secrets import without_secrets
 from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Vocabulary
 from charloom.tracking.card import Card, as_trained, evaluation_card
@@ -27,14 +28,14 @@ from charloom.training.sampler import read_training_samples, strip
 MODEL = "models/charloom/model.safetensors"
 # The files of a workspace that a run keeps as artefacts
 ARTEFACTS = (
-    "params.yaml",
-    "data/raw/source.json",
     "details/*",
     "metrics/*",
     "models/charloom/*",
     "plots/*",
     "reports/*",
 )
+# These artefacts can contain the address of the corpus. A run gets them without secrets.
+WITH_ADDRESSES = ("params.yaml", "data/raw/source.json")
 DESCRIPTION = "mlflow.note.content"  # the tag that MLflow's pages show above the numbers of a run
 
 
@@ -118,6 +119,9 @@ def _log_files(store: Store, run_id: str, workspace: Path) -> None:
     An older workspace has no samples of its training.
     """
     store.log_files(run_id, workspace, (path for name in ARTEFACTS for path in sorted(workspace.glob(name))))
+    for path in filter(Path.exists, map(workspace.joinpath, WITH_ADDRESSES)):
+        stated = without_secrets(path.read_text(encoding="utf-8"))
+        store.client.log_text(run_id, stated, path.relative_to(workspace).as_posix())
     samples = workspace / "reports/training_samples.json"
     for sample in strip(read_training_samples(samples)) if samples.exists() else []:
         store.log_sample(run_id, sample)

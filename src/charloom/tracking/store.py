@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from charloom.errors import CharloomError, RunError, say
 from charloom.files import exclusive, main_checkout
 from charloom.params import TrackingParams
+from charloom.secrets import without_secrets
 from charloom.terminal import harmless
 from charloom.tracking.card import Card, checkout
 from charloom.training.history import Record
@@ -180,6 +181,7 @@ def _client(uri: str, timeout_s: float) -> MlflowClient:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # it prints the server's password too
     from mlflow import MlflowClient
 
     return MlflowClient(uri)
@@ -206,7 +208,8 @@ def tracker_needed() -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    # The message is cut last, because half a password is a secret too.
+    return " ".join(without_secrets(str(error)).split())[:300] or type(error).__name__
 
 
 def warn(reason: str) -> None:
