@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from charloom.cells import CELLS
 from charloom.files import flatten
@@ -163,3 +163,18 @@ class Params(Section):
     def deciding(self) -> dict[str, dict[str, Any]]:
         """The parameters on which results depend, as section → name → value."""
         return self.model_dump(exclude=DECIDE_NOTHING)
+
+
+def typed(name: str, value: Any) -> Any:
+    """The value of the parameter `section.name` in its type in Params: 1 becomes 1.0 for a parameter with decimals.
+
+    `value` comes from a file of DVC's, perhaps of another version of charloom. If the parameter does not exist here, or
+    its type does not allow the value, the value is returned as it is.
+    """
+    section, _, field = name.partition(".")
+    model = Params.model_fields[section].annotation if section in Params.model_fields else None
+    fields = getattr(model, "model_fields", {})
+    try:
+        return TypeAdapter(fields[field].annotation).validate_python(value, strict=True) if field in fields else value
+    except ValidationError:
+        return value

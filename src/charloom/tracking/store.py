@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from charloom.errors import CharloomError, RunError, say
-from charloom.files import exclusive, main_checkout
+from charloom.files import exclusive, main_checkout, value_digest
 from charloom.params import TrackingParams
 from charloom.secrets import without_secrets
 from charloom.terminal import harmless
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Metric, Run
 
 SQLITE = "sqlite:///"
+PARAM_CHARACTERS = 6000  # the most that MLflow keeps of a parameter's value
 BATCH = 1000  # the most metrics that MLflow accepts in one call
 EVALUATION = ("evaluate.", "baselines.")  # prefixes of the parameters that a run has only after its evaluation
 # MLflow shows its pages about model training, not its pages about generative AI.
@@ -114,7 +115,7 @@ class Store:
 
         self.client.log_batch(
             run_id,
-            params=[Param(name, str(value)) for name, value in params.items()],
+            params=[Param(name, param_text(value)) for name, value in params.items()],
             tags=[RunTag(name, value) for name, value in tags.items()],
         )
 
@@ -159,6 +160,17 @@ class Store:
         """Log a sample of the training as a text artefact. The name of the artefact contains the step."""
         text = f"{sample.heading}\n\n{harmless(sample.text)}\n"
         self.client.log_text(run_id, text, f"samples/step-{sample.step:08}.txt")
+
+
+def param_text(value: object) -> str:
+    """The text of a parameter's value in MLflow.
+
+    MLflow would cut a long text. charloom cuts it and appends a digest of the whole text, so that two long values stay
+    different.
+    """
+    text = str(value)
+    end = f"… (SHA-256 {value_digest(text)})"
+    return text if len(text) <= PARAM_CHARACTERS else text[: PARAM_CHARACTERS - len(end)] + end
 
 
 def tracking_uri() -> str:
