@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from charloom.cells import CELLS
 from charloom.files import flatten
+from charloom.secrets import with_no_secrets
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
@@ -156,9 +157,24 @@ class Params(Section):
         return self
 
     def flat(self) -> dict[str, Any]:
-        """All parameters, as `section.name` → value."""
-        return flatten(self.model_dump())
+        """All parameters, as `section.name` → value, without secrets: for what is shown and kept."""
+        return flatten(with_no_secrets(self.model_dump()))
 
     def deciding(self) -> dict[str, dict[str, Any]]:
         """The parameters on which results depend, as section → name → value."""
         return self.model_dump(exclude=DECIDE_NOTHING)
+
+
+def typed(name: str, value: Any) -> Any:
+    """The value of the parameter `section.name` in its type in Params: 1 becomes 1.0 for a parameter with decimals.
+
+    `value` comes from a file of DVC's, perhaps of another version of charloom. If the parameter does not exist here, or
+    its type does not allow the value, the value is returned as it is.
+    """
+    section, _, field = name.partition(".")
+    model = Params.model_fields[section].annotation if section in Params.model_fields else None
+    fields = getattr(model, "model_fields", {})
+    try:
+        return TypeAdapter(fields[field].annotation).validate_python(value, strict=True) if field in fields else value
+    except ValidationError:
+        return value

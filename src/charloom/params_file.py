@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 from charloom.errors import InputError
 from charloom.files import not_utf8
 from charloom.params import Params
+from charloom.secrets import without_secrets
 
 MAX_MERGED = 1000  # keys that one mapping may get through YAML's merges (`<<`)
 MAX_BYTES = 64 * 1024  # a parameter file is a page or two; a larger file is a mistake or an attack
@@ -158,10 +159,15 @@ def _key(problem: ErrorDetails) -> str:
     return name + "".join(f"[{part}]" for part in location[2:3] if isinstance(part, int))
 
 
+class _Short(reprlib.Repr):
+    def repr_str(self, x: str, level: int) -> str:
+        return super().repr_str(without_secrets(x), level)  # before it is cut, because half a password is a secret too
+
+
 def _shown(value: object) -> str:
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
-    short = reprlib.Repr()
+    short = _Short()
     short.maxstring = short.maxother = 60
     short.maxlevel = 2
     return short.repr(value)

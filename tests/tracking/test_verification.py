@@ -10,6 +10,7 @@ import yaml
 
 from charloom.errors import InputError
 from charloom.files import file_digest, write_json, write_text
+from charloom.tracking.store import Store
 from charloom.tracking.verification import verify_run
 from tests.tracking.tracked import KEYS, PARAMS, Tracked
 
@@ -125,3 +126,40 @@ def test_a_run_without_an_evaluation_is_refused(tracked: Tracked) -> None:
     (run,) = tracked.runs()
     with pytest.raises(InputError, match="this run has no evaluation yet; run `charloom publish` in the checkout"):
         verify_run(PARAMS, run.info.run_id)
+
+
+@pytest.mark.parametrize("long", [7000, 100])
+def test_values_are_compared_by_their_types_and_beyond_the_length_that_mlflow_keeps(
+    verifiable: Tracked, long: int
+) -> None:
+    """DVC records `1` for a parameter that charloom reads as 1.0. MLflow keeps 6,000 characters of a value."""
+    recorded: dict[str, object] = {
+        "train.epochs": 1,
+        "train.grad_clip": 1,
+        "train.learning_rate": 4e-3,
+        "evaluate.temperatures": [0, 1],
+        "data.source": "x" * long,
+        "train.of_another_version": 1,
+    }
+    logged: dict[str, object] = {"train.epochs": 1.0, "train.grad_clip": 1.0, "evaluate.temperatures": [0.0, 1.0]}
+    path = verifiable.workspace / "dvc.lock"
+    lock = yaml.safe_load(path.read_text())
+    lock["stages"]["train"]["params"]["params.yaml"] |= recorded
+    path.write_text(yaml.safe_dump(lock))
+    run_id = publish(verifiable)
+    store = Store.open(PARAMS)
+    store.state(run_id, recorded | logged, {})
+    assert problems(run_id) == {}
+    lock["stages"]["train"]["params"]["params.yaml"]["data.source"] = "x" * (long - 1) + "y"
+    path.write_text(yaml.safe_dump(lock))
+    assert problems(run_id)["dvc.lock here, parameters"].startswith("data.source is xxx")
+
+
+def test_a_run_whose_long_value_was_cut_by_mlflow_agrees(verifiable: Tracked) -> None:
+    path = verifiable.workspace / "dvc.lock"
+    lock = yaml.safe_load(path.read_text())
+    lock["stages"]["train"]["params"]["params.yaml"]["data.source"] = "x" * 7000
+    path.write_text(yaml.safe_dump(lock))
+    run_id = publish(verifiable)
+    verifiable.client.log_param(run_id, "data.source", "x" * 7000)
+    assert problems(run_id) == {}

@@ -19,6 +19,7 @@ from typing import IO, Any
 from charloom.errors import InputError
 from charloom.files import not_utf8, read_json
 from charloom.params import Normalization
+from charloom.secrets import with_no_secrets
 
 SPLITS = ("train", "test")
 FORMAT, VERSION = "charloom-source", 1
@@ -199,4 +200,6 @@ def read_source(folder: Path) -> dict[str, Any]:
 
     `train` and `test` are objects with the origin of the split, the number of its articles and bytes, and its digests.
     """
-    return read_json(folder / "source.json", kind=FORMAT, version=VERSION)
+    stated = read_json(folder / "source.json", kind=FORMAT, version=VERSION)
+    # A folder that an earlier version of charloom made can state a password.
+    return {**stated, **with_no_secrets({name: stated[name] for name in ("source", *SPLITS) if name in stated})}

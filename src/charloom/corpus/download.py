@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import re
 import shutil
 import sys
 import time
@@ -90,10 +89,9 @@ def _first_that_works(remote: RemoteFile, incoming: Path, mirror: str | None, ti
                     " to another folder"
                 ) from None
             failures.append(f"{address}: {_reason(error)}")
-    tried = re.sub(r"//[^/@\s]*@", "//", "; ".join(failures))  # a mirror's password must not appear in a log
     raise RunError(
-        f"cannot get {remote.name}. Tried {tried}. Set data.mirror in params.yaml (or CHARLOOM_MIRROR) to a folder or"
-        " URL with this file, or run `make demo`, which needs no network"
+        f"cannot get {remote.name}. Tried {'; '.join(failures)}. Set data.mirror in params.yaml (or CHARLOOM_MIRROR)"
+        " to a folder or URL with this file, or run `make demo`, which needs no network"
     )
 
 

@@ -22,6 +22,7 @@ from charloom.corpus.articles import SPLITS
 from charloom.corpus.formats import READERS, TableColumns
 from charloom.corpus.intake import ClassedText, Source
 from charloom.errors import CharloomError, InputError, RunError, say
+from charloom.secrets import without_secrets
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -30,6 +31,9 @@ COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz"}  # file ending → fssp
 # The errors for a damaged compressed file. gzip and bz2 raise an OSError without an errno.
 DAMAGED = (EOFError, zlib.error, lzma.LZMAError, OSError)
 BUFFER_BYTES = 1 << 20
+# An object store reads its keys from the environment. In an address it would take them for the name of a bucket.
+_BUCKET_WITH_KEY = re.compile("(s3a?|gs|gcs|oss)://[^/@]*[:@]")
+_KEYS_FROM_ELSEWHERE = "give the keys by the store's own means, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 _SPLIT = re.compile("(train|test)(?![a-z])")  # train-00000 and Test1, not testimony
 
 
@@ -100,7 +104,7 @@ def open_files(source: str, root: Path, columns: TableColumns) -> Source:
     formats = sorted({file.kind.format for each in used.values() for file in each})
     if len(formats) > 1:
         raise InputError(f"{_stated(source)}: contains {' and '.join(formats)} files; name files of one format")
-    say(f"reading {_without_password(source)}: {_in_words(used, len(files))}")
+    say(f"reading {source}: {_in_words(used, len(files))}")
     return Source({split: _articles(each, columns) for split, each in used.items()})
 
 
@@ -119,11 +123,11 @@ def _in_words(used: Mapping[str, list[File]], found: int) -> str:
 
 def _find(source: str, root: Path) -> list[File]:
     """The files of a source that charloom can read, in the order of their paths."""
-    from fsspec.core import url_to_fs
-
     stated = _stated(source)
+    if _BUCKET_WITH_KEY.match(source):
+        raise InputError(f"{stated}: this address takes no user and password; {_KEYS_FROM_ELSEWHERE}")
     try:
-        system, path = url_to_fs(source if "://" in source else str(root / source))
+        system, path = _system(source, root)
         with _explain_remote_errors(system, stated):
             base, paths = _expand(system, path)
     except (ValueError, ImportError) as error:  # unknown protocol, missing package, or invalid path or glob
@@ -136,6 +140,18 @@ def _find(source: str, root: Path) -> list[File]:
         endings, packed = ", ".join(READERS), ", ".join(COMPRESSED)
         raise InputError(f"{stated}: no file there ends in {endings} (with or without {packed} after it)")
     return files
+
+
+def _system(source: str, root: Path) -> tuple[AbstractFileSystem, str]:
+    """The file system of a source, and the path there. Some file systems connect to their server here."""
+    from fsspec.core import url_to_fs
+
+    if "://" not in source:
+        return url_to_fs(str(root / source))
+    try:
+        return url_to_fs(source)
+    except OSError as error:
+        raise RunError(f"{_stated(source)}: cannot be read: {type(error).__name__}: {error}") from None
 
 
 def _expand(system: AbstractFileSystem, path: str) -> tuple[str, list[str]]:
@@ -165,16 +181,12 @@ def _is_local(system: AbstractFileSystem) -> bool:
 
 
 def _name(system: AbstractFileSystem, path: str) -> str:
-    """The name of a file in messages: its path on this machine, or its URL without the password."""
-    return path if _is_local(system) else _without_password(str(system.unstrip_protocol(path)))
+    """The name of a file in messages: its path on this machine, or its URL without secrets."""
+    return path if _is_local(system) else without_secrets(str(system.unstrip_protocol(path)))
 
 
 def _stated(source: str) -> str:
-    return f"data.source = {_without_password(source)!r}"
-
-
-def _without_password(address: str) -> str:
-    return re.sub("//[^/@]*@", "//", address)
+    return f"data.source = {without_secrets(source)!r}"
 
 
 @contextmanager

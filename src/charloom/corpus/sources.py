@@ -22,6 +22,7 @@ from charloom.corpus.locations import open_files
 from charloom.errors import InputError
 from charloom.files import atomic_path, file_digest, file_digests, not_utf8, write_json
 from charloom.params import Params
+from charloom.secrets import without_secrets
 
 # The addresses and hashes are the same as in torchtext 0.18, file torchtext/datasets/ag_news.py.
 AG_NEWS_URL = "https://raw.githubusercontent.com/mhjabreel/CharCnn_Keras/master/data/ag_news_csv/"
@@ -55,10 +56,8 @@ def obtain(params: Params, folder: Path, *, root: Path, mirror: str | None) -> d
         split: _describe(folder / f"{split}.csv", ready[split][0] if ready else source, counts[split])
         for split in SPLITS
     }
-    write_json(
-        folder / "source.json",
-        {"format": FORMAT, "version": VERSION, "source": source, "classes": class_names, **described},
-    )
+    stated = {"source": without_secrets(source), "classes": class_names, **described}
+    write_json(folder / "source.json", {"format": FORMAT, "version": VERSION, **stated})
     sizes = {f"{split}_{unit}": described[split][unit] for split in SPLITS for unit in ("articles", "bytes")}
     return sizes | {name: counts[name] for name in ("duplicates", "test_duplicates", "empty")}
 
@@ -144,7 +143,7 @@ def _copy(paths: Mapping[str, Path], folder: Path) -> None:
 
 def _describe(path: Path, origin: str, articles: int) -> dict[str, Any]:
     digests = file_digests(path, ("md5", "sha256"))
-    return {"origin": origin, "bytes": path.stat().st_size, "articles": articles, **digests}
+    return {"origin": without_secrets(origin), "bytes": path.stat().st_size, "articles": articles, **digests}
 
 
 def _class_names(source: str, root: Path, test: Path, count: int) -> list[str]:

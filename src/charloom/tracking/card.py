@@ -19,6 +19,7 @@ from charloom.files import main_checkout, read_json, value_digest, write_json
 from charloom.model.device import describe_device
 from charloom.model.saved import SavedModel
 from charloom.params import Params
+from charloom.secrets import without_secrets
 from charloom.stage import STATE
 from charloom.training.keys import evaluate_key
 
@@ -112,7 +113,8 @@ def _datasets(raw: Path) -> list[Dataset]:
 
 def _name(params: Params) -> str:
     """The name of DVC's experiment. Outside an experiment, the name consists of the model and the corpus."""
-    return _dvc_experiment().get(DVC_EXPERIMENT) or f"{params.model.short_name} {params.data.source}"
+    made = f"{params.model.short_name} {without_secrets(params.data.source)}"
+    return _dvc_experiment().get(DVC_EXPERIMENT) or made
 
 
 def _dvc_experiment() -> dict[str, str]:

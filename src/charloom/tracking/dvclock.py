@@ -13,6 +13,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from charloom.errors import InputError
 from charloom.files import file_digest, flatten
 from charloom.params import Params
+from charloom.secrets import with_no_secrets
 
 
 class _File(BaseModel, extra="allow"):
@@ -31,7 +32,7 @@ _STAGES = TypeAdapter(dict[str, _Stage])  # the part of a dvc.lock that this mod
 
 @dataclass(frozen=True)
 class DvcLock:
-    """The stages that a dvc.lock records."""
+    """The stages that a dvc.lock records, without secrets such as a password in data.source."""
 
     stages: Mapping[str, Mapping[str, Any]]
 
@@ -50,7 +51,7 @@ class DvcLock:
         The error begins with `where`, which says where the text comes from.
         """
         try:
-            stages = yaml.safe_load(text)["stages"]
+            stages = with_no_secrets(yaml.safe_load(text)["stages"])
             _STAGES.validate_python(stages)
         except (yaml.YAMLError, TypeError, KeyError, ValidationError, RecursionError):
             raise InputError(

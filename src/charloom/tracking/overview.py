@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from charloom.errors import InputError
 from charloom.params import TrackingParams
+from charloom.secrets import with_no_secrets
 from charloom.tracking.store import Store, tracking_uri
 
 if TYPE_CHECKING:
@@ -62,4 +63,5 @@ def find_run(params: TrackingParams, wanted: str) -> tuple[Store, Run]:
 
 def _row(run: Run) -> RunRow:
     bpc = run.data.metrics.get("test/bpc")
-    return RunRow(run.info.run_id, run.info.run_name, run.info.status, bpc, run.data.params)
+    name, params = with_no_secrets([run.info.run_name, run.data.params])  # an earlier charloom may have logged them
+    return RunRow(run.info.run_id, name, run.info.status, bpc, params)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +16,7 @@ from charloom.evaluation.samples import read_samples
 from charloom.files import file_digest, flatten
 from charloom.model.saved import SavedModel
 from charloom.params import Params, TrackingParams
+from charloom.secrets import without_secrets
 from charloom.text.split import EncodedSplit
 from charloom.text.vocab import Vocabulary
 from charloom.tracking.card import Card, as_trained, evaluation_card
@@ -24,17 +27,18 @@ from charloom.tracking.store import EVALUATION, Store, metric, on_failure, recor
 from charloom.training.history import Record, read_history
 from charloom.training.sampler import read_training_samples, strip
 
+NAME_CHARACTERS = 250  # the longest name of a metric that MLflow accepts
 MODEL = "models/charloom/model.safetensors"
 # The files of a workspace that a run keeps as artefacts
 ARTEFACTS = (
-    "params.yaml",
-    "data/raw/source.json",
     "details/*",
     "metrics/*",
     "models/charloom/*",
     "plots/*",
     "reports/*",
 )
+# These artefacts can contain the address of the corpus. A run gets them without secrets.
+WITH_ADDRESSES = ("params.yaml", "data/raw/source.json")
 DESCRIPTION = "mlflow.note.content"  # the tag that MLflow's pages show above the numbers of a run
 
 
@@ -132,6 +136,9 @@ def _log_files(store: Store, run_id: str, workspace: Path) -> None:
     An older workspace has no samples of its training.
     """
     store.log_files(run_id, workspace, (path for name in ARTEFACTS for path in sorted(workspace.glob(name))))
+    for path in filter(Path.exists, map(workspace.joinpath, WITH_ADDRESSES)):
+        stated = without_secrets(path.read_text(encoding="utf-8"))
+        store.client.log_text(run_id, stated, path.relative_to(workspace).as_posix())
     samples = workspace / "reports/training_samples.json"
     for sample in strip(read_training_samples(samples)) if samples.exists() else []:
         store.log_sample(run_id, sample)
@@ -170,21 +177,36 @@ def stage_metrics(folder: Path) -> dict[str, float]:
     numbers to metrics/STAGE.json, so these files are read instead.
     """
     details = folder / "details"
-    return {
-        f"{'test' if path.stem == 'evaluate' else path.stem}/{name}": float(value)
-        for path in sorted((details if details.is_dir() else folder / "metrics").glob("*.json"))
-        for name, value in _named_numbers(path).items()
-    }
+    numbers: dict[tuple[str, ...], float] = {}
+    for path in sorted((details if details.is_dir() else folder / "metrics").glob("*.json")):
+        stage = "test" if path.stem == "evaluate" else path.stem
+        values = flatten(json.loads(path.read_text(encoding="utf-8")), "\0")
+        # The separator is \0, because a key may be the name of a class, which may contain dots and slashes.
+        numbers |= {(stage, *keys.split("\0")): float(value) for keys, value in values.items()}
+    return dict(zip(metric_names(list(numbers)), numbers.values(), strict=True))
 
 
-def _named_numbers(path: Path) -> dict[str, float]:
-    """The numbers in a JSON file. A number in a nested object is called `name/key`."""
-    values = json.loads(path.read_text(encoding="utf-8"))
-    # The separator is \0, because a key may be the name of a class, which may contain dots and slashes.
-    nested = ((key.split("\0"), number) for key, number in flatten(values, "\0").items())
-    return {"/".join([name, *map(_allowed, keys)]): number for (name, *keys), number in nested}
+def metric_names(keys: Sequence[tuple[str, ...]]) -> list[str]:
+    """A name in MLflow for each number. A key is the stage, the name of the number and, if nested, further keys.
+
+    MLflow allows few characters. A further key, such as a class name, has an underscore for any other character. If two
+    numbers would then have the same name, such as those of the classes C# and C+, the underscores are replaced by the
+    hexadecimal codes of the characters: C.23. and C.2b.
+
+    A name that is too long for MLflow is cut, and ends with the first digits of the SHA-256 of the whole name.
+    """
+    plain = [_metric_name(key, lambda _: "_") for key in keys]
+    uses = Counter(plain)
+    coded = (_metric_name(key, lambda found: f".{ord(found[0]):x}.") for key in keys)
+    names = (code if uses[name] > 1 else name for name, code in zip(plain, coded, strict=True))
+    return [name if len(name) <= NAME_CHARACTERS else _cut(name) for name in names]
 
 
-def _allowed(key: str) -> str:
-    """The key with an underscore for each character that MLflow does not allow in the name of a metric."""
-    return re.sub(r"[^\w -]", "_", key)
+def _metric_name(key: tuple[str, ...], replace: Callable[[re.Match[str]], str]) -> str:
+    stage, name, *nested = key
+    return "/".join([stage, name, *(re.sub(r"[^\w -]", replace, each) for each in nested)])
+
+
+def _cut(name: str) -> str:
+    end = f".{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    return name[: NAME_CHARACTERS - len(end)] + end

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from charloom.errors import CharloomError, RunError, say
-from charloom.files import exclusive, main_checkout
+from charloom.files import exclusive, main_checkout, value_digest
 from charloom.params import TrackingParams
+from charloom.secrets import without_secrets
 from charloom.terminal import harmless
 from charloom.tracking.card import Card, checkout
 from charloom.training.history import Record
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Metric, Run
 
 SQLITE = "sqlite:///"
+PARAM_CHARACTERS = 6000  # the most that MLflow keeps of a parameter's value
 BATCH = 1000  # the most metrics that MLflow accepts in one call
 EVALUATION = ("evaluate.", "baselines.")  # prefixes of the parameters that a run has only after its evaluation
 # MLflow shows its pages about model training, not its pages about generative AI.
@@ -122,7 +124,7 @@ class Store:
 
         self.client.log_batch(
             run_id,
-            params=[Param(name, str(value)) for name, value in params.items()],
+            params=[Param(name, param_text(value)) for name, value in params.items()],
             tags=[RunTag(name, value) for name, value in tags.items()],
         )
 
@@ -169,6 +171,17 @@ class Store:
         self.client.log_text(run_id, text, f"samples/step-{sample.step:08}.txt")
 
 
+def param_text(value: object) -> str:
+    """The text of a parameter's value in MLflow.
+
+    MLflow would cut a long text. charloom cuts it and appends a digest of the whole text, so that two long values stay
+    different.
+    """
+    text = str(value)
+    end = f"… (SHA-256 {value_digest(text)})"
+    return text if len(text) <= PARAM_CHARACTERS else text[: PARAM_CHARACTERS - len(end)] + end
+
+
 def tracking_uri() -> str:
     """The value of MLFLOW_TRACKING_URI. If the variable is not set, the SQLite file mlflow.db.
 
@@ -189,6 +202,7 @@ def _client(uri: str, timeout_s: float) -> MlflowClient:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # it prints the server's password too
     from mlflow import MlflowClient
 
     return MlflowClient(uri)
@@ -215,7 +229,8 @@ def tracker_needed() -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    # The message is cut last, because half a password is a secret too.
+    return " ".join(without_secrets(str(error)).split())[:300] or type(error).__name__
 
 
 def warn(reason: str) -> None:

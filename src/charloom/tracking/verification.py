@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from charloom.errors import InputError
 from charloom.files import file_digest, main_checkout
-from charloom.params import TrackingParams
+from charloom.params import TrackingParams, typed
 from charloom.tracking.card import COMMIT, git
 from charloom.tracking.dvclock import DvcLock
 from charloom.tracking.overview import find_run
 from charloom.tracking.publication import MODEL, stage_metrics
+from charloom.tracking.store import PARAM_CHARACTERS, param_text
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -143,8 +144,10 @@ def _dvc_lock_at(commit: str) -> DvcLock | None:
 
 
 def _differing_params(facts: Facts, lock: DvcLock) -> Iterator[str]:
-    for name, value in lock.params(*STAGES).items():
-        if facts.params.get(name) != str(value):
+    for name, recorded in lock.params(*STAGES).items():
+        value = typed(name, recorded)
+        # MLflow cut the long parameters of runs that an earlier version of charloom made.
+        if facts.params.get(name) not in (param_text(value), str(value)[:PARAM_CHARACTERS]):
             yield f"{name} is {facts.params.get(name, 'missing')} in the run, {value} in dvc.lock"
 
 
