@@ -50,9 +50,10 @@ def plan(hours: float) -> None:
     the report, and MLflow, which take some seconds for each run.
     """
     params = load_params()
-    warn_if_busy()
+    load = os.getloadavg()[0]  # before the measurements, which use the cores themselves
     measured: dict[str, Estimate] = {}
     found = estimate_once(params, measured)
+    warn_if_busy(load)
     show_run(params, found)
     show_queue(measured, hours)
     steps = found.train.steps_in(hours * 3600 - found.others_s)
@@ -63,9 +64,12 @@ def plan(hours: float) -> None:
         say(f"{hours:g} hours do not fit one step of this training and its evaluation")
 
 
-def warn_if_busy() -> None:
-    """Warn if other programs use the cores, because the trainings of the night may have the cores for themselves."""
-    load, cores = os.getloadavg()[0], usable_cores()
+def warn_if_busy(load: float) -> None:
+    """Warn if other programs use the cores, because the trainings of the night may have the cores for themselves.
+
+    `load` is the mean number of processes that wanted to run in the last minute.
+    """
+    cores = usable_cores()
     if load > cores / 2:
         warn(f"other programs use this machine (load {load:.1f} on {cores} cores), so all times are too long")
 
