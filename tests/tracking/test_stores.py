@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from charloom.errors import InputError
 from charloom.tracking.publication import Evaluated, track_evaluation
-from charloom.tracking.store import tracking_uri
+from charloom.tracking.store import Store, tracking_uri
 from charloom.tracking.stream import track_training
 from tests.conftest import CHECKOUT, Start, line_of
 from tests.tracking.tracked import HISTORY, HOST, KEYS, PARAMS, STEPS, Tracked, card
@@ -178,3 +179,18 @@ def test_disabled_tracking_makes_no_store(root: Path) -> None:
         listener.finish(KEYS["model_digest"])
     track_evaluation(off, EVALUATED)
     assert [path.name for path in root.iterdir()] == [".charloom"]  # has the note of where the model was trained
+
+
+def test_a_deleted_experiment_is_named_with_both_ways_out(tracked: Tracked, capfd: pytest.CaptureFixture[str]) -> None:
+    tracked.train()
+    experiment = tracked.client.get_experiment_by_name("charloom")
+    assert experiment
+    tracked.client.delete_experiment(experiment.experiment_id)
+    for use in (Store.read, Store.open):
+        with pytest.raises(InputError, match=r"charloom was deleted; .*restore -x 1`, or set another tracking.exper"):
+            use(PARAMS)
+    tracked.evaluate()
+    assert "warning: MLflow: the MLflow experiment charloom was deleted" in "".join(capfd.readouterr())
+    tracked.client.restore_experiment(experiment.experiment_id)
+    tracked.evaluate()
+    assert [run.info.status for run in tracked.runs()] == ["FINISHED"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -11,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from charloom.errors import CharloomError, RunError, say
+from charloom.errors import CharloomError, InputError, RunError, say
 from charloom.files import exclusive, main_checkout, value_digest
 from charloom.params import TrackingParams
 from charloom.secrets import without_secrets
@@ -22,7 +23,7 @@ from charloom.training.sampler import TrainingSample
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric, Run
+    from mlflow.entities import Experiment, Metric, Run
 
 SQLITE = "sqlite:///"
 PARAM_CHARACTERS = 6000  # the most that MLflow keeps of a parameter's value
@@ -60,7 +61,7 @@ class Store:
             return None
         client = _client(uri, params.timeout)
         experiment = client.get_experiment_by_name(params.experiment)
-        return cls(client, experiment.experiment_id) if experiment else None
+        return cls(client, _active_id(experiment)) if experiment else None
 
     def find(self, **tags: str) -> list[Run]:
         """The runs that have all of these tags, the newest first. Without tags: all runs."""
@@ -281,4 +282,15 @@ def _experiment_id(client: MlflowClient, name: str, artifacts: str | None) -> st
             found = client.get_experiment_by_name(name)  # another process may have made the experiment just now
             if found is None:
                 raise
-    return str(found.experiment_id)
+    return _active_id(found)
+
+
+def _active_id(experiment: Experiment) -> str:
+    """The id of an experiment. Raises InputError if the experiment was deleted."""
+    if experiment.lifecycle_stage == "active":
+        return str(experiment.experiment_id)
+    raise InputError(
+        f"the MLflow experiment {experiment.name} was deleted; bring it back with `MLFLOW_TRACKING_URI="
+        f"{shlex.quote(tracking_uri())} mlflow experiments restore -x {experiment.experiment_id}`, or set another"
+        " tracking.experiment in params.yaml"
+    )
