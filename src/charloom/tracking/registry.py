@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 RUN, REGISTERED = "runs:/", "models:/"  # beginnings of addresses
 FILES = ("model.safetensors", "model.json")
+NOT_FOUND = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # MLflow's codes for a model that does not exist
 
 
 def promote(params: TrackingParams, wanted: str, alias: str, *, other_data: bool) -> str:
@@ -113,7 +114,7 @@ def _not_found(model: str) -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
-        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+        if error.error_code not in NOT_FOUND:
             raise
         raise InputError(
             f"{model}: no such model in {tracking_uri()}; `charloom promote RUN` makes one from a run"
@@ -144,7 +145,7 @@ def _version_at(store: Store, name: str, alias: str) -> ModelVersion | None:
     try:
         return store.client.get_model_version_by_alias(name, alias)
     except MlflowException as error:
-        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+        if error.error_code not in NOT_FOUND:
             raise
         return None
 
