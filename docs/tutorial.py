@@ -3,7 +3,7 @@
 #
 # charloom grew out of a well-known tutorial: "Generative networks" in Microsoft's course
 # [AI for Beginners](https://github.com/microsoft/AI-For-Beginners). In the
-# tutorial, a small LSTM reads news letter by letter and then writes news of its own. This page follows the tutorial
+# tutorial, a small LSTM reads news letter by letter and then writes new articles. This page follows the tutorial
 # step by step. Each step has three parts:
 #
 # 1. the code as the tutorial has it (type hints are added),
