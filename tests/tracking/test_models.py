@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pandas
 import pytest
@@ -271,3 +273,46 @@ def test_every_complete_run_has_a_model(tracked: Tracked) -> None:
     (run,) = tracked.runs()
     (model_id,) = models_of(run)
     assert tracked.client.get_logged_model(model_id).status == "READY"
+
+
+def logged_models(tracked: Tracked) -> dict[str, str]:
+    """The status of each logged model that is not deleted, by its id."""
+    [experiment] = {run.info.experiment_id for run in tracked.runs()}
+    return {model.model_id: str(model.status) for model in tracked.client.search_logged_models([experiment])}
+
+
+def test_a_model_that_cannot_be_logged_leaves_nothing(tracked: Tracked) -> None:
+    tracked.train()
+    (run,) = tracked.runs()
+    with pytest.raises(FileNotFoundError):
+        log_model(Store.open(PARAMS), run.info.run_id, tracked.workspace / "missing")
+    assert logged_models(tracked) == {}
+
+
+@pytest.mark.parametrize("status", ["PENDING", "READY"])
+def test_the_logged_model_of_a_killed_process_is_deleted(tracked: Tracked, status: str) -> None:
+    """The process may have been killed before all files were in MLflow, or before the run got the model."""
+    tracked.train()
+    (run,) = tracked.runs()
+    left = tracked.client.create_logged_model(run.info.experiment_id, "charloom", run.info.run_id)
+    tracked.client.finalize_logged_model(left.model_id, status)
+    tracked.evaluate()
+    (run,) = tracked.runs()
+    assert logged_models(tracked) == dict.fromkeys(models_of(run), "READY")
+    assert left.model_id not in models_of(run)
+
+
+def test_an_evaluation_publishes_a_model_whose_files_are_links(tracked: Tracked, tmp_path: Path) -> None:
+    """DVC makes such links with cache.type symlink. They lead out of the workspace."""
+    folder = tracked.workspace / "models/charloom"
+    for file in folder.iterdir():
+        file.rename(tmp_path / file.name)
+        file.symlink_to(tmp_path / file.name)
+    tracked.train()
+    tracked.evaluate()
+    (run,) = tracked.runs()
+    assert run.info.status == "FINISHED"
+    (model_id,) = models_of(run)
+    location = Path(url2pathname(urlsplit(tracked.client.get_logged_model(model_id).artifact_location).path))
+    assert not [path for path in location.rglob("*") if path.is_symlink()]
+    assert (location / "artifacts/charloom/model.json").read_text() == "{}\n"

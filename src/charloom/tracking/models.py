@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
+from contextlib import suppress
 from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +18,7 @@ from charloom.model.sampling import Sampling
 from charloom.tracking.store import Store
 
 if TYPE_CHECKING:
+    from mlflow.entities import LoggedModel
     from mlflow.models import Model, ModelSignature
 
 NAME = "charloom"
@@ -33,25 +35,49 @@ def log_model(store: Store, run_id: str, folder: Path) -> str:
     """Log the model in a folder as the model of a run, unless the run has a model already. Returns the model's id.
 
     `mlflow models serve -m runs:/RUN_ID/charloom` serves the logged model.
+
+    Only when all its files are in MLflow, a logged model becomes the model of the run. If logging fails, the logged
+    model is deleted. If an earlier process was killed while it logged, its logged model is deleted first.
     """
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus
-    from mlflow.models import Model
 
     client = store.client
     run = client.get_run(run_id)
     if run.outputs and run.outputs.model_outputs:
         return str(run.outputs.model_outputs[0].model_id)
-    logged = client.create_logged_model(store.experiment_id, NAME, run_id, params=run.data.params)
-    with tempfile.TemporaryDirectory() as temporary:
-        about = Model(
-            artifact_path=logged.artifact_location, run_id=run_id, model_uuid=logged.model_id, model_id=logged.model_id
-        )
-        save(Path(temporary) / "model", folder, about)
-        client.log_model_artifacts(logged.model_id, str(Path(temporary) / "model"))
-    client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
-    # The run gets the model last, so that a run never has an incomplete model.
-    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    _delete_logged(store, run_id)
+    try:
+        logged = client.create_logged_model(store.experiment_id, NAME, run_id, params=run.data.params)
+        _log_files(store, logged, folder)
+        client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
+        client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    except BaseException:  # Ctrl-C too
+        with suppress(Exception):  # if the store cannot be reached now, the next call deletes the model
+            _delete_logged(store, run_id)
+        raise
     return str(logged.model_id)
+
+
+def _log_files(store: Store, logged: LoggedModel, folder: Path) -> None:
+    """Send the model in a folder to MLflow, as the files of a logged model."""
+    from mlflow.models import Model
+
+    about = Model(
+        artifact_path=logged.artifact_location,
+        run_id=logged.source_run_id,
+        model_uuid=logged.model_id,
+        model_id=logged.model_id,
+    )
+    with tempfile.TemporaryDirectory() as temporary:
+        save(Path(temporary) / "model", folder, about)
+        store.client.log_model_artifacts(logged.model_id, str(Path(temporary) / "model"))
+
+
+def _delete_logged(store: Store, run_id: str) -> None:
+    """Delete what earlier tries have logged for a run that has no model yet."""
+    ours = f"source_run_id = '{run_id}' AND name = '{NAME}'"
+    for model in store.client.search_logged_models([store.experiment_id], ours):
+        store.client.delete_logged_model(model.model_id)
 
 
 def save(target: Path, folder: Path, about: Model) -> None:
