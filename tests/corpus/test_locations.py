@@ -66,6 +66,26 @@ def test_a_file_whose_name_looks_like_a_glob_is_read(tmp_path: Path) -> None:
     assert texts("a[1]*.txt", tmp_path) == {"all": ["a"]}
 
 
+@pytest.mark.parametrize("name", ["[v1] run", "what?x", "all*", "a::b", "50%20 #é"])
+def test_a_glob_works_in_a_folder_of_any_name(tmp_path: Path, name: str) -> None:
+    root = write(tmp_path / name, mine__b_txt="b", mine__a_txt="a", mine__deep__c_txt="c")
+    write(tmp_path, other__mine__a_txt="no")
+    assert texts("mine/a.txt", root) == {"all": ["a"]}
+    assert texts("mine", root) == {"all": ["a", "b", "c"]}
+    assert texts("mine/[ab].txt", root) == texts("*/?.txt", root) == texts(root / "mine/*.txt") == {"all": ["a", "b"]}
+    assert texts("**/*.txt", root) == texts("mine/**", root) == {"all": ["a", "b", "c"]}
+    assert texts("../oth*/mine/*.txt", root) == {"all": ["no"]}
+    for nothing in ("mine/x*.txt", "none/**", "mine/*/*/*.txt"):
+        with pytest.raises(InputError, match="found nothing"):
+            texts(nothing, root)
+
+
+def test_a_folder_whose_name_looks_like_a_glob_is_taken_literally(tmp_path: Path) -> None:
+    write(tmp_path, a__x_txt="no")
+    write(tmp_path / "[a]", x_txt="yes")
+    assert texts("[a]/*.txt", tmp_path) == {"all": ["yes"]}
+
+
 @pytest.mark.parametrize(
     "files",
     [

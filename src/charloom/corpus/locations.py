@@ -34,6 +34,7 @@ BUFFER_BYTES = 1 << 20
 # An object store reads its keys from the environment. In an address it would take them for the name of a bucket.
 _BUCKET_WITH_KEY = re.compile("(s3a?|gs|gcs|oss)://[^/@]*[:@]")
 _KEYS_FROM_ELSEWHERE = "give the keys by the store's own means, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+_WILDCARD = re.compile(r"[*?\[]")
 _SPLIT = re.compile("(train|test)(?![a-z])")  # train-00000 and Test1, not testimony
 
 
@@ -145,9 +146,10 @@ def _find(source: str, root: Path) -> list[File]:
 def _system(source: str, root: Path) -> tuple[AbstractFileSystem, str]:
     """The file system of a source, and the path there. Some file systems connect to their server here."""
     from fsspec.core import url_to_fs
+    from fsspec.implementations.local import LocalFileSystem
 
-    if "://" not in source:
-        return url_to_fs(str(root / source))
+    if "://" not in source:  # not url_to_fs, for which `::` in a path joins two file systems
+        return LocalFileSystem(), (root / source).as_posix()
     try:
         return url_to_fs(source)
     except OSError as error:
@@ -162,13 +164,35 @@ def _expand(system: AbstractFileSystem, path: str) -> tuple[str, list[str]]:
     try:
         entry = system.info(path)["type"]
     except FileNotFoundError:
-        base = re.split(r"[*?\[]", path, maxsplit=1)[0].rpartition("/")[0]
-        paths = [each for each, about in system.glob(path, detail=True).items() if about["type"] == "file"]
+        base, paths = (_expand_local_glob if _is_local(system) else _expand_glob)(system, path)
     else:
         if entry == "file":
             return path.rpartition("/")[0], [path]
         base, paths = path, system.find(path)
     return base, [each for each in paths if not PurePosixPath(each).name.startswith(".")]
+
+
+def _expand_glob(system: AbstractFileSystem, path: str) -> tuple[str, list[str]]:
+    """The base folder and the files of a glob."""
+    base = _WILDCARD.split(path, maxsplit=1)[0].rpartition("/")[0]
+    return base, [each for each, about in system.glob(path, detail=True).items() if about["type"] == "file"]
+
+
+def _expand_local_glob(system: AbstractFileSystem, path: str) -> tuple[str, list[str]]:
+    """The base folder and the files of a glob on this machine.
+
+    The longest existing folder is taken literally, because `[`, `?` and `*` may occur in the name of a checkout. fsspec
+    can only match whole paths, so the part of each path below that folder is matched here.
+    """
+    from fsspec.utils import glob_translate
+
+    base = next(str(each) for each in PurePosixPath(path).parents if system.isdir(str(each)))
+    pattern = path[len(base) :].lstrip("/")
+    matches = re.compile(glob_translate(pattern)).match
+    if not _WILDCARD.search(pattern.partition("/")[0]):
+        return base, []  # a folder without wildcards that does not exist
+    depth = None if "**" in pattern else pattern.count("/") + 1
+    return base, [each for each in system.find(base, maxdepth=depth) if matches(each[len(base) :].lstrip("/"))]
 
 
 def _split(path: str) -> str | None:
