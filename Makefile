@@ -50,14 +50,8 @@ run: install ## run the pipeline with a preset, as an experiment of DVC: make ru
 deps: install ## write the code that each stage imports into dvc.yaml
 	$(RUN) python scripts/code_deps.py
 
-# By default MLflow's server starts seven job processes, which evaluate large language models. charloom needs none of
-# them.
 ui: install ## show the runs in MLflow at http://127.0.0.1:5000 (set PORT for another port)
-	@case "$$MLFLOW_TRACKING_URI" in \
-	http*) echo "MLFLOW_TRACKING_URI names a server: open $$MLFLOW_TRACKING_URI" ;; \
-	*) $(RUN) MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --host 127.0.0.1 --port "$${PORT:-5000}" --workers 1 \
-		--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}" ;; \
-	esac
+	$(RUN) python scripts/ui.py
 
 test: lint types unit ## run all checks that a change must pass: lint, types and tests
 

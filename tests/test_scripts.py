@@ -1,4 +1,4 @@
-"""scripts/workspace.py, which makes a workspace, and scripts/demo.py."""
+"""scripts/workspace.py, which makes a workspace, scripts/demo.py and scripts/ui.py."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
+from charloom.files import write_text
 from charloom.params_file import load_params
 from charloom.project.files import FILES, copy_files, copy_package
 from tests.conftest import CHECKOUT
@@ -149,3 +150,34 @@ def test_a_demo_that_fails_has_the_exit_code_of_dvc(checkout: Path) -> None:
     ended = run_demo(checkout, DVC_EXIT="7")
     assert ended.code == 7
     assert "bits per character" not in ended.out
+
+
+def show_runs(checkout: Path, **variables: str) -> Ended:
+    """Run scripts/ui.py in a checkout, with a replacement for MLflow that prints its arguments."""
+    write_text(checkout / "bin/mlflow/__init__.py", "")
+    write_text(checkout / "bin/mlflow/__main__.py", "import sys; print(sys.argv[1:])")
+    kept = {name: value for name, value in os.environ.items() if name not in ("MLFLOW_TRACKING_URI", "DVC_ROOT")}
+    path = os.pathsep.join((str(checkout / "bin"), str(CHECKOUT / "src")))
+    done = subprocess.run(
+        [sys.executable, str(CHECKOUT / "scripts/ui.py")],
+        cwd=checkout,
+        env={**kept, "PYTHONPATH": path, **variables},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def test_the_ui_shows_the_store_of_a_checkout_of_any_name(tmp_path: Path) -> None:
+    ended = show_runs(tmp_path / "what?x", PORT="5050")
+    uri = f"sqlite+pysqlite:///{tmp_path}/what%3Fx/mlflow.db"
+    assert f"'--port', '5050', '--workers', '1', '--backend-store-uri', '{uri}'" in ended.out
+
+
+def test_the_ui_names_a_server_and_refuses_an_address_that_keeps_nothing(tmp_path: Path) -> None:
+    ended = show_runs(tmp_path, MLFLOW_TRACKING_URI="https://me:secret@tracker")
+    assert ended == (0, "MLFLOW_TRACKING_URI names a server: open https://tracker\n", "")
+    ended = show_runs(tmp_path, MLFLOW_TRACKING_URI="sqlite://")
+    assert (ended.code, len(ended.err.splitlines())) == (2, 1)

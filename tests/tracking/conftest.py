@@ -14,7 +14,8 @@ from charloom.files import write_json, write_text
 from charloom.training.history import write_history
 from charloom.training.sampler import write_training_samples
 from tests.tracking.server import Server
-from tests.tracking.tracked import FILES, HISTORY, NUMBERS, SAMPLES, WRITTEN, Tracked
+from tests.tracking.tracked import FILES, HISTORY, KEYS, NUMBERS, SAMPLES, WRITTEN, Tracked
+from tests.tracking.verified import MODEL, record
 
 
 @pytest.fixture
@@ -43,6 +44,16 @@ def tracked(root: Path, tables: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     write_training_samples(workspace / "reports/training_samples.json", WRITTEN)
     monkeypatch.chdir(workspace)
     return Tracked(root, workspace)
+
+
+@pytest.fixture
+def verifiable(tracked: Tracked, monkeypatch: pytest.MonkeyPatch) -> Tracked:
+    """A workspace outside git, with a model and a dvc.lock that records the files of its stages."""
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tracked.workspace.parent))
+    write_text(tracked.workspace / MODEL, "weights")
+    write_json(tracked.workspace / "models/charloom/model.json", {"train_key": KEYS["train_key"]})
+    record(tracked.workspace)
+    return tracked
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from urllib.request import url2pathname
 
 import pandas
 import pytest
+from mlflow.entities import LoggedModelStatus
 
 from charloom.model.sampling import Sampling, sample
 from charloom.model.saved import load_model, save_model
@@ -289,8 +290,8 @@ def test_a_model_that_cannot_be_logged_leaves_nothing(tracked: Tracked) -> None:
     assert logged_models(tracked) == {}
 
 
-@pytest.mark.parametrize("status", ["PENDING", "READY"])
-def test_the_logged_model_of_a_killed_process_is_deleted(tracked: Tracked, status: str) -> None:
+@pytest.mark.parametrize("status", [LoggedModelStatus.PENDING, LoggedModelStatus.READY])
+def test_the_logged_model_of_a_killed_process_is_deleted(tracked: Tracked, status: LoggedModelStatus) -> None:
     """The process may have been killed before all files were in MLflow, or before the run got the model."""
     tracked.train()
     (run,) = tracked.runs()

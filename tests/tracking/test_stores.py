@@ -11,7 +11,7 @@ import pytest
 
 from charloom.errors import InputError
 from charloom.tracking.publication import Evaluated, track_evaluation
-from charloom.tracking.store import Store, tracking_uri
+from charloom.tracking.store import Store
 from charloom.tracking.stream import track_training
 from tests.conftest import CHECKOUT, Start, line_of
 from tests.tracking.tracked import HISTORY, HOST, KEYS, PARAMS, STEPS, Tracked, card
@@ -66,23 +66,6 @@ def test_artefacts_are_next_to_the_store_and_the_workspace_is_unchanged(tracked:
     assert (tracked.root / "mlartifacts").is_dir()
     assert len(list((tracked.root / "mlartifacts").rglob("samples.txt"))) == 1
     assert sorted(tracked.workspace.rglob("*")) == before
-
-
-@pytest.mark.parametrize(
-    ("variable", "expected"),
-    [
-        (None, "sqlite:///{root}/mlflow.db"),
-        ("sqlite:///runs/mine.db", "sqlite:///{root}/runs/mine.db"),
-        ("sqlite:////var/mine.db", "sqlite:////var/mine.db"),
-        ("http://tracker:5000", "http://tracker:5000"),
-    ],
-)
-def test_a_relative_store_path_starts_in_the_main_checkout(
-    root: Path, monkeypatch: pytest.MonkeyPatch, variable: str | None, expected: str
-) -> None:
-    if variable:
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", variable)
-    assert tracking_uri() == expected.format(root=root)
 
 
 def test_three_processes_can_make_the_same_store_at_once(

@@ -3,65 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 
 import pytest
 import yaml
 
 from charloom.errors import InputError
-from charloom.files import file_digest, write_json, write_text
+from charloom.files import write_json
 from charloom.tracking.store import Store
 from charloom.tracking.verification import verify_run
-from tests.tracking.tracked import KEYS, PARAMS, Tracked
-
-MODEL = "models/charloom/model.safetensors"
-STAGES = {
-    "train": ("models/", "plots/", "train.json", "training_samples.json"),
-    "evaluate": ("reports/samples", "evaluate.json"),
-}
-
-
-@pytest.fixture
-def verifiable(tracked: Tracked, monkeypatch: pytest.MonkeyPatch) -> Tracked:
-    """A workspace outside git, with a model and a dvc.lock that records the files of its stages."""
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tracked.workspace.parent))
-    write_text(tracked.workspace / MODEL, "weights")
-    write_json(tracked.workspace / "models/charloom/model.json", {"train_key": KEYS["train_key"]})
-    record(tracked.workspace)
-    return tracked
-
-
-def record(workspace: Path) -> None:
-    """Write dvc.lock as DVC does after all stages have run."""
-    paths = [path.relative_to(workspace).as_posix() for path in sorted(workspace.rglob("*")) if path.is_file()]
-    stages: dict[str, object] = {
-        stage: {
-            "params": {"params.yaml": {f"{stage}.seed": 1}},
-            "outs": [
-                {"path": path, "md5": file_digest(workspace / path, "md5")}
-                for path in paths
-                if path.startswith(marks) or path.endswith(marks)
-            ],
-        }
-        for stage, marks in STAGES.items()
-    }
-    corpus = [{"path": f"data/raw/{split}.csv", "md5": split * 4} for split in ("train", "test")]  # as in `card`
-    stages["download"] = {"outs": corpus}
-    write_text(workspace / "dvc.lock", yaml.safe_dump({"schema": "2.0", "stages": stages}))
-
-
-def publish(tracked: Tracked) -> str:
-    """Publish the evaluation of the workspace. Returns the id of the run."""
-    tracked.evaluate(model_digest=file_digest(tracked.workspace / MODEL))
-    (run,) = tracked.runs()
-    return str(run.info.run_id)
-
-
-def problems(run_id: str) -> dict[str, str]:
-    """The problems that `verify_run` finds, by what was compared."""
-    _, checks = verify_run(PARAMS, run_id)
-    assert len(checks) == 7
-    return {check.what: check.problem for check in checks if check.problem}
+from tests.tracking.tracked import PARAMS, Tracked
+from tests.tracking.verified import problems, publish, record
 
 
 def test_a_published_run_agrees_with_its_files_and_with_dvc_lock(verifiable: Tracked) -> None:

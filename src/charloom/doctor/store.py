@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sqlite3
 from contextlib import closing
 from importlib.util import find_spec
@@ -11,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from charloom.doctor.facts import Fact, ok, warning
+from charloom.errors import InputError
 from charloom.params import TrackingParams
+from charloom.tracking.address import sqlite_uri, store_address
 
 if TYPE_CHECKING:
     from charloom.tracking.store import Store
@@ -25,10 +28,10 @@ def check_store(params: TrackingParams) -> Fact:
     """Whether the store of MLflow can be reached and written, and whether its tables are those of this MLflow."""
     if not params.enabled:
         return ok("MLflow", "tracking.enabled is false")
-    from charloom.tracking.store import database_of, tracking_uri  # loads torch
-
-    uri = tracking_uri()
-    database = database_of(uri)
+    try:
+        uri, database = store_address()
+    except InputError as error:
+        return warning("MLflow", str(error), LATER)
     return check_server(params, uri) if database is None else check_database(database, params.timeout)
 
 
@@ -45,7 +48,7 @@ def check_database(path: Path, timeout_s: float) -> Fact:
     except sqlite3.Error as error:
         return warning("MLflow", f"{path}: {error}", f"name another store with MLFLOW_TRACKING_URI; {LATER}")
     if found != [expected := latest_revision()]:
-        remedy = f"copy the file and run `mlflow db upgrade sqlite:///{path}`; {LATER}"
+        remedy = f"copy the file and run `mlflow db upgrade {shlex.quote(sqlite_uri(path))}`; {LATER}"
         return warning("MLflow", f"{path} has the tables of another MLflow ({found} instead of {expected})", remedy)
     return ok("MLflow", f"{path} is writable, and its tables are those of this MLflow")
 

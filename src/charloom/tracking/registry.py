@@ -19,6 +19,7 @@ from charloom.errors import InputError
 from charloom.files import exclusive, file_digest
 from charloom.params import TrackingParams
 from charloom.tracking.overview import find_run
+from charloom.tracking.relocation import check_files
 from charloom.tracking.store import Store, tracking_uri
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def fetch_model(params: TrackingParams, model: str) -> Path:
 
 
 def _download(store: Store, run: Run, digest: str, folder: Path) -> None:
+    check_files(store.client, run)
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         whole = Path(temporary) / "whole"
         whole.mkdir()

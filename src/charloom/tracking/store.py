@@ -7,17 +7,19 @@ import platform
 import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from charloom.errors import CharloomError, InputError, RunError, say
-from charloom.files import exclusive, main_checkout, value_digest
+from charloom.files import exclusive, value_digest
 from charloom.params import TrackingParams
 from charloom.secrets import without_secrets
 from charloom.terminal import harmless
+from charloom.tracking.address import store_address
 from charloom.tracking.card import Card, checkout
+from charloom.tracking.relocation import artifacts_of, follow
 from charloom.training.history import Record
 from charloom.training.sampler import TrainingSample
 
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment, Metric, Run
 
-SQLITE = "sqlite:///"
 PARAM_CHARACTERS = 6000  # the most that MLflow keeps of a parameter's value
 BATCH = 1000  # the most metrics that MLflow accepts in one call
 EVALUATION = ("evaluate.", "baselines.")  # prefixes of the parameters that a run has only after its evaluation
@@ -43,22 +44,25 @@ class Store:
     @classmethod
     def open(cls, params: TrackingParams) -> Store:
         """Connect to the experiment. Make the store and the experiment if they do not exist."""
-        uri = tracking_uri()
-        database = database_of(uri)
-        lock = database and database.with_name(f"{database.name}.lock")
-        # Without the lock, two of three processes crashed that made the tables of a new SQLite file at the same time.
-        with exclusive(lock, f"the MLflow store {database}") if lock else nullcontext():
+        uri, database = store_address()
+        if database is None:
             client = _client(uri, params.timeout)
-            artifacts = database.with_name("mlartifacts").as_uri() if database else None
-            return cls(client, _experiment_id(client, params.experiment, artifacts))
+            return cls(client, _experiment_id(client, params.experiment, None))
+        # Without the lock, two of three processes crashed that made the tables of a new SQLite file at the same time.
+        with exclusive(database.with_name(f"{database.name}.lock"), f"the MLflow store {database}"):
+            if database.exists():
+                follow(database)
+            client = _client(uri, params.timeout)
+            return cls(client, _experiment_id(client, params.experiment, artifacts_of(database).as_uri()))
 
     @classmethod
     def read(cls, params: TrackingParams) -> Store | None:
         """Connect to the experiment and make nothing. None if the store or the experiment does not exist."""
-        uri = tracking_uri()
-        database = database_of(uri)
-        if database and not database.exists():
-            return None
+        uri, database = store_address()
+        if database:
+            if not database.exists():
+                return None
+            follow(database)
         client = _client(uri, params.timeout)
         experiment = client.get_experiment_by_name(params.experiment)
         return cls(client, _active_id(experiment)) if experiment else None
@@ -184,17 +188,8 @@ def param_text(value: object) -> str:
 
 
 def tracking_uri() -> str:
-    """The value of MLFLOW_TRACKING_URI. If the variable is not set, the SQLite file mlflow.db.
-
-    A relative SQLite path starts in the main checkout.
-    """
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}mlflow.db"
-    return f"{SQLITE}{main_checkout() / uri.removeprefix(SQLITE)}" if uri.startswith(SQLITE) else uri
-
-
-def database_of(uri: str) -> Path | None:
-    """The file of a SQLite store. None if the store is a server."""
-    return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
+    """The address of the store, for MLflow and for people. Raises InputError as `store_address` does."""
+    return store_address().uri
 
 
 def _client(uri: str, timeout_s: float) -> MlflowClient:

@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from charloom.params import TrackingParams
+from charloom.tracking.address import store_address
 from charloom.tracking.card import Card, note_training
 from charloom.tracking.machine import Machine
-from charloom.tracking.store import SQLITE, Store, metric, now_ms, on_failure, record_metrics, tracking_uri, warn
+from charloom.tracking.store import Store, metric, now_ms, on_failure, record_metrics, warn
 from charloom.training.history import Record
 from charloom.training.sampler import TrainingSample, milestones, strip
 
@@ -99,7 +100,7 @@ class TrainingStream:
 
             machine = Machine()
             # Opening a SQLite file has no time limit, because making the tables of a new file takes long.
-            if not tracking_uri().startswith(SQLITE):
+            if store_address().database is None:
                 self._request_began = time.monotonic()
             store = Store.open(self._params)
             run_id = self._open_run(store)

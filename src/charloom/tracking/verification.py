@@ -20,6 +20,7 @@ from charloom.tracking.card import COMMIT, git
 from charloom.tracking.dvclock import DvcLock
 from charloom.tracking.overview import find_run
 from charloom.tracking.publication import MODEL, stage_metrics
+from charloom.tracking.relocation import check_files
 from charloom.tracking.store import PARAM_CHARACTERS, param_text
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Facts:
 def verify_run(params: TrackingParams, wanted: str) -> tuple[str, list[Check]]:
     """Check the run whose name or beginning of an id is `wanted`. Returns the id of the run, and the checks.
 
-    Raises InputError if there is no such run, or if the run has no evaluation.
+    Raises InputError if there is no such run, or if the run has no evaluation or no files.
     """
     store, run = find_run(params, wanted)
     run_id = run.info.run_id
@@ -62,6 +63,7 @@ def verify_run(params: TrackingParams, wanted: str) -> tuple[str, list[Check]]:
         raise InputError(
             f"{wanted}: this run has no evaluation yet; run `charloom publish` in the checkout that has its files"
         )
+    check_files(store.client, run)
     with TemporaryDirectory() as folder:
         path = store.client.download_artifacts(run_id, "", folder)
         facts = Facts(run.data.params, run.data.tags, run.data.metrics, _datasets(run), Path(path))
