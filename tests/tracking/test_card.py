@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import shutil
 import subprocess
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
@@ -13,6 +15,7 @@ import torch
 from charloom.corpus.sources import obtain
 from charloom.params_file import load_params
 from charloom.tracking.card import Card, Dataset, as_trained, make_card, note_training
+from charloom.tracking.stream import track_training
 from tests.conftest import CHECKOUT
 
 PARAMS = load_params(CHECKOUT / "params.yaml")
@@ -79,6 +82,31 @@ def test_a_card_states_no_commit_outside_git_or_before_the_first_commit(monkeypa
     assert not {"mlflow.source.git.commit", "git_dirty"} & set(card_here().tags)
     monkeypatch.setenv("PATH", "")
     assert not {"mlflow.source.git.commit", "git_dirty"} & set(card_here().tags)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1", "git refuses to read this repository: detected dubious ownership"),
+        ("PATH", "", "git is not installed; install git"),
+    ],
+)
+def test_a_training_says_once_why_its_commit_is_not_stated(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], variable: str, value: str, says: str
+) -> None:
+    for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):
+        monkeypatch.setenv(name, os.devnull)
+    off = PARAMS.tracking.model_copy(update={"enabled": False})
+    git("init", "--quiet")
+    with track_training(off, card_here(), []):
+        assert capfd.readouterr().out == ""
+    monkeypatch.setenv(variable, value)
+    with track_training(off, card_here(), []):
+        [warning] = capfd.readouterr().out.splitlines()
+    assert warning.startswith(f"warning: the run will not state its git commit: {says}")
+    shutil.rmtree(".git")
+    with track_training(off, card_here(), []):
+        assert capfd.readouterr().out == ""
 
 
 def test_datasets_are_the_downloaded_splits(tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 import yaml
@@ -60,16 +63,71 @@ def test_a_dvc_lock_of_another_evaluation_is_found(verifiable: Tracked) -> None:
 def test_a_run_whose_dvc_lock_is_not_found_cannot_be_compared(verifiable: Tracked) -> None:
     run_id = publish(verifiable)
     (verifiable.workspace / "dvc.lock").unlink()
-    _, checks = verify_run(PARAMS, run_id)
-    expected = "not found in this folder, and not in the run's commit cccccccc, which may be in another checkout"
-    assert checks[-1] == ("dvc.lock", expected)
+    assert reason(run_id) == (
+        "not found in this folder, and this folder is in no git repository; use a clone that has the run's commit"
+        " cccccccc"
+    )
     for tag in ("--output=stolen", "main", "c" * 65):
         verifiable.client.set_tag(run_id, "mlflow.source.git.commit", tag)
-        _, checks = verify_run(PARAMS, run_id)
-        assert checks[-1].problem.startswith(f"not found in this folder, and not in the run's commit {tag[:8]}")
+        assert reason(run_id).endswith(f"the run's tag with its git commit is invalid: {tag[:8]}")
     verifiable.client.delete_tag(run_id, "mlflow.source.git.commit")
+    assert reason(run_id) == "not found in this folder, and the run has no tag with its git commit"
+
+
+@pytest.fixture
+def committed(verifiable: Tracked, monkeypatch: pytest.MonkeyPatch) -> Tracked:
+    """A workspace in git with two commits, and a run that states the first one. dvc.lock records another result."""
+    for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):
+        monkeypatch.setenv(name, os.devnull)
+    run_id = publish(verifiable)
+    git("init", "--quiet")
+    git("add", "dvc.lock")
+    git("commit", "--quiet", "--message", "the run")
+    write_json(verifiable.workspace / "metrics/evaluate.json", {"test_bpc": 9.0})
+    record(verifiable.workspace)
+    git("commit", "--quiet", "--all", "--message", "another result")
+    verifiable.client.set_tag(run_id, "mlflow.source.git.commit", git("rev-parse", "HEAD^"))
+    return verifiable
+
+
+def git(*arguments: str) -> str:
+    identity = ("-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false")
+    return subprocess.run(["git", *identity, *arguments], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def reason(run_id: str) -> str:
+    """Why `verify_run` finds no dvc.lock."""
     _, checks = verify_run(PARAMS, run_id)
-    assert checks[-1].problem == "not found in this folder, and the run has no tag with its git commit"
+    [check] = [check for check in checks if check.problem]
+    assert check.what == "dvc.lock"
+    return check.problem
+
+
+def test_each_reason_why_git_gives_no_dvc_lock_is_told_apart(
+    committed: Tracked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (run,) = committed.runs()
+    commit = run.data.tags["mlflow.source.git.commit"]
+    assert problems(run.info.run_id) == {}
+    elsewhere = "the one in this folder records another result, and "
+    with monkeypatch.context() as patch:
+        patch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+        said = reason(run.info.run_id)
+    assert said.startswith(f"{elsewhere}git refuses to read this repository: detected dubious ownership")
+    assert said.endswith(f"; run `git config --global --add safe.directory {committed.workspace}`")
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", "")
+        assert reason(run.info.run_id) == f"{elsewhere}git is not installed; install git"
+    git("clone", "--quiet", "--depth=1", committed.workspace.as_uri(), str(tmp_path / "shallow"))
+    monkeypatch.chdir(tmp_path / "shallow")
+    lacking = f"this clone is shallow and lacks the run's commit {commit[:8]}; run `git fetch --unshallow`"
+    assert reason(run.info.run_id) == elsewhere + lacking
+    git("init", "--quiet", str(tmp_path / "other"))
+    monkeypatch.chdir(tmp_path / "other")
+    assert reason(run.info.run_id) == (
+        f"not found in this folder, and the run's commit {commit[:8]} is not in this repository; run `git fetch`, or"
+        " use the clone of the run"
+    )
 
 
 def test_a_run_without_an_evaluation_is_refused(tracked: Tracked) -> None:

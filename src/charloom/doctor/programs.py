@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from charloom.doctor.facts import Fact, fault, ok, warning
+from charloom.tracking.repository import git_fault
 
 LOCAL_S = 30.0  # a command that needs no network and takes longer than this has failed
 QUEUE = "refs/exps/celery/stash"  # DVC stores each experiment that waits as a commit of this stash
@@ -56,6 +57,8 @@ def check_git() -> Fact:
         release = output_of(["git", "--version"]).removeprefix("git version ").strip()
     except CommandError as error:
         return fault("git", str(error), "install git: DVC keeps experiments in it")
+    if problem := git_fault():
+        return warning("git", release, f"no run will state its commit: {problem}")
     try:
         commit = output_of(["git", "rev-parse", "--short", "HEAD"]).strip()
         changed = len(output_of(["git", "--no-optional-locks", "status", "--porcelain"]).splitlines())

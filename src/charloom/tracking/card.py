@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -21,6 +20,7 @@ from charloom.model.saved import SavedModel
 from charloom.params import Params
 from charloom.secrets import without_secrets
 from charloom.stage import STATE
+from charloom.tracking.repository import git
 from charloom.training.keys import evaluate_key
 
 FORMAT, VERSION = "charloom-card", 1
@@ -161,11 +161,3 @@ def _git_state() -> dict[str, str]:
         return {}
     tags = {COMMIT: head.strip(), "git_dirty": str(bool(changes.strip())).lower()}
     return tags | {"mlflow.source.name": "dvc.yaml", "mlflow.source.type": "LOCAL"}  # MLflow's pages show both
-
-
-def git(*arguments: str) -> str | None:
-    """The output of a git command. None if the command fails."""
-    try:
-        return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError):
-        return None

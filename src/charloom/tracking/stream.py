@@ -10,10 +10,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
+from charloom.errors import say
 from charloom.params import TrackingParams
 from charloom.tracking.address import store_address
 from charloom.tracking.card import Card, note_training
 from charloom.tracking.machine import Machine
+from charloom.tracking.repository import git_fault
 from charloom.tracking.store import Store, metric, now_ms, on_failure, record_metrics, warn
 from charloom.training.history import Record
 from charloom.training.sampler import TrainingSample, milestones, strip
@@ -197,6 +199,8 @@ def track_training(
     continues the run. `samples` is the list to which the training adds its samples.
     """
     note_training(card)
+    if fault := git_fault():
+        say(f"warning: the run will not state its git commit: {fault}")
     if not params.enabled:
         yield Untracked()
         return

@@ -16,17 +16,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from charloom.errors import InputError
 from charloom.files import file_digest, main_checkout
 from charloom.params import TrackingParams, typed
-from charloom.tracking.card import COMMIT, git
+from charloom.tracking.card import COMMIT
 from charloom.tracking.dvclock import DvcLock
 from charloom.tracking.overview import find_run
 from charloom.tracking.publication import MODEL, stage_metrics
 from charloom.tracking.relocation import check_files
+from charloom.tracking.repository import git, in_repository, why_missing
 from charloom.tracking.store import PARAM_CHARACTERS, param_text
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
 STAGES = "train", "evaluate"
+HERE = Path("dvc.lock")
 
 
 class Check(NamedTuple):
@@ -75,9 +77,8 @@ def _check(facts: Facts) -> Iterator[Check]:
     commit = facts.tags.get(COMMIT, "")
     name, lock = _recorded(facts, commit)
     if lock is None:
-        elsewhere = f"not in the run's commit {commit[:8]}, which may be in another checkout"
-        reason = elsewhere if commit else "the run has no tag with its git commit"
-        yield Check("dvc.lock", f"not found in this folder, and {reason}")
+        here = "the one in this folder records another result" if HERE.exists() else "not found in this folder"
+        yield Check("dvc.lock", f"{here}, and {_why_not_found(commit)}")
         return
     yield Check(f"{name}, parameters", _first(_differing_params(facts, lock)))
     yield Check(f"{name}, files", _first(_differing_files(facts, lock)))
@@ -114,16 +115,17 @@ def _recorded(facts: Facts, commit: str) -> tuple[str, DvcLock | None]:
     """The dvc.lock that records the run, and in words where it is. None if no dvc.lock is found.
 
     A result is often committed after the run was made. Therefore later commits are searched too, and then the current
-    folder. If no dvc.lock agrees with the run, the first dvc.lock found is returned, to list the differences.
+    folder. If no dvc.lock agrees with the run, the first dvc.lock found is returned, to list the differences. But if
+    the repository lacks the run's commit, only None is true: the dvc.lock in the current folder is of another run.
     """
     locks = [(f"dvc.lock at {each[:8]}", lock) for each in _commits(commit) if (lock := _dvc_lock_at(each))]
-    here = Path("dvc.lock")
-    if here.exists():
-        locks.append(("dvc.lock here", DvcLock.read(here)))
+    if HERE.exists():
+        locks.append(("dvc.lock here", DvcLock.read(HERE)))
     for name, lock in locks:
         if not any(_differing_params(facts, lock)) and not any(_differing_files(facts, lock)):
             return name, lock
-    return locks[0] if locks else ("", None)
+    lacking = in_repository() and _is_commit(commit) and why_missing(commit)
+    return locks[0] if locks and not lacking else ("", None)
 
 
 def _commits(commit: str) -> Iterator[str]:
@@ -132,11 +134,24 @@ def _commits(commit: str) -> Iterator[str]:
     The commit is a tag of the run, which anybody may have written. git would read a tag such as `--output=…` as an
     option, so only hexadecimal commits are passed on.
     """
-    if not re.fullmatch("[0-9a-f]{7,64}", commit):
+    if not _is_commit(commit):
         return
     yield commit
     options = "--all", "--reverse", "--ancestry-path", f"{commit}..", "--", "dvc.lock"
     yield from (git("rev-list", *options) or "").split()
+
+
+def _is_commit(commit: str) -> bool:
+    return bool(re.fullmatch("[0-9a-f]{7,64}", commit))
+
+
+def _why_not_found(commit: str) -> str:
+    """Why the run's commit gives no dvc.lock, and what to do."""
+    if not commit:
+        return "the run has no tag with its git commit"
+    if not _is_commit(commit):
+        return f"the run's tag with its git commit is invalid: {commit[:8]}"
+    return why_missing(commit) or f"the run's commit {commit[:8]} has none"
 
 
 def _dvc_lock_at(commit: str) -> DvcLock | None:
