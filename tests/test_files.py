@@ -185,6 +185,14 @@ def test_a_second_process_names_the_holder_of_the_lock_and_waits(
     assert line_of(second.stdout) == "out out \n"
 
 
+def test_the_locked_file_has_no_text(tmp_path: Path, start_python: Start) -> None:
+    """On Windows, no other process can read a locked file. So the id of the process is in another file."""
+    holder = start_python(HOLD)
+    assert line_of(holder.stdout) == "held\n"
+    assert (tmp_path / "locks/a.lock").read_bytes() == b""
+    assert (tmp_path / "locks/a.pid").read_text() == str(holder.pid)
+
+
 def test_the_lock_is_free_after_its_holder_is_killed(start_python: Start, run_python: Run) -> None:
     holder = start_python(HOLD)
     assert line_of(holder.stdout) == "held\n"

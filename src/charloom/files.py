@@ -9,7 +9,7 @@ import json
 import os
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -137,23 +137,39 @@ def exclusive(path: Path, what: str) -> Iterator[None]:
 
     If another process holds the lock, print the id of that process and wait. When a process ends, the operating system
     releases its locks, even if the process was killed.
+
+    The id of the process is in the file next to `path` with the ending `.pid`. On Windows, no other process can read a
+    locked file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+", encoding="utf-8") as file:
-        try:
-            portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
-        except portalocker.LockException:
-            say(f"waiting for {_holder(file)}: it is using {what}")
-            portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE)
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+    holder = path.with_suffix(".pid")
+    with path.open("a", encoding="utf-8") as file:
+        if not try_lock(file):
+            say(f"waiting for {_process(holder)}: it is using {what}")
+            _wait_for(file)
+        holder.write_text(str(os.getpid()), encoding="utf-8")
         yield
 
 
-def _holder(file: IO[str]) -> str:
-    file.seek(0)
-    pid = file.read(20).strip()
+def try_lock(file: IO[str]) -> bool:
+    """Lock an open file if no other process has locked it. Returns whether this process has the lock."""
+    try:
+        portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
+    except portalocker.LockException:
+        return False
+    return True
+
+
+def _wait_for(file: IO[str]) -> None:
+    """Lock an open file as soon as the other process releases it."""
+    while True:
+        with suppress(portalocker.AlreadyLocked):  # Windows gives up after ten seconds
+            portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE)
+            return
+
+
+def _process(holder: Path) -> str:
+    pid = holder.read_text(encoding="utf-8", errors="replace")[:20].strip() if holder.exists() else ""
     return f"process {pid}" if pid else "another process"
 
 

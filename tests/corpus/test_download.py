@@ -54,7 +54,7 @@ def cache(tmp_path: Path) -> Path:
 
 def files_in(cache: Path) -> list[Path]:
     """The files in the cache, except lock files."""
-    return sorted(path for path in cache.rglob("*") if path.is_file() and path.suffix != ".lock")
+    return sorted(path for path in cache.rglob("*") if path.is_file() and path.suffix not in (".lock", ".pid"))
 
 
 def closed_port() -> int:

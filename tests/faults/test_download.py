@@ -143,7 +143,7 @@ def run_fetch(folder: Path, url: str, code: str = FETCH, wrap: Sequence[str] = (
 
 
 def files_in(cache: Path) -> list[str]:
-    return sorted(path.name for path in cache.rglob("*") if path.is_file() and path.suffix != ".lock")
+    return sorted(path.name for path in cache.rglob("*") if path.is_file() and path.suffix not in (".lock", ".pid"))
 
 
 def error_line(done: Done) -> str:
@@ -191,7 +191,7 @@ def test_the_password_of_a_mirror_is_not_printed(tmp_path: Path) -> None:
 
 def test_the_error_names_a_full_disk_and_no_part_of_the_file_stays(tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir()
-    listing = 'python=$1; "$@"; code=$?; find cache -type f ! -name "*.lock" >&2; exit $code'
+    listing = 'python=$1; "$@"; code=$?; find cache -type f ! -name "*.lock" ! -name "*.pid" >&2; exit $code'
     with serving(respond(CONTENT)) as (url, requests):
         wrap = on_small_disk(tmp_path / "cache", 64, ["sh", "-c", listing, "sh"])
         line = error_line(run_fetch(tmp_path, f"{url}/train.csv", wrap=wrap))
@@ -238,7 +238,7 @@ for _ in range({KILLS}):
         final.unlink()
 print(inside, "of {KILLS} kills while the cache had a part of the file")
 assert download.fetch(remote, cache, mirror=None, timeout_s=20) == final
-assert [p.name for p in cache.rglob("*") if p.is_file() and p.suffix != ".lock"] == ["train.csv"]
+assert [p.name for p in cache.rglob("*") if p.is_file() and p.suffix not in (".lock", ".pid")] == ["train.csv"]
 """
 
 
@@ -263,7 +263,7 @@ def test_if_the_downloading_process_is_killed_another_one_takes_over(tmp_path: P
         patient = FETCH.replace("timeout_s=0.5", "timeout_s=20")
         processes = [start_fetch(tmp_path, f"{url}/train.csv", patient) for _ in range(8)]
         assert asked.wait(20)
-        os.kill(int((tmp_path / "cache" / f"{MD5}.lock").read_text()), signal.SIGKILL)
+        os.kill(int((tmp_path / "cache" / f"{MD5}.pid").read_text()), signal.SIGKILL)
         ends = [(*process.communicate(timeout=30), process.returncode) for process in processes]
     assert sorted(code for *_, code in ends) == [-signal.SIGKILL, *[0] * 7]
     assert [out.splitlines()[-1] for out, _, code in ends if code == 0] == [str(len(CONTENT))] * 7

@@ -93,11 +93,10 @@ def test_the_command_escapes_hostile_texts(folder: Path, arguments: tuple[str, .
     assert control_characters(done.stdout + done.stderr) == []
 
 
-def test_the_content_of_a_lock_file_is_escaped(tmp_path: Path, start_python: Start) -> None:
+def test_the_name_of_the_process_with_a_lock_is_escaped(tmp_path: Path, start_python: Start) -> None:
     with (tmp_path / "a.lock").open("w", encoding="utf-8") as file:
         portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE)
-        file.write(ATTACK)
-        file.flush()
+        (tmp_path / "a.pid").write_text(ATTACK, encoding="utf-8")
         waiting = start_python(
             "from pathlib import Path; from charloom.files import exclusive\nwith exclusive(Path('a.lock'), 'it'): pass"
         )

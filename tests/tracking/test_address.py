@@ -112,5 +112,6 @@ def test_a_checkout_may_have_any_name(
         "mlartifacts",
         "mlflow.db",
         "mlflow.db.lock",
+        "mlflow.db.pid",
     ]
     assert not (tracked.root / "mlartifacts").exists()

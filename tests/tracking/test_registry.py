@@ -117,7 +117,7 @@ def test_a_model_is_fetched_once_by_name_id_and_address(tracked: Tracked, cache:
     assert folder.parent == cache
     for name in ("model.safetensors", "model.json"):
         assert (folder / name).read_bytes() == (tracked.workspace / "models/charloom" / name).read_bytes()
-    assert sorted(path.name for path in cache.iterdir()) == [folder.name, f"{folder.name}.lock"]
+    assert sorted(path.name for path in cache.iterdir()) == [folder.name, f"{folder.name}.lock", f"{folder.name}.pid"]
 
 
 def test_a_model_that_somebody_changed_in_mlflow_is_refused(tracked: Tracked, cache: Path, tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_a_model_that_somebody_changed_in_mlflow_is_refused(tracked: Tracked, ca
     (tracked.root / "mlartifacts" / run / "artifacts/models/charloom/model.safetensors").write_bytes(b"changed")
     with pytest.raises(InputError, match="the weights in MLflow are not those that the run's tags state"):
         fetch_model(PARAMS, run)
-    assert [path.suffix for path in cache.iterdir()] == [".lock"]
+    assert sorted(path.suffix for path in cache.iterdir()) == [".lock", ".pid"]
 
 
 def test_the_commands_use_a_model_in_mlflow(
