@@ -18,7 +18,7 @@ from charloom.corpus.download import cache_folder
 from charloom.errors import InputError
 from charloom.files import exclusive, file_digest
 from charloom.params import TrackingParams
-from charloom.tracking.overview import find_run
+from charloom.tracking.overview import find_run, tested_on
 from charloom.tracking.store import Store, tracking_uri
 
 if TYPE_CHECKING:
@@ -49,14 +49,6 @@ def promote(params: TrackingParams, wanted: str, alias: str, *, other_data: bool
     store.client.set_registered_model_alias(params.experiment, alias, version)
     now = f"{REGISTERED}{params.experiment}@{alias} is now version {version}: {_described(run)}"
     return now if before is None else f"{now}; before, it was version {before.version}: {_described(old)}"
-
-
-def tested_on(run: Run) -> str | None:
-    """The digest of the data on which the model of a run was tested. None if the run does not state it."""
-    for each in run.inputs.dataset_inputs if run.inputs else []:
-        if any(tag.key == "mlflow.data.context" and tag.value == "test" for tag in each.tags):
-            return str(each.dataset.digest)
-    return None
 
 
 def fetch_model(params: TrackingParams, model: str) -> Path:
