@@ -7,6 +7,7 @@ the experiment.
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -127,7 +128,17 @@ def _register(store: Store, name: str, run: Run) -> str:
     # Not the address models:/ID, because MLflow would look for it in its global store.
     where = client.get_logged_model(model_id).artifact_location
     made = client.create_model_version(name, where, run.info.run_id, model_id=model_id)
+    _show_version(store, model_id, {"name": name, "version": made.version})
     return str(made.version)
+
+
+def _show_version(store: Store, model_id: str, version: dict[str, object]) -> None:
+    """Make MLflow's list of models show the version. A server does this itself; a store without a server does not."""
+    from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
+
+    shown = json.loads(store.client.get_logged_model(model_id).tags.get(MLFLOW_MODEL_VERSIONS, "[]"))
+    if version not in shown:
+        store.client.set_logged_model_tags(model_id, {MLFLOW_MODEL_VERSIONS: json.dumps([*shown, version])})
 
 
 def _version_at(store: Store, name: str, alias: str) -> ModelVersion | None:
