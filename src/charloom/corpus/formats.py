@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from charloom.corpus.articles import MAX_CHARACTERS, check_text, csv_rows
 from charloom.corpus.intake import ClassedText
-from charloom.corpus.lines import REPLACE, cut_text, read_lines, read_pieces
+from charloom.corpus.lines import PIECE_BYTES, REPLACE, cut_text, read_lines, read_pieces
 from charloom.errors import InputError
 from charloom.files import not_utf8
 
@@ -133,12 +133,26 @@ def read_parquet(file: IO[bytes], name: str, columns: TableColumns) -> Iterator[
         raise InputError(f"{name}: not readable as Parquet: {error}") from None
 
 
+def _cut_rows(read: Reader, file: IO[bytes], name: str, columns: TableColumns) -> Iterator[ClassedText]:
+    """Read a table. If data.article_end is a number, the text of a row is cut into several articles of its class."""
+    for class_name, text in read(file, name, columns):
+        if isinstance(columns.article_end, int) and len(text) > columns.article_end:
+            for _, article in cut_text(_pieces(text), columns.article_end):
+                yield class_name, article
+        else:
+            yield class_name, text
+
+
+def _pieces(text: str) -> Iterator[str]:
+    return (text[begin : begin + PIECE_BYTES] for begin in range(0, len(text), PIECE_BYTES))
+
+
 READERS: Mapping[str, Reader] = {
     ".txt": read_txt,
-    ".csv": read_csv,
-    ".tsv": partial(read_csv, delimiter="\t"),
-    ".jsonl": read_jsonl,
-    ".parquet": read_parquet,
+    ".csv": partial(_cut_rows, read_csv),
+    ".tsv": partial(_cut_rows, partial(read_csv, delimiter="\t")),
+    ".jsonl": partial(_cut_rows, read_jsonl),
+    ".parquet": partial(_cut_rows, read_parquet),
 }
 
 

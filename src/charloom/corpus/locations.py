@@ -122,7 +122,8 @@ def open_files(source: str, root: Path, columns: TableColumns) -> Source:
     if len(formats) > 1:
         raise InputError(f"{_stated(source)}: contains {' and '.join(formats)} files; name files of one format")
     say(f"reading {source}: {_in_words(used, len(files))}")
-    return Source({split: _articles(each, columns) for split, each in used.items()})
+    ends = columns.article_end if formats == [".txt"] or isinstance(columns.article_end, int) else None
+    return Source({split: _articles(each, columns) for split, each in used.items()}, article_end=ends)
 
 
 def _articles(files: Iterable[File], columns: TableColumns) -> Iterator[ClassedText]:
