@@ -16,7 +16,7 @@ from charloom.errors import InputError
 from charloom.files import not_utf8
 
 Column = int | str  # a number, from 1, if the table has no header line; otherwise a name
-CUT_REMEDY = "set data.article_end: 1000, which cuts the text into articles of at most 1000 characters"
+CUT_REMEDY = "set data.article_end: 1000 to cut the text into articles of at most so many characters"
 Reader = Callable[[IO[bytes], str, "TableColumns"], Iterator[ClassedText]]  # of a file, its name in messages, columns
 
 

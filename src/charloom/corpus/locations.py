@@ -36,6 +36,7 @@ PARQUET = b"PAR1"  # a Parquet file begins with it
 # An object store reads its keys from the environment. In an address it would take them for the name of a bucket.
 _BUCKET_WITH_KEY = re.compile("(s3a?|gs|gcs|oss)://[^/@]*[:@]")
 _KEYS_FROM_ELSEWHERE = "give the keys by the store's own means, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+_WEB_PAGE = re.compile(rb"\s*<(!doctype )?html", re.IGNORECASE)  # such as the page in which one must log in
 _SPLIT = re.compile("(train|test)(?![a-z])")  # train-00000 and Test1, not testimony
 
 
@@ -86,6 +87,8 @@ class File:
         head = file.peek(HEAD_BYTES)[:HEAD_BYTES]
         if not (self.kind.format == ".parquet" and head.startswith(PARQUET)):
             check_head(head, name)
+        if self.kind.format != ".txt" and _WEB_PAGE.match(head):
+            raise InputError(f"{name}: this is a web page, not a {self.kind.format} file; download the file itself")
 
     def _damage(self, error: Exception) -> str:
         """Why a compressed file cannot be unpacked: it is damaged, or its name states another compression."""
@@ -156,7 +159,10 @@ def _find(source: str, root: Path) -> list[File]:
     files = [File(system, each, kind, _split(each[len(base) :])) for each in sorted(paths) if (kind := Kind.of(each))]
     if not files:
         endings, packed = ", ".join(READERS), ", ".join(COMPRESSED)
-        raise InputError(f"{stated}: no file there ends in {endings} (with or without {packed} after it)")
+        raise InputError(
+            f"{stated}: no file there ends in {endings} (with or without {packed} after it); if a file is text, rename"
+            " it to NAME.txt"
+        )
     return files
 
 
