@@ -51,9 +51,10 @@ def _separated(file: IO[bytes], name: str, columns: TableColumns) -> Iterator[tu
     first = size = 0  # the number of the first of these lines, and the number of characters in them
     before = ""
     for number, line in chain(read_lines(file, name, columns.errors, f"; {CUT_REMEDY}"), [(0, "")]):
-        if line == "\r\n" and before.endswith("\r"):
-            continue  # \r\r\n is one line end, which Windows writes for \r\n
+        doubled = line == "\r\n" and before.endswith("\r")  # \r\r\n is one line end, which Windows writes for \r\n
         before, text = line, line.rstrip("\r\n")
+        if doubled:
+            continue
         if text.strip():
             first, size = (first, size) if lines else (number, 0)
             lines.append(text)
