@@ -11,6 +11,7 @@ from itertools import chain
 from typing import IO
 
 from charloom.corpus.articles import MAX_CHARACTERS, REMEDY, check_text, csv_rows, is_empty
+from charloom.corpus.contents import JSON_ARRAY
 from charloom.corpus.guesses import head
 from charloom.corpus.headers import Column, Header, find_columns, no_column
 from charloom.corpus.intake import ClassedText
@@ -103,6 +104,8 @@ def json_objects(file: IO[bytes], name: str, errors: str) -> Iterator[tuple[str,
     for number, line in _lines(file, name, errors):
         if not line.strip():
             continue
+        if number == 1 and line.lstrip().startswith("["):
+            raise InputError(f"{name}:1: this is {JSON_ARRAY.what}; {JSON_ARRAY.remedy}")
         try:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:
@@ -117,7 +120,7 @@ def read_parquet(file: IO[bytes], name: str, columns: TableColumns) -> Iterator[
     found = parquet_columns(file, name)
     for column in columns.all:
         if column not in found:
-            raise InputError(f"{name}: {no_column(column, found)}")
+            raise InputError(f"{name}: {no_column(column, list(found))}")
     return _articles(parquet_rows(file, name, [str(column) for column in columns.all], columns.errors), columns)
 
 

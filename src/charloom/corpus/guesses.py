@@ -31,6 +31,7 @@ _DIGITS = re.compile(r"[-+.,:/ ]*\d[-+.,:/ \d]*")  # a number, a date or a time
 _WORDS = re.compile(r"[^\W\d]+\W+[^\W\d]")  # two words
 _PLAIN = re.compile(r"[^\W\d]\w*(?:[ .-]\w+)*|[\w./-]*/[\w./-]*")  # needs no quotes in YAML
 
+Value = None | bool | int | str | Sequence[int | str]  # of a parameter
 Cell = object  # text in a CSV table, any value in a JSONL or Parquet table
 Row = TypeVar("Row")
 
@@ -42,22 +43,22 @@ class Guess:
     texts: Sequence[int]
     class_: int | None
 
-    def in_params(self, header: Sequence[str] | None) -> dict[str, str]:
-        """The parameters that name these columns, in YAML.
+    def in_params(self, header: Sequence[str] | None) -> dict[str, Value]:
+        """The parameters of the section data that name these columns.
 
         Numbers from 1 name the columns of a table without a header, and columns that have no name or the same name.
         """
         chosen = [*self.texts, *([] if self.class_ is None else [self.class_])]
         names = [header[index] for index in chosen] if header else []
         named = bool(header) and all(name.strip() and (header or []).count(name) == 1 for name in names)
-        shown = [as_yaml(name) for name in names] if named else [str(index + 1) for index in chosen]
-        params = {"text_columns": f"[{', '.join(shown[: len(self.texts)])}]"}
-        params["class_column"] = "null" if self.class_ is None else shown[-1]
-        return params if named or not header else params | {"header": "true"}
+        columns = names if named else [index + 1 for index in chosen]
+        params: dict[str, Value] = {"text_columns": columns[: len(self.texts)]}
+        params["class_column"] = None if self.class_ is None else columns[-1]
+        return params if named or not header else params | {"header": True}
 
     def in_words(self, header: Sequence[str] | None) -> str:
         """The same parameters as part of a sentence."""
-        return " and ".join(f"data.{name}: {value:.200}" for name, value in self.in_params(header).items())
+        return " and ".join(f"data.{name}: {as_yaml(value):.200}" for name, value in self.in_params(header).items())
 
 
 def head(rows: Iterator[Row], size: int = HEAD_ROWS) -> list[Row]:
@@ -177,8 +178,11 @@ def _has_words(cell: Cell) -> bool:
     return _WORDS.search(str(cell)) is not None
 
 
-def as_yaml(text: str) -> str:
-    """A text as a value in params.yaml, in quotes if YAML would read something else without them."""
-    if _PLAIN.fullmatch(text) and text.lower() not in ("true", "false", "null"):
-        return text
-    return json.dumps(text, ensure_ascii=not text.isprintable())
+def as_yaml(value: Value) -> str:
+    """A value as params.yaml has it. Text gets quotes if YAML would read something else without them."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return f"[{', '.join(map(as_yaml, value))}]"
+    if isinstance(value, str):
+        plain = _PLAIN.fullmatch(value) and value.lower() not in ("true", "false", "null")
+        return value if plain else json.dumps(value, ensure_ascii=not value.isprintable())
+    return json.dumps(value)

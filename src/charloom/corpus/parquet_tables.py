@@ -11,13 +11,18 @@ from charloom.errors import InputError
 from charloom.files import not_utf8
 
 
-def parquet_columns(file: IO[bytes], name: str) -> list[str]:
-    """The names of the columns. Raises InputError if the content of the file is not Parquet."""
+def parquet_columns(file: IO[bytes], name: str) -> dict[str, bool]:
+    """The names of the columns, and whether the cells of each are texts, numbers or other single values.
+
+    Raises InputError if the content of the file is not Parquet.
+    """
+    import pyarrow as pa
     from pyarrow import parquet
 
     with _explained(name):
-        columns: list[str] = parquet.read_metadata(file).schema.to_arrow_schema().names
-    return columns
+        schema = parquet.read_metadata(file).schema.to_arrow_schema()
+    others = (pa.types.is_nested, pa.types.is_binary, pa.types.is_large_binary)
+    return {field.name: not any(is_other(field.type) for is_other in others) for field in schema}
 
 
 def parquet_rows(

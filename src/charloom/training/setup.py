@@ -14,7 +14,6 @@ from charloom.text.vocab import Vocabulary
 from charloom.training.loop import Training
 from charloom.training.parallel import Group
 
-
 SHOWN = 5  # name this many classes in a message
 
 
