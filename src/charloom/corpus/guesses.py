@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from charloom.corpus.labels import class_name
 
@@ -31,7 +31,6 @@ _DIGITS = re.compile(r"[-+.,:/ ]*\d[-+.,:/ \d]*")  # a number, a date or a time
 _WORDS = re.compile(r"[^\W\d]+\W+[^\W\d]")  # two words
 _PLAIN = re.compile(r"[^\W\d]\w*(?:[ .-]\w+)*|[\w./-]*/[\w./-]*")  # needs no quotes in YAML
 
-Value = None | bool | int | str | Sequence[int | str]  # of a parameter
 Cell = object  # text in a CSV table, any value in a JSONL or Parquet table
 Row = TypeVar("Row")
 
@@ -43,7 +42,7 @@ class Guess:
     texts: Sequence[int]
     class_: int | None
 
-    def in_params(self, header: Sequence[str] | None) -> dict[str, Value]:
+    def in_params(self, header: Sequence[str] | None) -> dict[str, Any]:
         """The parameters of the section data that name these columns.
 
         Numbers from 1 name the columns of a table without a header, and columns that have no name or the same name.
@@ -52,7 +51,7 @@ class Guess:
         names = [header[index] for index in chosen] if header else []
         named = bool(header) and all(name.strip() and (header or []).count(name) == 1 for name in names)
         columns = names if named else [index + 1 for index in chosen]
-        params: dict[str, Value] = {"text_columns": columns[: len(self.texts)]}
+        params: dict[str, Any] = {"text_columns": columns[: len(self.texts)]}
         params["class_column"] = None if self.class_ is None else columns[-1]
         return params if named or not header else params | {"header": True}
 
@@ -178,7 +177,7 @@ def _has_words(cell: Cell) -> bool:
     return _WORDS.search(str(cell)) is not None
 
 
-def as_yaml(value: Value) -> str:
+def as_yaml(value: object) -> str:
     """A value as params.yaml has it. Text gets quotes if YAML would read something else without them."""
     if isinstance(value, Sequence) and not isinstance(value, str):
         return f"[{', '.join(map(as_yaml, value))}]"

@@ -7,11 +7,11 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from charloom.corpus.articles import SPLITS, csv_rows, read_articles
 from charloom.corpus.formats import TableColumns, json_objects
-from charloom.corpus.guesses import HEAD_ROWS, Cell, Guess, Value, guess_columns, head, looks_like_header
+from charloom.corpus.guesses import HEAD_ROWS, Cell, Guess, guess_columns, head, looks_like_header
 from charloom.corpus.headers import other_delimiter
 from charloom.corpus.labels import class_name
 from charloom.corpus.lines import read_lines
@@ -32,7 +32,7 @@ class Inspection:
 
     facts: Sequence[str]  # sentences
     columns: Sequence[tuple[str, str, str]]  # of a table: the name or number, an example, and what the column is
-    params: Mapping[str, Value]  # of the section data
+    params: Mapping[str, Any]  # of the section data
 
 
 @dataclass(frozen=True)
@@ -90,13 +90,16 @@ def _table(file: io.BufferedReader, about: File) -> Inspection:
     if about.kind.format in (".csv", ".tsv"):
         header = f", {'with' if table.header else 'without'} a header line"
     facts = [f"{len(table.names)} columns{header}. These are the first {len(table.rows):,} rows:"]
-    params = {"header": "auto"} if header else {}
-    return Inspection(facts, _columns(table, guess), guess.in_params(table.header) | params)
+    params = guess.in_params(table.header)
+    if header:
+        params.setdefault("header", "auto")
+    return Inspection(facts, _columns(table, guess), params)
 
 
 def _csv_table(file: IO[bytes], about: File) -> _Table:
     delimiter = "\t" if about.kind.format == ".tsv" else ","
-    rows = [row for _, row in head(csv_rows((line for _, line in read_lines(file, about.name)), about.name, delimiter), ROWS)]
+    lines = (line for _, line in read_lines(file, about.name))
+    rows = [row for _, row in head(csv_rows(lines, about.name, delimiter), ROWS)]
     if remedy := other_delimiter(rows):
         raise InputError(f"{about.name}: the table has one column{remedy}")
     header = rows[0] if rows and looks_like_header(rows[:HEAD_ROWS]) else None
@@ -118,21 +121,21 @@ def _columns(table: _Table, guess: Guess) -> list[tuple[str, str, str]]:
     roles = dict.fromkeys(guess.texts, "text")
     if guess.class_ is not None:
         found = sorted({class_name(row[guess.class_]) or "" for row in table.rows})
-        roles[guess.class_] = f"class, {len(found)} different: {', '.join(found[:NAMES])}{', …' * (len(found) > NAMES)}"
-    examples = [next((str(cell) for cell in cells if cell not in (None, "")), "") for cells in zip(*table.rows, strict=True)]
-    return [(name, examples[index][:60], roles.get(index, "")) for index, name in enumerate(table.names)]
+        roles[guess.class_] = f"class ({len(found):,}: {', '.join(found[:NAMES])}{', …' * (len(found) > NAMES)})"
+    cells = zip(*table.rows, strict=True)
+    examples = [next((str(cell) for cell in column if cell not in (None, "")), "")[:60] for column in cells]
+    return [(name, examples[index], roles.get(index, "")) for index, name in enumerate(table.names)]
 
 
-def _check(splits: Mapping[str, Sequence[File]], params: Mapping[str, Value]) -> None:
+def _check(splits: Mapping[str, Sequence[File]], params: Mapping[str, Any]) -> None:
     """Read the first articles of each split as the stage download will. Raises the InputError that it would raise."""
-    columns = TableColumns(
-        params.get("text_columns", [1]), params.get("class_column"), params.get("article_end", "line"), "strict", params.get("header", "auto")
-    )
+    unused = {"text_columns": [1], "class_column": None, "article_end": "line"}
+    columns = TableColumns(**unused | dict(params), errors="strict")
     for files in splits.values():
         head(files[0].articles(columns))
 
 
-def _source(source: str, root: Path, params: Mapping[str, Value]) -> str:
+def _source(source: str, root: Path, params: Mapping[str, Any]) -> str:
     """The value of data.source. A glob, if the files look like those of AG_NEWS but have other classes."""
     paths = [root / source / f"{split}.csv" for split in SPLITS]
     if (params.get("class_column"), params.get("text_columns")) == AG_NEWS_COLUMNS and all(map(Path.is_file, paths)):

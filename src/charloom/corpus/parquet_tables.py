@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Any
 
-from charloom.corpus.articles import REMEDY
+from charloom.corpus.lines import REPLACE
 from charloom.errors import InputError
 from charloom.files import not_utf8
 
@@ -67,7 +67,7 @@ def _python_value(value: Any, place: str, errors: str) -> object:
         try:
             return value.as_buffer().to_pybytes().decode("utf-8", errors)
         except UnicodeDecodeError as error:
-            raise not_utf8(place, error, 0, REMEDY) from None
+            raise not_utf8(place, error, remedy=f"convert the text to UTF-8, or set {REPLACE}") from None
     if isinstance(value, pa.FloatScalar) and value.is_valid:  # 0.1 in 32 bits is not 0.10000000149
         return float(value.cast(pa.string()).as_py())
     return value.as_py()
