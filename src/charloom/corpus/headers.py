@@ -71,8 +71,10 @@ def _guess(rows: Sequence[Sequence[str]], header: Sequence[str] | None = None) -
 
 def other_delimiter(rows: Sequence[Sequence[str]]) -> str:
     """What to do if another character seems to be between the columns. "" if the first row has several columns."""
+    if not rows or len(rows[0]) != 1:
+        return ""
     for mark in ";\t|,":
         counts = {row[0].count(mark) for row in rows}
-        if len(rows[0]) == 1 and len(counts) == 1 and counts != {0}:
+        if len(counts) == 1 and counts != {0}:
             return f"; {mark!r} seems to be between the columns: .csv files need ',', and .tsv files need tabs"
     return ""
