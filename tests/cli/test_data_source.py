@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 import yaml
+from pytest_httpserver import HTTPServer
 
 from charloom.corpus.sources import obtain
 from charloom.params_file import load_params
@@ -121,7 +122,9 @@ def test_a_text_without_separators_is_cut(charloom: Charloom) -> None:
 def test_the_lines_for_a_folder_with_two_splits(
     charloom: Charloom, write_rows: WriteRows, source: str, first_class: int
 ) -> None:
-    rows = [(number % 3 + first_class, "The ship", title) for number, title in zip(NUMBERS, TITLES, strict=True)]
+    rows = [
+        (number % 3 + first_class, f"Late ship {number}", title) for number, title in zip(NUMBERS, TITLES, strict=True)
+    ]
     write_rows(Path("mine/train.csv"), rows[:100])
     write_rows(Path("mine/test.csv"), rows[100:])
     ended = charloom("data", "--source", source, model=None)
@@ -129,6 +132,26 @@ def test_the_lines_for_a_folder_with_two_splits(
     assert block(ended.out) == {"source": source if first_class == 1 else "mine/*.csv", **columns}
     assert "class (3: " in ended.out
     assert articles_read(ended.out) == len(rows)
+
+
+def test_the_table_says_how_each_column_is_used(charloom: Charloom) -> None:
+    rows = [[number, f"The ship {number}", "" if number == 3 else number % 2] for number in range(9)]
+    Path("a.csv").write_text("id,text,label\n" + "".join(f"{','.join(map(str, row))}\n" for row in rows))
+    ended = charloom("data", "--source", "a.csv", model=None)
+    assert "a.csv: .csv, UTF-8." in ended.out
+    assert "3 columns, with a header line. These are the first 9 rows:" in ended.out
+    table = [line.split() for line in ended.out.splitlines()]
+    assert ["id", "0", "not", "used"] in table
+    assert ["text", "The", "ship", "0", "text"] in table
+    assert ["label", "0", "not", "used,", "no", "value", "in", "1", "row(s)"] in table
+
+
+def test_a_password_is_not_printed(charloom: Charloom, httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/a.csv").respond_with_data(csv_lines("label,text"))
+    url = httpserver.url_for("/a.csv")
+    ended = charloom("data", "--source", url.replace("//", "//me:secret@"), model=None)
+    assert (ended.code, block(ended.out)["source"]) == (0, url)
+    assert "secret" not in ended.out
 
 
 @pytest.mark.parametrize("source", ["sample", "ag_news", "torchtext:IMDB"])

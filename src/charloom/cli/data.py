@@ -14,6 +14,7 @@ from charloom.cli.tables import begin_table, shown
 from charloom.corpus.guesses import as_yaml
 from charloom.files import main_checkout
 from charloom.report.summary import Summary, summarize
+from charloom.secrets import without_secrets
 
 ENDS = 10  # list this many of the most frequent characters, and this many of the rarest
 CLASSES = 20  # list this many classes, the largest first
@@ -70,7 +71,7 @@ def show_source(console: Console, source: str) -> None:
 
     found = inspect_source(source, main_checkout())
     for fact in found.facts:
-        console.print(shown(fact), soft_wrap=True)
+        console.print(shown(without_secrets(fact)), soft_wrap=True)
     if found.columns:
         columns = begin_table()
         for name in ("column", "example", "use"):
@@ -80,7 +81,7 @@ def show_source(console: Console, source: str) -> None:
         console.print(columns)
     console.print("These lines of params.yaml read it:\n\ndata:")
     for name, value in found.params.items():
-        console.print(shown(f"  {name}: {as_yaml(value)}"), soft_wrap=True)
+        console.print(shown(without_secrets(f"  {name}: {as_yaml(value)}")), soft_wrap=True)
 
 
 def table(header: Row, rows: Iterable[Row]) -> Table:

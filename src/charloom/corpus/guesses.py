@@ -28,6 +28,7 @@ TEXT_WORDS = {
 }
 
 _DIGITS = re.compile(r"[-+.,:/ ]*\d[-+.,:/ \d]*")  # a number, a date or a time
+_NUMBER = re.compile(r"\s*[-+]?\d+(\.\d*)?\s*")
 _WORDS = re.compile(r"[^\W\d]+\W+[^\W\d]")  # two words
 _PLAIN = re.compile(r"[^\W\d]\w*(?:[ .-]\w+)*|[\w./-]*/[\w./-]*")  # needs no quotes in YAML
 
@@ -134,13 +135,13 @@ def _words(name: str) -> set[str]:
 def guess_columns(header: Sequence[str] | None, rows: Sequence[Sequence[Cell]]) -> Guess:
     """Guess the columns of the text and of the class. `rows` are the first rows of the table, without the header.
 
-    The class is a column whose name says so. Otherwise it is the column with the fewest different values, if each
-    occurs twice on average. A column in which some cell names no class is not the class.
+    The class is a column whose name says so. Otherwise it is the column with the fewest different values (no dates), if
+    each occurs twice on average. A column in which some cell names no class is not the class.
 
-    The text is each column whose name says so. Otherwise it is each column in which most cells contain several words,
-    or else the column with the longest cells.
+    The text is each column whose name says so. Otherwise it is each column in which most cells are different and
+    contain several words, or else the column with the longest cells. Rows without any value do not count.
     """
-    columns = list(zip(*rows, strict=True)) or [()] * len(header or [""])
+    columns = list(zip(*filter(_has_value, rows), strict=True)) or [()] * len(header or [""])
     names = [_words(name) for name in header] if header is not None else [set()] * len(columns)
     class_ = _guess_class(names, columns) if len(columns) > 1 else None
     texts = [index for index, cells in enumerate(columns) if index != class_ and _is_text(cells)]
@@ -151,7 +152,11 @@ def _guess_class(names: Sequence[set[str]], columns: Sequence[Sequence[Cell]]) -
     different = {index: len(values) for index, cells in enumerate(columns) if (values := _classes(cells))}
     if named := [index for index in different if names[index] & CLASS_WORDS]:
         return named[0]
-    repeated = [index for index, count in different.items() if 2 <= count <= len(columns[index]) / 2]
+    repeated = [
+        index
+        for index, count in different.items()
+        if 2 <= count <= len(columns[index]) / 2 and not all(map(_is_date, columns[index]))
+    ]
     return min(repeated, key=different.__getitem__, default=None)
 
 
@@ -168,13 +173,22 @@ def _is_text(cells: Sequence[Cell]) -> bool:
 def _guess_texts(names: Sequence[set[str]], columns: Sequence[Sequence[Cell]], among: Sequence[int]) -> list[int]:
     if named := [index for index in among if names[index] & TEXT_WORDS and not names[index] & OTHER_WORDS]:
         return named
-    if wordy := [index for index in among if 2 * sum(map(_has_words, columns[index])) > len(columns[index])]:
+    if wordy := [index for index in among if _most_are_different_words(columns[index])]:
         return wordy
     return sorted(among, key=lambda index: -sum(len(str(cell)) for cell in columns[index]))[:1] or [0]
 
 
-def _has_words(cell: Cell) -> bool:
-    return _WORDS.search(str(cell)) is not None
+def _most_are_different_words(cells: Sequence[Cell]) -> bool:
+    different = {str(cell) for cell in cells}
+    return 2 * sum(_WORDS.search(cell) is not None for cell in different) > len(cells)
+
+
+def _is_date(cell: Cell) -> bool:
+    return _DIGITS.fullmatch(str(cell)) is not None and not _NUMBER.fullmatch(str(cell))
+
+
+def _has_value(row: Sequence[Cell]) -> bool:
+    return any(cell not in (None, "") for cell in row)
 
 
 def as_yaml(value: object) -> str:

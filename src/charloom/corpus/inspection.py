@@ -21,6 +21,7 @@ from charloom.corpus.sources import AG_NEWS_COLUMNS, CATALOGUE
 from charloom.errors import InputError
 
 ROWS = 1000  # of each file, or lines of a text
+EXAMPLE = 60  # characters of an example
 NAMES = 10  # show this many class names
 LONGEST_MEAN = 10_000  # characters: longer pieces of a text are chapters, not articles
 CUT = 1000  # proposed length of the articles that a text without separators is cut into
@@ -76,7 +77,7 @@ def _text(file: IO[bytes], about: File) -> Inspection:
         f"In the first {len(lines):,} lines there are {ends['blank_line']:,} articles if a blank line ends an article,"
         f" and {len(full):,} if each line is an article. The lines have {characters / len(full):,.0f} characters on"
         " average.",
-        f"The first line is {full[0][:60]!r}.",
+        f"The first line is {full[0][:EXAMPLE]!r}.",
     ]
     return Inspection(facts, [], {"article_end": fitting[0] if fitting else CUT})
 
@@ -118,13 +119,25 @@ def _parquet_table(file: IO[bytes], about: File) -> _Table:
 
 
 def _columns(table: _Table, guess: Guess) -> list[tuple[str, str, str]]:
-    roles = dict.fromkeys(guess.texts, "text")
-    if guess.class_ is not None:
-        found = sorted({class_name(row[guess.class_]) or "" for row in table.rows})
-        roles[guess.class_] = f"class ({len(found):,}: {', '.join(found[:NAMES])}{', …' * (len(found) > NAMES)})"
-    cells = zip(*table.rows, strict=True)
-    examples = [next((str(cell) for cell in column if cell not in (None, "")), "")[:60] for column in cells]
-    return [(name, examples[index], roles.get(index, "")) for index, name in enumerate(table.names)]
+    """For each column its name, an example, and how it is used or how many rows have no value."""
+    return [
+        (name, next((str(cell)[:EXAMPLE] for cell in cells if not _is_empty(cell)), ""), _use(index, cells, guess))
+        for index, (name, cells) in enumerate(zip(table.names, zip(*table.rows, strict=True), strict=True))
+    ]
+
+
+def _use(index: int, cells: Sequence[Cell], guess: Guess) -> str:
+    if index == guess.class_:
+        found = sorted({name for cell in cells if (name := class_name(cell))})
+        return f"class ({len(found):,}: {', '.join(found[:NAMES])}{', …' * (len(found) > NAMES)})"
+    if index in guess.texts:
+        return "text"
+    empty = sum(map(_is_empty, cells))
+    return f"not used, no value in {empty:,} row(s)" if empty else "not used"
+
+
+def _is_empty(cell: Cell) -> bool:
+    return class_name(cell) == ""
 
 
 def _check(splits: Mapping[str, Sequence[File]], params: Mapping[str, Any]) -> None:
