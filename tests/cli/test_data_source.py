@@ -190,6 +190,25 @@ def test_a_file_that_cannot_be_read_is_named_as_what_it_is(
     assert len(ended.err.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("names", "other"),
+    [
+        (("train.csv", "test.csv"), b"text\nThe ship\n"),  # as on Kaggle, where the test split has no classes
+        (("train.csv", "test.csv"), csv_lines()),
+        (("a.csv", "b.csv"), csv_lines()),
+    ],
+)
+def test_files_that_are_not_alike_are_an_error(charloom: Charloom, names: tuple[str, str], other: bytes) -> None:
+    Path("mine").mkdir()
+    for name, content in zip(names, (csv_lines("label,text"), other), strict=True):
+        (Path("mine") / name).write_bytes(content)
+    ended = charloom("data", "--source", "mine", model=None)
+    assert ended.code == 2
+    assert f"mine/{names[1]}:1: no column 'label'" in ended.err or f"mine/{names[1]}:1: no column 'text'" in ended.err
+    remedy = ended.err.rpartition("data.source: ")[2].strip()
+    assert articles_read(charloom("data", "--source", remedy, model=None).out) == len(TITLES)
+
+
 def test_the_beginning_of_a_large_file_is_enough(charloom: Charloom) -> None:
     Path("a.jsonl").write_bytes(json_lines(text=TITLES * 20, label=HALF * 20) + b"not JSON")
     ended = charloom("data", "--source", "a.jsonl", model=None)

@@ -6,12 +6,13 @@ import codecs
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
 from charloom.corpus.articles import SPLITS, csv_rows, read_articles
 from charloom.corpus.formats import TableColumns, json_objects
-from charloom.corpus.guesses import HEAD_ROWS, Cell, Guess, guess_columns, head, looks_like_header
+from charloom.corpus.guesses import HEAD_ROWS, Cell, Guess, as_yaml, guess_columns, head, looks_like_header
 from charloom.corpus.headers import other_delimiter
 from charloom.corpus.labels import class_name
 from charloom.corpus.lines import read_lines
@@ -22,6 +23,7 @@ from charloom.errors import InputError
 
 ROWS = 1000  # of each file, or lines of a text
 EXAMPLE = 60  # characters of an example
+FILES = 20  # of each split: their first rows are compared with the parameters
 NAMES = 10  # show this many class names
 LONGEST_MEAN = 10_000  # characters: longer pieces of a text are chapters, not articles
 CUT = 1000  # proposed length of the articles that a text without separators is cut into
@@ -141,11 +143,22 @@ def _is_empty(cell: Cell) -> bool:
 
 
 def _check(splits: Mapping[str, Sequence[File]], params: Mapping[str, Any]) -> None:
-    """Read the first articles of each split as the stage download will. Raises the InputError that it would raise."""
+    """Read the first articles of the first files as the stage download will. Raises the InputError that it would raise.
+
+    The parameters come from the first file, so another file can contradict them.
+    """
     unused = {"text_columns": [1], "class_column": None, "article_end": "line"}
     columns = TableColumns(**unused | dict(params), errors="strict")
-    for files in splits.values():
-        head(files[0].articles(columns))
+    first, *others = chain.from_iterable(files[:FILES] for files in splits.values())
+    head(first.articles(columns))
+    for file in others if first.kind.format != ".parquet" else []:  # a remote Parquet file is copied as a whole
+        try:
+            head(file.articles(columns))
+        except InputError as error:
+            raise InputError(
+                f"{error}; {first.name} is different; name only the files that are alike, such as data.source:"
+                f" {as_yaml(first.name)}"
+            ) from None
 
 
 def _source(source: str, root: Path, params: Mapping[str, Any]) -> str:
