@@ -87,8 +87,13 @@ def _rules(params: Params) -> Rules:
 
 
 def _table_columns(params: Params) -> TableColumns:
-    data = params.data
-    return TableColumns(data.text_columns, data.class_column, data.article_end, data.errors, data.header)
+    return TableColumns(
+        text_columns=params.data.text_columns,
+        class_column=params.data.class_column,
+        article_end=params.data.article_end,
+        errors=params.data.errors,
+        header=params.data.header,
+    )
 
 
 def _ready_files(params: Params, root: Path, mirror: str | None) -> dict[str, tuple[str, Path]] | None:
