@@ -21,7 +21,7 @@ from charloom.corpus.contents import seems_to_be
         (b"a,b\nc,d\ne", "a table with commas"),
         (b"a\tb\nc\td\n", "a table with tabs"),
         (b"The sea, the wind\nand the rain\n", "plain text"),
-        (b"PAR1", "a Parquet table"),
+        (b"PAR1\x15\x04\x15\x10", "a Parquet table"),
         (b"", "plain text"),
         (b"{" * 4096, "plain text"),
     ],

@@ -39,6 +39,7 @@ TEXTS = {
     "CP949": "오늘의 뉴스는 서울에서 시작되었다. 사람들이 많다",
     "IBM037": "the news of today is that rain continues in the north",
 }
+STARTS = ["BZh9 is text", "PK", "PAR1 is text", "\ufeffa", "<html>", " " * 256 + "mustard"]  # of texts
 WIDE = ["UTF-16LE", "UTF-16BE", "UTF-32LE", "UTF-32BE"]
 
 
@@ -105,9 +106,7 @@ def test_wide_text_is_recognised_with_and_without_a_byte_order_mark(text: str, e
         assert found == (named, f"convert it: `iconv -f {encoding} -t UTF-8 OLD > NEW`")
 
 
-@pytest.mark.parametrize(
-    "text", ["", "a", "aaaa\0b", "a" * 20 + "\0", *TEXTS.values(), "BZh9 is text", "PK", "\ufeffa"]
-)
+@pytest.mark.parametrize("text", ["", "a", "aaaa\0b", "a" * 20 + "\0", *TEXTS.values(), *STARTS])
 def test_utf_8_is_not_recognised_as_something_else(text: str) -> None:
     assert recognise(text.encode()) is None
     assert recognise((text * 1000).encode()[:HEAD_BYTES]) is None
@@ -122,6 +121,11 @@ def test_an_older_encoding_is_guessed_and_iconv_knows_its_name(encoding: str) ->
     if iconv := shutil.which("iconv"):
         ran = subprocess.run([iconv, "-f", encoding, "-t", "UTF-8"], input=content, capture_output=True, check=True)
         assert ran.stdout.decode() == TEXTS[encoding]
+
+
+@pytest.mark.parametrize("text", ["pay £5", "5 € or €5", "a – b", "don’t", "“a”", "café"])
+def test_one_character_is_enough_for_windows_1252(text: str) -> None:
+    assert likely_encoding(text.encode("cp1252")) == "WINDOWS-1252"
 
 
 @pytest.mark.parametrize("content", [b"a\xff", b"\x81\x82\x83", b"plain"])

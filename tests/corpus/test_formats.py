@@ -73,6 +73,7 @@ def as_parquet(columns: dict[str, Any]) -> bytes:
         (b"a\rb\r\rc\r", ["a\nb", "c"], ["a", "b", "c"]),
         (b"a\r\nb\r\r\nc\n\nd", ["a\nb\nc", "d"], ["a", "b", "c", "d"]),
         (b"a\r\r\nb\r\r\n\r\r\nc\r\r\n", ["a\nb", "c"], ["a", "b", "c"]),
+        (b"a\r\r\n\r\nb", ["a", "b"], ["a", "b"]),
     ],
 )
 def test_a_txt_file_is_cut_at_blank_lines_or_at_each_line(

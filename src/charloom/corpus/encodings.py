@@ -53,14 +53,14 @@ _SIGNATURES: Mapping[bytes, Recognised] = {
     rb"PK(\x03\x04|\x05\x06)": Recognised("a ZIP archive", "unpack it: `unzip OLD`"),
     rb"7z\xbc\xaf\x27\x1c": Recognised("a 7z archive", "unpack it: `7z x OLD`"),
     rb"Rar!\x1a\x07": Recognised("a RAR archive", "unpack it: `unrar x OLD`"),
-    rb".{257}ustar": Recognised("a tar archive", "unpack it: `tar -xf OLD`"),
+    rb".{257}ustar( |\0)( |0)": Recognised("a tar archive", "unpack it: `tar -xf OLD`"),
     rb"%PDF-": Recognised("a PDF document", "get its text: `pdftotext OLD NEW.txt`"),
     rb"\{\\rtf": Recognised("an RTF document", _SAVE),
     rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": Recognised("a document of an old office program (.doc, .xls)", _SAVE),
     rb"SQLite format 3\0": Recognised(
         "a SQLite database", "write a table to CSV: `sqlite3 -csv -header OLD 'SELECT * FROM TABLE' > NEW.csv`"
     ),
-    rb"PAR1": Recognised("a Parquet table", "rename the file so that its name ends in .parquet"),
+    rb"PAR1[^ -~\s]": Recognised("a Parquet table", "rename the file so that its name ends in .parquet"),
     rb"ARROW1\0\0": Recognised("an Arrow table", "save it as .parquet"),
     rb"\x80[\x02-\x05][\x95\]}c(]": Recognised("a Python pickle", "save its content as .jsonl or .parquet"),
     rb"version https://git-lfs\.github\.com/": Recognised(
@@ -75,7 +75,7 @@ _SIGNATURES: Mapping[bytes, Recognised] = {
     re.escape(codecs.BOM_UTF16_BE): _converted("UTF-16", " with a byte order mark"),
 }
 _WIDE = ("UTF-32LE", "UTF-32BE", "UTF-16LE", "UTF-16BE")
-_WESTERN = "[a-z][àáâãäåæçèéêëìíîïñòóôõöøùúûüß]|[a-z]’[a-z]|“[A-Za-z]"
+_WESTERN = "[a-z][àáâãäåæçèéêëìíîïñòóôõöøùúûüß]|[a-z]’[a-z]|“[A-Za-z]| [–—] |[£€] ?[0-9]|[0-9] ?€"
 _CENTRAL = "[a-z][áäéëíóôöúüýąćčďęěłńňőřśšťůűźżž]"
 _CYRILLIC = "[а-я][оеаинтсрвл]"
 # The older encodings, by the name that both iconv and Python know, with a pattern of what is frequent in their texts.

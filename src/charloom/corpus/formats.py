@@ -15,12 +15,12 @@ from charloom.corpus.guesses import head
 from charloom.corpus.headers import Column, Header, find_columns, no_column
 from charloom.corpus.intake import ClassedText
 from charloom.corpus.labels import class_name
-from charloom.corpus.lines import REPLACE, cut_text, read_lines, read_pieces
+from charloom.corpus.lines import PIECE_BYTES, REPLACE, cut_text, read_lines, read_pieces
 from charloom.corpus.parquet_tables import parquet_columns, parquet_rows
 from charloom.errors import InputError
 
 TableRow = tuple[str, Sequence[object]]  # the place of a row in messages, and the cells of TableColumns.all
-CUT_REMEDY = "set data.article_end: 1000, which cuts the text into articles of at most 1000 characters"
+CUT_REMEDY = "set data.article_end: 1000 to cut the text into articles of at most so many characters"
 Reader = Callable[[IO[bytes], str, "TableColumns"], Iterator[ClassedText]]  # of a file, its name in messages, columns
 
 
@@ -61,9 +61,10 @@ def _separated(file: IO[bytes], name: str, columns: TableColumns) -> Iterator[tu
     first = size = 0  # the number of the first of these lines, and the number of characters in them
     before = ""
     for number, line in chain(read_lines(file, name, columns.errors, f"; {CUT_REMEDY}"), [(0, "")]):
-        if line == "\r\n" and before.endswith("\r"):
-            continue  # \r\r\n is one line end, which Windows writes for \r\n
+        doubled = line == "\r\n" and before.endswith("\r")  # \r\r\n is one line end, which Windows writes for \r\n
         before, text = line, line.rstrip("\r\n")
+        if doubled:
+            continue
         if text.strip():
             first, size = (first, size) if lines else (number, 0)
             lines.append(text)
@@ -142,12 +143,26 @@ def read_parquet(file: IO[bytes], name: str, columns: TableColumns) -> Iterator[
     return _articles(parquet_rows(file, name, [str(column) for column in columns.all], columns.errors), columns)
 
 
+def _cut_rows(read: Reader, file: IO[bytes], name: str, columns: TableColumns) -> Iterator[ClassedText]:
+    """Read a table. If data.article_end is a number, the text of a row is cut into several articles of its class."""
+    for class_, text in read(file, name, columns):
+        if isinstance(columns.article_end, int) and len(text) > columns.article_end:
+            for _, article in cut_text(_pieces(text), columns.article_end):
+                yield class_, article
+        else:
+            yield class_, text
+
+
+def _pieces(text: str) -> Iterator[str]:
+    return (text[begin : begin + PIECE_BYTES] for begin in range(0, len(text), PIECE_BYTES))
+
+
 READERS: Mapping[str, Reader] = {
     ".txt": read_txt,
-    ".csv": read_csv,
-    ".tsv": partial(read_csv, delimiter="\t"),
-    ".jsonl": read_jsonl,
-    ".parquet": read_parquet,
+    ".csv": partial(_cut_rows, read_csv),
+    ".tsv": partial(_cut_rows, partial(read_csv, delimiter="\t")),
+    ".jsonl": partial(_cut_rows, read_jsonl),
+    ".parquet": partial(_cut_rows, read_parquet),
 }
 
 

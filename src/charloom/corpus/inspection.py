@@ -18,6 +18,7 @@ from charloom.corpus.labels import class_name
 from charloom.corpus.lines import read_lines
 from charloom.corpus.locations import File, files_of_splits
 from charloom.corpus.parquet_tables import parquet_columns, parquet_rows
+from charloom.corpus.shortage import MANY
 from charloom.corpus.sources import AG_NEWS_COLUMNS, CATALOGUE
 from charloom.errors import InputError
 
@@ -26,7 +27,7 @@ EXAMPLE = 60  # characters of an example
 FILES = 20  # of each split: their first rows are compared with the parameters
 NAMES = 10  # show this many class names
 LONGEST_MEAN = 10_000  # characters: longer pieces of a text are chapters, not articles
-CUT = 1000  # proposed length of the articles that a text without separators is cut into
+CUT = 1000  # characters: the longest articles into which a text without separators is cut
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def _text(file: IO[bytes], about: File) -> Inspection:
         " average.",
         f"The first line is {full[0][:EXAMPLE]!r}.",
     ]
-    return Inspection(facts, [], {"article_end": fitting[0] if fitting else CUT})
+    return Inspection(facts, [], {"article_end": fitting[0] if fitting else min(CUT, max(10, characters // MANY))})
 
 
 def _table(file: io.BufferedReader, about: File) -> Inspection:

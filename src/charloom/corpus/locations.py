@@ -37,6 +37,7 @@ PARQUET = b"PAR1"  # a Parquet file begins with it
 # An object store reads its keys from the environment. In an address it would take them for the name of a bucket.
 _BUCKET_WITH_KEY = re.compile("(s3a?|gs|gcs|oss)://[^/@]*[:@]")
 _KEYS_FROM_ELSEWHERE = "give the keys by the store's own means, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+_WEB_PAGE = re.compile(rb"\s*<(!doctype )?html", re.IGNORECASE)  # such as the page in which one must log in
 _SPLIT = re.compile("(train|test)(?![a-z])")  # train-00000 and Test1, not testimony
 
 
@@ -97,6 +98,10 @@ class File:
         head = file.peek(HEAD_BYTES)[:HEAD_BYTES]
         if not (self.kind.format == ".parquet" and head.startswith(PARQUET)):
             check_head(head, self.name)
+        if self.kind.format != ".txt" and _WEB_PAGE.match(head):
+            raise InputError(
+                f"{self.name}: this is a web page, not a {self.kind.format} file; download the file itself"
+            )
 
     def _damage(self, error: Exception) -> str:
         """Why a compressed file cannot be unpacked: it is damaged, or its name states another compression."""
@@ -122,7 +127,10 @@ class File:
 
 def open_files(source: str, root: Path, columns: TableColumns) -> Source:
     """Open the files that `source` names. A relative path starts at `root`. The articles of `all` must be split."""
-    return Source({split: _articles(each, columns) for split, each in files_of_splits(source, root).items()})
+    used = files_of_splits(source, root)
+    is_cut = next(iter(used.values()))[0].kind.format == ".txt" or isinstance(columns.article_end, int)
+    articles = {split: _articles(each, columns) for split, each in used.items()}
+    return Source(articles, article_end=columns.article_end if is_cut else None)
 
 
 def files_of_splits(source: str, root: Path) -> Mapping[str, Sequence[File]]:
