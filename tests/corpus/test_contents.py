@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
-from charloom.corpus.contents import seems_to_be
+from charloom.corpus.contents import JSON_ARRAY, seems_to_be
+from tests.corpus.test_formats import table_columns, texts
 
 
 @pytest.mark.parametrize(
@@ -28,3 +33,11 @@ from charloom.corpus.contents import seems_to_be
 )
 def test_the_first_bytes_say_what_a_file_is(head: bytes, what: str) -> None:
     assert seems_to_be(head).what == what
+
+
+def test_the_command_for_a_json_array_makes_json_lines(tmp_path: Path) -> None:
+    (tmp_path / "OLD").write_text('[\n {"text": "caf\u00e9"},\n {"text": "b"}\n]', encoding="utf-8")
+    command = JSON_ARRAY.remedy.partition("`")[2].removesuffix("`").replace("python", sys.executable, 1)
+    subprocess.run(command, shell=True, check=True, cwd=tmp_path)
+    content = (tmp_path / "NEW.jsonl").read_bytes()
+    assert texts(content, ".jsonl", table_columns()) == ["caf\u00e9", "b"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import re
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -162,8 +164,8 @@ def test_a_misspelled_name_is_answered_with_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("sea;The ship came", "';' seems to be between the columns: .csv files need ','"),
-        ("sea\tThe ship came", r"'\t' seems to be between the columns"),
+        ("sea;The ship came", "';' seems to be between the columns; convert it: `python -c 'import csv"),
+        ("sea\tThe ship came", r"'\t' seems to be between the columns; rename the file so that its name ends in .tsv"),
         ("The ship came", "set data.text_columns: [1] and data.class_column: null"),
     ],
 )
@@ -216,3 +218,12 @@ def test_a_repeated_header_is_an_error() -> None:
     assert error_message(content, ".csv", table_columns([2], 1)).startswith(
         "mine.csv:1: this line seems to be a header"
     )
+
+
+def test_the_command_for_other_delimiters_converts_the_table(tmp_path: Path) -> None:
+    (tmp_path / "OLD").write_bytes(table("label;text", *(line.replace(",", ";") for line in LONG)))
+    message = error_message((tmp_path / "OLD").read_bytes(), ".csv", table_columns([2], 1))
+    command = message.rpartition("convert it: `")[2].removesuffix("`").replace("python", sys.executable, 1)
+    subprocess.run(command, shell=True, check=True, cwd=tmp_path)
+    named = table_columns(class_column="label")
+    assert len(read((tmp_path / "NEW.csv").read_bytes(), ".csv", named)) == len(LONG)

@@ -12,6 +12,16 @@ Column = int | str  # a number, from 1, or a name
 Header = bool | Literal["auto"]  # data.header
 
 
+_TO_COMMAS = 'import csv, sys; csv.writer(sys.stdout).writerows(csv.reader(sys.stdin, delimiter="{}"))'
+# What to do with a table in which one of these characters is between the columns, although another one is expected.
+_DELIMITER_REMEDY = {
+    ";": f"convert it: `python -c '{_TO_COMMAS.format(';')}' < OLD > NEW.csv`",
+    "\t": "rename the file so that its name ends in .tsv",
+    "|": f"convert it: `python -c '{_TO_COMMAS.format('|')}' < OLD > NEW.csv`",
+    ",": "rename the file so that its name ends in .csv",
+}
+
+
 def find_columns(
     rows: Sequence[Sequence[str]], texts: Sequence[Column], class_: Column | None, header: Header, place: str
 ) -> list[int]:
@@ -73,8 +83,8 @@ def other_delimiter(rows: Sequence[Sequence[str]]) -> str:
     """What to do if another character seems to be between the columns. "" if the first row has several columns."""
     if not rows or len(rows[0]) != 1:
         return ""
-    for mark in ";\t|,":
+    for mark in _DELIMITER_REMEDY:
         counts = {row[0].count(mark) for row in rows}
         if len(counts) == 1 and counts != {0}:
-            return f"; {mark!r} seems to be between the columns: .csv files need ',', and .tsv files need tabs"
+            return f"; {mark!r} seems to be between the columns; {_DELIMITER_REMEDY[mark]}"
     return ""
