@@ -15,7 +15,7 @@ from charloom.corpus.formats import TableColumns, json_objects
 from charloom.corpus.guesses import HEAD_ROWS, Cell, Guess, as_yaml, guess_columns, head, looks_like_header
 from charloom.corpus.headers import other_delimiter
 from charloom.corpus.labels import class_name
-from charloom.corpus.lines import read_lines
+from charloom.corpus.lines import read_lines, read_pieces
 from charloom.corpus.locations import File, files_of_splits
 from charloom.corpus.parquet_tables import parquet_columns, parquet_rows
 from charloom.corpus.shortage import MANY
@@ -24,6 +24,7 @@ from charloom.errors import InputError
 
 ROWS = 1000  # of each file, or lines of a text
 EXAMPLE = 60  # characters of an example
+PIECES = 64  # of 64 KiB, at most, of a text
 FILES = 20  # of each split: their first rows are compared with the parameters
 NAMES = 10  # show this many class names
 LONGEST_MEAN = 10_000  # characters: longer pieces of a text are chapters, not articles
@@ -68,7 +69,8 @@ def inspect_source(source: str, root: Path) -> Inspection:
 
 
 def _text(file: IO[bytes], about: File) -> Inspection:
-    lines = [line.strip() for _, line in head(read_lines(file, about.name), ROWS)]
+    text = "".join(head(read_pieces(file, about.name), PIECES))  # in pieces, because a book can be one line
+    lines = [line.strip() for line in text.split("\n")[:ROWS]]
     full = [line for line in lines if line]
     if not full:
         raise InputError(f"{about.name}: contains no text; name a file with text")
@@ -77,9 +79,8 @@ def _text(file: IO[bytes], about: File) -> Inspection:
     characters = sum(map(len, full))
     fitting = [end for end, count in ends.items() if 2 <= count >= len(full) / 50 and characters / count < LONGEST_MEAN]
     facts = [
-        f"In the first {len(lines):,} lines there are {ends['blank_line']:,} articles if a blank line ends an article,"
-        f" and {len(full):,} if each line is an article. The lines have {characters / len(full):,.0f} characters on"
-        " average.",
+        f"The first {len(lines):,} line(s) contain {ends['blank_line']:,} article(s) if a blank line ends an article, and"
+        f" {len(full):,} if each line is an article. A line has {characters / len(full):,.0f} characters on average.",
         f"The first line is {full[0][:EXAMPLE]!r}.",
     ]
     return Inspection(facts, [], {"article_end": fitting[0] if fitting else min(CUT, max(10, characters // MANY))})
