@@ -79,7 +79,7 @@ def _text(file: IO[bytes], about: File) -> Inspection:
     characters = sum(map(len, full))
     fitting = [end for end, count in ends.items() if 2 <= count >= len(full) / 50 and characters / count < LONGEST_MEAN]
     facts = [
-        f"The first {len(lines):,} line(s) contain {ends['blank_line']:,} article(s) if a blank line ends an article, and"
+        f"The first {len(lines):,} line(s) contain {ends['blank_line']:,} article(s) if a blank line ends each, and"
         f" {len(full):,} if each line is an article. A line has {characters / len(full):,.0f} characters on average.",
         f"The first line is {full[0][:EXAMPLE]!r}.",
     ]
