@@ -40,6 +40,7 @@ class DataParams(Section):
     source: Annotated[str, Field(min_length=1)]
     text_columns: Annotated[list[Column], Field(min_length=1, max_length=20)]
     class_column: Column | None
+    header: Literal["auto"] | bool
     article_end: Literal["blank_line", "line"] | Annotated[int, Field(ge=10, le=1_000_000)]
     errors: Literal["strict", "replace"]
     normalize: Normalization
@@ -55,6 +56,8 @@ class DataParams(Section):
     def _columns_are_all_names_or_all_numbers(self) -> DataParams:
         if len({type(column) for column in (*self.text_columns, self.class_column) if column is not None}) > 1:
             raise ValueError("data.text_columns and data.class_column: must be either all names or all numbers from 1")
+        if self.header is False and isinstance(self.text_columns[0], str):
+            raise ValueError("data.header = false: columns with names need a header; number the columns, or set auto")
         return self
 
 

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from charloom.corpus import formats
-from charloom.corpus.formats import READERS, Column, TableColumns
+from charloom.corpus.formats import READERS, TableColumns
+from charloom.corpus.headers import Column
 from charloom.corpus.intake import ClassedText
+from charloom.corpus.labels import class_name
 from charloom.errors import InputError, say
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
@@ -131,7 +133,7 @@ def test_table_columns_are_given_by_name_or_by_number(kind: str, comma: str) -> 
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(TEXT, TEXT.map(str.strip).filter(bool)), max_size=5))
+@given(st.lists(st.tuples(TEXT, TEXT.filter(lambda name: name != "" and class_name(name) == name)), max_size=5))
 def test_any_text_can_be_read_from_every_format(rows: list[tuple[str, str]]) -> None:
     table = io.StringIO()
     csv.writer(table, quoting=csv.QUOTE_ALL).writerows([("text", "class"), *rows])
@@ -155,13 +157,6 @@ def test_every_script_can_be_read_from_every_format(kind: str) -> None:
         ".txt": UNICODE.encode(),
     }.get(kind, f"text\n{UNICODE}\n".encode())
     assert texts(content, kind, table_columns()) == [UNICODE]
-
-
-def test_classes_are_words_or_numbers() -> None:
-    lines = b'{"text": "a", "class": 3}\n\n{"class": " sea ", "text": null, "more": [1]}\n{"class": true, "text": "b"}'
-    assert read(lines, ".jsonl", table_columns(class_column="class")) == [("3", "a"), ("sea", ""), ("True", "b")]
-    columns = {"text": ["a", None], "class": [0, 1]}
-    assert read(as_parquet(columns), ".parquet", table_columns(class_column="class")) == [("0", "a"), ("1", "")]
 
 
 def test_parquet_with_dictionaries_and_many_row_groups_is_read() -> None:
@@ -189,34 +184,16 @@ NAMED, NUMBERED = table_columns(class_column="class"), table_columns([2, 3], 1)
         (".csv", b"body,topic\n", NAMED, "mine.csv:1: no column 'text', the columns are body, topic; correct"),
         (".csv", b"text,class\na\n", NAMED, "mine.csv:2: 1 columns, but the first row has 2"),
         (".csv", b'text,class\n"a\n\nb,c\n', NAMED, "mine.csv:2: not a CSV row: unexpected end of data"),
-        (".csv", b"text,class\na,\n", NAMED, "mine.csv:2: column 'class' contains '', which is not a class name"),
         (".csv", b"text,class\na\0,b\n", NAMED, "mine.csv:2: "),
-        (
-            ".csv",
-            b"text,class\na,b\n",
-            NUMBERED,
-            "mine.csv:1: 2 columns, but params.yaml asks for column 3; if the first",
-        ),
         (".jsonl", b'{"text": "a", "class": 1}\nno\n', NAMED, "mine.jsonl:2: not JSON: Expecting value"),
-        (".jsonl", b"[" * 100_000, NAMED, "mine.jsonl:1: not JSON: "),
+        (".jsonl", b"\n" + b"[" * 100_000, NAMED, "mine.jsonl:2: not JSON: "),
         (".jsonl", b"9" * 5000, NAMED, "mine.jsonl:1: not JSON: Exceeds the limit"),
-        (".jsonl", b'["a"]\n', NAMED, 'mine.jsonl:1: not an object such as {"text": "…"}'),
+        (".jsonl", b"5\n", NAMED, 'mine.jsonl:1: not an object such as {"text": "…"}'),
+        (".jsonl", b"[\n  1", NAMED, "mine.jsonl:1: this is a JSON array, not JSON lines; convert it: `python -c "),
         (".jsonl", b'{"body": "a"}\n', NAMED, "mine.jsonl:1: no column 'text', the columns are body; correct"),
         (".jsonl", b'{"\\u0000": "a"}\n', NAMED, "mine.jsonl:1: no column 'text', the columns are \0; correct"),
         (".jsonl", b'{"text": "a"}\n', NUMBERED, "mine.jsonl:1: no column 2, the columns are text; correct"),
         (".jsonl", b'{"text": ["a"], "class": 1}\n', NAMED, "mine.jsonl:1: column 'text' contains list, not text"),
-        (
-            ".jsonl",
-            b'{"text": "a", "class": null}\n',
-            NAMED,
-            "mine.jsonl:1: column 'class' contains None, which is not a",
-        ),
-        (
-            ".jsonl",
-            b'{"text": "a", "class": 1.5}\n',
-            NAMED,
-            "mine.jsonl:1: column 'class' contains 1.5, which is not a",
-        ),
         (".jsonl", b'{"text": "a\\ud800", "class": 1}\n', NAMED, "mine.jsonl:1: contains a lone surrogate"),
         (".jsonl", b'{"text": "a\\u0000", "class": 1}\n', NAMED, "mine.jsonl:1: contains a NUL character"),
         (".parquet", b"", NAMED, "mine.parquet: not readable as Parquet: "),

@@ -46,6 +46,10 @@ class Article:
     text: str
 
 
+class LabelError(InputError):
+    """The class of a row is not a number from 1 to MAX_LABEL."""
+
+
 @dataclass(frozen=True, slots=True)
 class RowRange:
     """A part of a CSV file that begins at the beginning of a row and ends at the end of a row.
@@ -66,7 +70,8 @@ def read_articles(path: Path, errors: str = "strict") -> Iterator[Article]:
     A file in which all rows have the form `class, text` is read too. Title and description are joined by a space, as in
     torchtext. If `errors` is "replace", each byte that is not UTF-8 becomes U+FFFD.
 
-    Raises InputError with the file and the line if a row has another form, or if a byte is not UTF-8.
+    Raises InputError with the file and the line if a row has another form, or if a byte is not UTF-8. If only the class
+    is wrong, this is a LabelError.
     """
     columns = None
     with open_csv(path, errors) as file:
@@ -127,9 +132,7 @@ def _article(row: list[str], columns: int, path: Path, line: int) -> Article:
     if len(row) != columns:
         raise InputError(f"{path}:{line}: {len(row)} columns, expected {columns}: {COLUMNS[columns]}")
     if not (row[0].isascii() and row[0].isdigit() and len(row[0]) <= 5 and 1 <= int(row[0]) <= MAX_LABEL):
-        raise InputError(
-            f"{path}:{line}: class {row[0][:40]!r}, expected a number from 1 to {MAX_LABEL}{_header_hint(line)}"
-        )
+        raise LabelError(f"{path}:{line}: class {row[0][:40]!r}, expected a number from 1 to {MAX_LABEL}")
     text = " ".join(row[1:])
     if fault := _fault_of(text):
         raise InputError(f"{path}:{line}: {fault}")
@@ -164,10 +167,6 @@ def is_empty(text: str) -> bool:
 def normalized(text: str, form: Normalization) -> str:
     """The text in a Unicode normalization form; unchanged if the form is "none"."""
     return text if form == "none" else unicodedata.normalize(form, text)
-
-
-def _header_hint(line: int) -> str:
-    return "; if this line is a header, set data.text_columns and data.class_column to names" if line == 1 else ""
 
 
 def _first_bad_byte(path: Path) -> InputError:

@@ -11,7 +11,7 @@ import re
 import shutil
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from charloom.corpus.articles import SPLITS
+from charloom.corpus.contents import seems_to_be
 from charloom.corpus.encodings import HEAD_BYTES, check_head, recognise
 from charloom.corpus.formats import READERS, TableColumns
 from charloom.corpus.intake import ClassedText, Source
@@ -65,30 +66,42 @@ class File:
     # train or test, if the name of the file or of a folder below the base folder begins with that word
     split: str | None
 
+    @property
+    def name(self) -> str:
+        """The name in messages."""
+        return _name(self.system, self.path)
+
     def articles(self, columns: TableColumns) -> Iterator[ClassedText]:
-        """Read the articles.
+        """Read the articles. Raises the errors of `opened`, and InputError if the content has another format."""
+        with self.opened() as file:
+            yield from READERS[self.kind.format](file, self.name, columns)
+
+    @contextmanager
+    def opened(self) -> Iterator[io.BufferedReader]:
+        """Open the unpacked content.
 
         Raises InputError if the content does not have the format and compression that the name of the file says, and
-        RunError if a remote file cannot be read.
+        RunError if a remote file cannot be read, also for an error in the block.
         """
-        name = _name(self.system, self.path)
-        with _explain_remote_errors(self.system, name):
+        with _explain_remote_errors(self.system, self.name):
             try:
                 with self._open(self.kind.compression) as file:
-                    self._check(file, name)
-                    yield from READERS[self.kind.format](file, name, columns)
+                    self._check(file)
+                    yield file
             except DAMAGED as error:
                 if self.kind.compression is None or getattr(error, "errno", None):
                     raise
-                raise InputError(f"{name}: cannot be unpacked: {self._damage(error)}") from None
+                raise InputError(f"{self.name}: cannot be unpacked: {self._damage(error)}") from None
 
-    def _check(self, file: io.BufferedReader, name: str) -> None:
+    def _check(self, file: io.BufferedReader) -> None:
         """Raise InputError if the first bytes show that the file has another format than its name says."""
         head = file.peek(HEAD_BYTES)[:HEAD_BYTES]
         if not (self.kind.format == ".parquet" and head.startswith(PARQUET)):
-            check_head(head, name)
+            check_head(head, self.name)
         if self.kind.format != ".txt" and _WEB_PAGE.match(head):
-            raise InputError(f"{name}: this is a web page, not a {self.kind.format} file; download the file itself")
+            raise InputError(
+                f"{self.name}: this is a web page, not a {self.kind.format} file; download the file itself"
+            )
 
     def _damage(self, error: Exception) -> str:
         """Why a compressed file cannot be unpacked: it is damaged, or its name states another compression."""
@@ -113,10 +126,18 @@ class File:
 
 
 def open_files(source: str, root: Path, columns: TableColumns) -> Source:
-    """Open the files that `source` names. A relative path starts at `root`.
+    """Open the files that `source` names. A relative path starts at `root`. The articles of `all` must be split."""
+    used = files_of_splits(source, root)
+    is_cut = next(iter(used.values()))[0].kind.format == ".txt" or isinstance(columns.article_end, int)
+    articles = {split: _articles(each, columns) for split, each in used.items()}
+    return Source(articles, article_end=columns.article_end if is_cut else None)
+
+
+def files_of_splits(source: str, root: Path) -> Mapping[str, Sequence[File]]:
+    """The files that `source` names, by split, and print how many there are. A relative path starts at `root`.
 
     If the names of files or folders say that some files belong to train and some to test, only these files are read.
-    Otherwise all files are read, and `take_in` splits the articles.
+    Otherwise all files are read, as the split `all`. Raises InputError if there is no file, or files of two formats.
     """
     files = _find(source, root)
     by_split = {split: [file for file in files if file.split == split] for split in SPLITS}
@@ -125,8 +146,7 @@ def open_files(source: str, root: Path, columns: TableColumns) -> Source:
     if len(formats) > 1:
         raise InputError(f"{_stated(source)}: contains {' and '.join(formats)} files; name files of one format")
     say(f"reading {source}: {_in_words(used, len(files))}")
-    ends = columns.article_end if formats == [".txt"] or isinstance(columns.article_end, int) else None
-    return Source({split: _articles(each, columns) for split, each in used.items()}, article_end=ends)
+    return used
 
 
 def _articles(files: Iterable[File], columns: TableColumns) -> Iterator[ClassedText]:
@@ -159,9 +179,11 @@ def _find(source: str, root: Path) -> list[File]:
     files = [File(system, each, kind, _split(each[len(base) :])) for each in sorted(paths) if (kind := Kind.of(each))]
     if not files:
         endings, packed = ", ".join(READERS), ", ".join(COMPRESSED)
+        with _explain_remote_errors(system, stated), system.open(paths[0]) as file:
+            seems = seems_to_be(file.read(HEAD_BYTES))
         raise InputError(
-            f"{stated}: no file there ends in {endings} (with or without {packed} after it); if a file is text, rename"
-            " it to NAME.txt"
+            f"{stated}: no file there ends in {endings} (with or without {packed} after it);"
+            f" {PurePosixPath(paths[0]).name} seems to be {seems.what}; {seems.remedy}"
         )
     return files
 
