@@ -41,6 +41,7 @@ class CorpusForm(Section):
 
     text_columns: Annotated[list[Column], Field(min_length=1, max_length=20)]
     class_column: Column | None
+    header: Literal["auto"] | bool
     article_end: Literal["blank_line", "line"]
     errors: Literal["strict", "replace"]
 
@@ -48,6 +49,8 @@ class CorpusForm(Section):
     def _columns_are_all_names_or_all_numbers(self) -> CorpusForm:
         if len({type(column) for column in (*self.text_columns, self.class_column) if column is not None}) > 1:
             raise ValueError("data.text_columns and data.class_column: must be either all names or all numbers from 1")
+        if self.header is False and isinstance(self.text_columns[0], str):
+            raise ValueError("data.header = false: columns with names need a header; number the columns, or set auto")
         return self
 
 
@@ -175,6 +178,7 @@ def corpus_form(params: Params) -> CorpusForm:
     return CorpusForm(
         text_columns=params.data.text_columns,
         class_column=params.data.class_column,
+        header=params.data.header,
         article_end=params.data.article_end,
         errors=params.data.errors,
     )

@@ -58,7 +58,7 @@ def test_rows_become_articles(tmp_path: Path, content: bytes, articles: list[Art
         (b'"1","a","b"\n"' + b"9" * 5000 + b'","c","d"\n', ":2: class '" + "9" * 40 + "', expected"),
         (
             b'class,title,description\n"1","a","b"\n',
-            ":1: class 'class', expected a number from 1 to 65535; if this line is a header,",
+            ":1: class 'class', expected a number from 1 to 65535",
         ),
         (b'"1","a","b"\n"2","c","d\n"3","e","f"\n', ":2: not a CSV row"),
         (b'"1","a","b"\n"2","c","d\n', ":2: not a CSV row: unexpected end of data"),

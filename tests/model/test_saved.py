@@ -1,6 +1,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -114,7 +115,8 @@ def test_the_class_temperature_is_saved(tmp_path: Path) -> None:
 
 
 def test_the_form_of_the_corpus_is_saved(tmp_path: Path) -> None:
-    form = CorpusForm(text_columns=["title", "body"], class_column="topic", article_end="line", errors="replace")
+    stated: dict[str, Any] = {"text_columns": ["title", "body"], "class_column": "topic", "header": True}
+    form = CorpusForm(**stated, article_end="line", errors="replace")
     save_model(tmp_path, small_model(len(VOCABULARY)), VOCABULARY, "key", corpus_form=form)
     assert load_model(tmp_path).corpus_form == form
 
@@ -126,7 +128,7 @@ def test_a_model_saved_before_the_form_of_the_corpus_was_saved_has_that_of_ag_ne
 
 
 def test_the_form_of_the_corpus_does_not_change_the_digest(tmp_path: Path) -> None:
-    form = CorpusForm(text_columns=["text"], class_column=None, article_end="line", errors="strict")
+    form = CorpusForm(text_columns=["text"], class_column=None, header="auto", article_end="line", errors="strict")
     model = small_model(len(VOCABULARY))
     digests = {
         save_model(tmp_path / "a", model, VOCABULARY, "key"),

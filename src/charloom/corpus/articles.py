@@ -28,7 +28,7 @@ MAX_LABEL = 65535  # class ids (label - 1) are stored as uint16, in which 65535 
 MAX_CHARACTERS = 1 << 26  # in an article, because memory must hold a whole article
 REMEDY = "convert the text to UTF-8, or set data.errors: replace"  # for a byte that is not UTF-8
 # The form of AG_NEWS, and of the files that stage download writes
-AG_NEWS_FORM = CorpusForm(text_columns=[2, 3], class_column=1, article_end="blank_line", errors="strict")
+AG_NEWS_FORM = CorpusForm(text_columns=[2, 3], class_column=1, header="auto", article_end="blank_line", errors="strict")
 COLUMNS = {2: "class, text", 3: "class, title, description"}
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -45,6 +45,10 @@ class Article:
 
     label: int
     text: str
+
+
+class LabelError(InputError):
+    """The class of a row is not a number from 1 to MAX_LABEL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,8 @@ def read_articles(path: Path, errors: str = "strict") -> Iterator[Article]:
     A file in which all rows have the form `class, text` is read too. Title and description are joined by a space, as in
     torchtext. If `errors` is "replace", each byte that is not UTF-8 becomes U+FFFD.
 
-    Raises InputError with the file and the line if a row has another form, or if a byte is not UTF-8.
+    Raises InputError with the file and the line if a row has another form, or if a byte is not UTF-8. If only the class
+    is wrong, this is a LabelError.
     """
     columns = None
     with open_csv(path, errors) as file:
@@ -127,9 +132,7 @@ def _article(row: list[str], columns: int, path: Path, line: int) -> Article:
     if len(row) != columns:
         raise InputError(f"{path}:{line}: {len(row)} columns, expected {columns}: {COLUMNS[columns]}")
     if not (row[0].isascii() and row[0].isdigit() and len(row[0]) <= 5 and 1 <= int(row[0]) <= MAX_LABEL):
-        raise InputError(
-            f"{path}:{line}: class {row[0][:40]!r}, expected a number from 1 to {MAX_LABEL}{_header_hint(line)}"
-        )
+        raise LabelError(f"{path}:{line}: class {row[0][:40]!r}, expected a number from 1 to {MAX_LABEL}")
     text = " ".join(row[1:])
     if fault := _fault_of(text):
         raise InputError(f"{path}:{line}: {fault}")
@@ -164,10 +167,6 @@ def is_empty(text: str) -> bool:
 def normalized(text: str, form: Normalization) -> str:
     """The text in a Unicode normalization form; unchanged if the form is "none"."""
     return text if form == "none" else unicodedata.normalize(form, text)
-
-
-def _header_hint(line: int) -> str:
-    return "; if this line is a header, set data.text_columns and data.class_column to names" if line == 1 else ""
 
 
 def _first_bad_byte(path: Path) -> InputError:

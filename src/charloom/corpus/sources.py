@@ -12,16 +12,28 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from charloom.corpus.articles import COLUMNS, FORMAT, SPLITS, VERSION, is_empty, read_articles
+from charloom.corpus.articles import (
+    COLUMNS,
+    FORMAT,
+    SPLITS,
+    VERSION,
+    LabelError,
+    csv_rows,
+    is_empty,
+    open_csv,
+    read_articles,
+)
 from charloom.corpus.catalogue import open_catalogue
 from charloom.corpus.digests import Overlap
 from charloom.corpus.download import RemoteFile, cache_folder, fetch
 from charloom.corpus.formats import TableColumns
+from charloom.corpus.guesses import as_yaml, head
+from charloom.corpus.headers import check_no_header
 from charloom.corpus.intake import Rules, Source, take_in
 from charloom.corpus.locations import open_files
 from charloom.errors import InputError
 from charloom.files import atomic_path, file_digest, file_digests, not_utf8, write_json
-from charloom.params import Params
+from charloom.params import Params, corpus_form
 from charloom.secrets import without_secrets
 
 # The addresses and hashes are the same as in torchtext 0.18, file torchtext/datasets/ag_news.py.
@@ -74,7 +86,7 @@ def _rules(params: Params) -> Rules:
 
 
 def _table_columns(params: Params) -> TableColumns:
-    return TableColumns(params.data.text_columns, params.data.class_column, params.data.article_end, params.data.errors)
+    return TableColumns(**corpus_form(params).model_dump())
 
 
 def _ready_files(params: Params, root: Path, mirror: str | None) -> dict[str, tuple[str, Path]] | None:
@@ -91,7 +103,8 @@ def _ready_files(params: Params, root: Path, mirror: str | None) -> dict[str, tu
         }
     folder = SAMPLE if source == "sample" else root / source
     paths = {split: folder / f"{split}.csv" for split in SPLITS}
-    as_ag_news = source == "sample" or (params.data.class_column, params.data.text_columns) == AG_NEWS_COLUMNS
+    stated = params.data.class_column, params.data.text_columns
+    as_ag_news = source == "sample" or (stated == AG_NEWS_COLUMNS and params.data.header is not True)
     if as_ag_news and all(path.is_file() for path in paths.values()):
         return {split: (source, path) for split, path in paths.items()}
     return None
@@ -102,8 +115,15 @@ def _take_ready(paths: Mapping[str, Path], folder: Path, params: Params, root: P
 
     Returns the class names and the counts, as `take_in` does.
     """
-    rules, errors = _rules(params), params.data.errors
-    class_names, counts = _inspect(params.data.source, root, paths, errors)
+    rules, errors, source = _rules(params), params.data.errors, params.data.source
+    if params.data.header == "auto":
+        for path in paths.values():
+            _check_first_row(path, errors)
+    try:
+        class_names, counts = _inspect(source, root, paths, errors)
+    except LabelError as error:
+        remedy = f"data.source: {as_yaml(source.rstrip('/') + '/*.csv')}"
+        raise InputError(f"{error}; to read the classes as names, whatever they are, set {remedy}") from None
     if rules.change_nothing and errors == "strict" and not counts["empty"]:
         _copy(paths, folder)
         return class_names, counts
@@ -112,6 +132,14 @@ def _take_ready(paths: Mapping[str, Path], folder: Path, params: Params, root: P
         for split, path in paths.items()
     }
     return take_in(Source(texts, class_names), folder, rules)
+
+
+def _check_first_row(path: Path, errors: str) -> None:
+    """Raise InputError if a file with AG_NEWS' columns seems to begin with a header."""
+    with open_csv(path, errors) as file:
+        if rows := head(csv_rows(file, str(path))):
+            class_column, text_columns = AG_NEWS_COLUMNS
+            check_no_header([row for _, row in rows], text_columns, class_column, f"{path}:{rows[0][0]}")
 
 
 def _inspect(source: str, root: Path, paths: Mapping[str, Path], errors: str) -> tuple[list[str], Counter[str]]:
