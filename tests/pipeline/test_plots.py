@@ -106,9 +106,11 @@ def test_a_conditioned_model_writes_samples_for_each_class(conditioned: Workspac
 
 
 def test_classify_finds_the_classes_that_evaluate_found(conditioned: Workspace, charloom: Charloom) -> None:
-    classified = charloom(conditioned, "classify", "data/raw/test.csv", "--json").lines("{")
+    lines = charloom(conditioned, "classify", "data/raw/test.csv", "--json").lines("{")
+    *classified, total = map(json.loads, lines)
     predicted = [row[1] for row in rows(conditioned.folder / "plots/confusion.csv")[1:]]
-    assert [json.loads(line)["class"] for line in classified] == predicted
+    assert [each["class"] for each in classified] == predicted
+    assert total["accuracy"] == pytest.approx(accuracies(conditioned)["this model"], abs=1e-6)
 
 
 def test_plots_show_draws_the_charts_about_classes_too(conditioned: Workspace) -> None:

@@ -69,18 +69,24 @@ class File:
         Raises InputError if the content does not have the format and compression that the name of the file says, and
         RunError if a remote file cannot be read.
         """
+        with self.open() as file:
+            yield from READERS[self.kind.format](file, _name(self.system, self.path), columns)
+
+    @contextmanager
+    def open(self) -> Iterator[IO[bytes]]:
+        """Open the file and unpack it. A Parquet file is seekable. The block raises the errors of `articles`."""
         name = _name(self.system, self.path)
         with _explain_remote_errors(self.system, name):
             try:
-                with self._open() as file:
-                    yield from READERS[self.kind.format](file, name, columns)
+                with self._unpacked() as file:
+                    yield file
             except DAMAGED as error:
                 if self.kind.compression is None or getattr(error, "errno", None):
                     raise
                 raise InputError(f"{name}: cannot be unpacked: {error}") from None
 
     @contextmanager
-    def _open(self) -> Iterator[IO[bytes]]:
+    def _unpacked(self) -> Iterator[IO[bytes]]:
         from fsspec.core import OpenFile
 
         with OpenFile(self.system, self.path, compression=self.kind.compression) as opened:
