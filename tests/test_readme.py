@@ -61,7 +61,7 @@ RUN = [pipeline for pipeline in SHOWN if not {*chain(*arguments_of(pipeline))} &
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder like a user's after `dvc repro`: the embedded sample, a tiny conditioned model, and two files to score."""
+    """A folder like a user's after `dvc repro`: the embedded sample, a tiny conditioned model, two files to score."""
     made = tmp_path_factory.mktemp("readme")
     save_conditioned_model(made / "models" / "charloom", tmp_path_factory.mktemp("windows"))
     shutil.copytree(SAMPLE, made / "data" / "raw")
