@@ -29,7 +29,7 @@ from charloom.training.loop import Training, run_training
 from charloom.training.parallel import check_gpus, join_group, launch, will_lead
 from charloom.training.progress import show_progress
 from charloom.training.sampler import Sampler, write_training_samples
-from charloom.training.setup import Prepared, prepare
+from charloom.training.setup import Prepared, name_rare_classes, prepare
 from charloom.training.state import resume
 
 WINDOWS, VOCABULARY, MODEL = Path("data/windows"), Path("data/vocab.json"), Path("models/charloom")
@@ -64,6 +64,7 @@ def train(params: Params) -> None:
 def lead(prepared: Prepared, checkpoints: Checkpoints, key: str, params: Params) -> None:
     """What process 0 does, or the only process: train and write all results."""
     training, vocabulary, valid = prepared
+    name_rare_classes(training.class_counts)
     card = make_card(params, Path("data/raw"), {"train_key": key}).trained_on(training.device)
     with stop_requests() as stopping:
         checkpoints.forget_if_recorded(Path("dvc.lock"))

@@ -42,7 +42,7 @@ class CorpusForm(Section):
     text_columns: Annotated[list[Column], Field(min_length=1, max_length=20)]
     class_column: Column | None
     header: Literal["auto"] | bool
-    article_end: Literal["blank_line", "line"]
+    article_end: Literal["blank_line", "line"] | Annotated[int, Field(ge=10, le=1_000_000)]
     errors: Literal["strict", "replace"]
 
     @model_validator(mode="after")

@@ -65,8 +65,8 @@ def database(folder: Path) -> bytes:
     ("content", "what", "remedy"),
     [
         (gzip.compress(b"a"), "compressed (gzip)", "ends in .gz, or unpack it: `gzip -dc < OLD > NEW`"),
-        (bz2.compress(b"a"), "compressed (bzip2)", "ends in .bz2, or"),
-        (bz2.compress(b""), "compressed (bzip2)", "ends in .bz2, or"),
+        (bz2.compress(b"a"), "compressed (bz2)", "ends in .bz2, or"),
+        (bz2.compress(b""), "compressed (bz2)", "ends in .bz2, or"),
         (lzma.compress(b"a"), "compressed (xz)", "ends in .xz, or"),
         (b"\x28\xb5\x2f\xfd\x04", "compressed (zstd)", "unpack it: `zstd -dc < OLD > NEW`"),
         (zipped(a="text"), "a ZIP archive", "`unzip OLD`"),
@@ -92,7 +92,7 @@ def test_a_file_is_recognised_by_its_first_bytes(content: bytes, what: str, reme
 
 
 def test_a_database_is_recognised(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"^a\.txt is a SQLite database; write a table to CSV: `sqlite3 -csv"):
+    with pytest.raises(InputError, match=r"^a\.txt: this is a SQLite database; write a table to CSV: `sqlite3 -csv"):
         check_head(database(tmp_path), "a.txt")
 
 

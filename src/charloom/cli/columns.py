@@ -88,7 +88,8 @@ def errors_name_options() -> Iterator[None]:
 
 def _in_options(message: str) -> str:
     message = message.replace(", or set data.errors: replace", "").replace("params.yaml gives", "the command reads")
-    message = re.sub(r"set data\.article_end: \w+", "use --format lines", message)
+    message = re.sub(r"set data\.article_end: line.*", "use --format lines", message)
+    message = re.sub(r"set data\.article_end: .*", "cut the file into shorter texts", message)
     message = message.replace(
         "correct data.text_columns or data.class_column",
         "correct data.text_columns or data.class_column (null: no classes)",

@@ -17,10 +17,11 @@ import click
 from charloom.cli.columns import changed, errors_name_options
 from charloom.corpus.articles import AG_NEWS_FORM, SPLITS, is_empty, read_source
 from charloom.corpus.formats import READERS, TableColumns
+from charloom.corpus.lines import read_pieces
 from charloom.corpus.locations import BUFFER_BYTES, COMPRESSED, File, Kind
 from charloom.errors import InputError, say
 from charloom.params import CorpusForm
-from charloom.text.texts import cut_lines, framed, read_pieces
+from charloom.text.texts import cut_lines, framed
 from charloom.text.vocab import Codes
 
 if TYPE_CHECKING:
@@ -87,17 +88,15 @@ class TextFile(NamedTuple):
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
-        """Open the file, and unpack it if its name says that it is compressed."""
-        if self.compression is None:
-            # Not through fsspec, which cannot read a pipe
-            is_stdin = self.name == "-"
-            with click.open_file("-", "rb") if is_stdin else Path(self.name).open("rb", BUFFER_BYTES) as file:
-                yield file
+        """Open the file, and unpack it if its name says that it is compressed. fsspec cannot read a pipe."""
+        if self.name == "-" or not Path(self.name).is_file():
+            with click.open_file(self.name, "rb") as pipe:
+                yield pipe
             return
         from fsspec.implementations.local import LocalFileSystem
 
         kind = Kind(f".{self.format}", self.compression)
-        with File(LocalFileSystem(), self.name, kind, None).open() as file:
+        with File(LocalFileSystem(), self.name, kind, None).opened() as file:
             yield file
 
     def texts(self) -> Iterator[LabelledText]:

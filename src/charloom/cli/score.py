@@ -16,12 +16,12 @@ from charloom.cli.confusion import Labels
 from charloom.cli.options import model_options, open_model
 from charloom.cli.reading import FORMATS, TextFile, format_option, text_file, with_costs
 from charloom.cli.score_rows import ScoredText, Sums, print_header, print_symbols, print_text, print_total
+from charloom.corpus.lines import read_pieces
 from charloom.errors import InputError
 from charloom.text.texts import (
     encode,
     framed,
     normalized_pieces,
-    read_pieces,
     warn_of_unknown,
     without_last_newline,
 )

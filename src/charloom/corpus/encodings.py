@@ -21,15 +21,15 @@ FEW = 3  # so many wrong bytes are few in a text of any length
 
 
 class Recognised(NamedTuple):
-    """What a file is, and what makes it readable. Both complete a sentence: `{name} is {what}; {remedy}`."""
+    """What a file is, and what makes it readable. Both complete a sentence: `this is {what}; {remedy}`."""
 
     what: str
     remedy: str
 
 
-def _compressed(program: str, ending: str = "") -> Recognised:
+def _compressed(compression: str, ending: str = "", program: str = "") -> Recognised:
     rename = f"rename the file so that its name ends in {ending}, or " * bool(ending)
-    return Recognised(f"compressed ({program})", f"{rename}unpack it: `{program} -dc < OLD > NEW`")
+    return Recognised(f"compressed ({compression})", f"{rename}unpack it: `{program or compression} -dc < OLD > NEW`")
 
 
 def _converted(encoding: str, mark: str = "") -> Recognised:
@@ -44,7 +44,7 @@ _SAVE = "save the document as plain text in UTF-8 (.txt), or a table as .csv"
 # Regular expressions for the first bytes of files that are not UTF-8 text. The first that matches counts.
 _SIGNATURES: Mapping[bytes, Recognised] = {
     rb"\x1f\x8b": _compressed("gzip", ".gz"),
-    rb"BZh[1-9](1AY&SY|\x17rE8P\x90)": _compressed("bzip2", ".bz2"),
+    rb"BZh[1-9](1AY&SY|\x17rE8P\x90)": _compressed("bz2", ".bz2", "bzip2"),
     rb"\xfd7zXZ\0": _compressed("xz", ".xz"),
     rb"\x28\xb5\x2f\xfd": _compressed("zstd"),
     rb"\x04\x22\x4d\x18": _compressed("lz4"),
@@ -134,7 +134,7 @@ def likely_encoding(sample: bytes) -> str | None:
 def check_head(head: bytes, name: str) -> None:
     """Raise InputError if the first bytes of a file show that it is not UTF-8 text. `name` is the file's name."""
     if recognised := recognise(head):
-        raise InputError(f"{name} is {recognised.what}; {recognised.remedy}")
+        raise InputError(f"{name}: this is {recognised.what}; {recognised.remedy}")
 
 
 def wrong_byte(

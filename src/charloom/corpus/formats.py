@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,16 +9,18 @@ from functools import partial
 from itertools import chain
 from typing import IO
 
-from charloom.corpus.articles import MAX_CHARACTERS, REMEDY, check_text, csv_rows, is_empty
+from charloom.corpus.articles import MAX_CHARACTERS, check_text, csv_rows, is_empty
+from charloom.corpus.contents import JSON_ARRAY
 from charloom.corpus.guesses import head
 from charloom.corpus.headers import Column, Header, find_columns, no_column
 from charloom.corpus.intake import ClassedText
 from charloom.corpus.labels import class_name
+from charloom.corpus.lines import REPLACE, cut_text, read_lines, read_pieces
 from charloom.corpus.parquet_tables import parquet_columns, parquet_rows
 from charloom.errors import InputError
-from charloom.files import not_utf8
 
 TableRow = tuple[str, Sequence[object]]  # the place of a row in messages, and the cells of TableColumns.all
+CUT_REMEDY = "set data.article_end: 1000, which cuts the text into articles of at most 1000 characters"
 Reader = Callable[[IO[bytes], str, "TableColumns"], Iterator[ClassedText]]  # of a file, its name in messages, columns
 
 
@@ -29,7 +30,7 @@ class TableColumns:
 
     text_columns: Sequence[Column]
     class_column: Column | None
-    article_end: str
+    article_end: str | int
     errors: str
     header: Header = "auto"
 
@@ -45,19 +46,34 @@ class TableColumns:
 
 
 def read_txt(file: IO[bytes], name: str, columns: TableColumns) -> Iterator[ClassedText]:
-    """Read a text file. data.article_end says where an article ends: at a blank line, or at the end of each line."""
+    """Read a text file. data.article_end says where an article ends."""
+    if isinstance(columns.article_end, int):
+        numbered = cut_text(read_pieces(file, name, columns.errors, REPLACE), columns.article_end)
+    else:
+        numbered = _separated(file, name, columns)
+    for number, text in numbered:
+        yield None, _checked(text, f"{name}:{number}")
+
+
+def _separated(file: IO[bytes], name: str, columns: TableColumns) -> Iterator[tuple[int, str]]:
+    """The articles of a text file that end at a blank line or a line end, each with the number of its first line."""
     lines: list[str] = []  # the lines of the present article so far
     first = size = 0  # the number of the first of these lines, and the number of characters in them
-    for number, line in chain(_lines(file, name, columns.errors), [(0, "")]):
-        text = line.rstrip("\r\n")
+    before = ""
+    for number, line in chain(read_lines(file, name, columns.errors, f"; {CUT_REMEDY}"), [(0, "")]):
+        if line == "\r\n" and before.endswith("\r"):
+            continue  # \r\r\n is one line end, which Windows writes for \r\n
+        before, text = line, line.rstrip("\r\n")
         if text.strip():
             first, size = (first, size) if lines else (number, 0)
             lines.append(text)
             size += len(text)
             if size > MAX_CHARACTERS:
-                raise InputError(f"{name}:{first}: no blank line in {size} characters; set data.article_end: line")
+                raise InputError(
+                    f"{name}:{first}: no blank line in {size} characters; set data.article_end: line, or {CUT_REMEDY}"
+                )
         if lines and (columns.article_end == "line" or not text.strip()):
-            yield None, _checked("\n".join(lines), f"{name}:{first}")
+            yield first, "\n".join(lines)
             lines.clear()
 
 
@@ -66,7 +82,7 @@ def read_csv(file: IO[bytes], name: str, columns: TableColumns, delimiter: str =
 
     Raises InputError if the first rows show that this is wrong (`find_columns` in headers.py).
     """
-    rows = csv_rows((line for _, line in _lines(file, name, columns.errors)), name, delimiter)
+    rows = csv_rows((line for _, line in read_lines(file, name, columns.errors)), name, delimiter)
     if not (first := head(rows)):
         return
     line, names = first[0]
@@ -100,9 +116,11 @@ def _chosen_fields(objects: Iterable[tuple[str, Mapping[str, object]]], columns:
 
 def json_objects(file: IO[bytes], name: str, errors: str) -> Iterator[tuple[str, dict[str, object]]]:
     """The JSON objects of a file, one on each line, with their places. Blank lines are skipped."""
-    for number, line in _lines(file, name, errors):
+    for number, line in read_lines(file, name, errors):
         if not line.strip():
             continue
+        if number == 1 and line.lstrip().startswith("["):
+            raise InputError(f"{name}:1: this is {JSON_ARRAY.what}; {JSON_ARRAY.remedy}")
         try:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:
@@ -117,7 +135,7 @@ def read_parquet(file: IO[bytes], name: str, columns: TableColumns) -> Iterator[
     found = parquet_columns(file, name)
     for column in columns.all:
         if column not in found:
-            raise InputError(f"{name}: {no_column(column, found)}")
+            raise InputError(f"{name}: {no_column(column, list(found))}")
     return _articles(parquet_rows(file, name, [str(column) for column in columns.all], columns.errors), columns)
 
 
@@ -128,25 +146,6 @@ READERS: Mapping[str, Reader] = {
     ".jsonl": read_jsonl,
     ".parquet": read_parquet,
 }
-
-
-def _lines(file: IO[bytes], name: str, errors: str) -> Iterator[tuple[int, str]]:
-    """The number (from 1) and the text of each line, with its line end. A byte order mark is left out."""
-    offset = number = 0
-    while line := file.readline(MAX_CHARACTERS + 1):
-        number += 1
-        if len(line) > MAX_CHARACTERS:
-            raise InputError(f"{name}:{number}: the line has more than {MAX_CHARACTERS} bytes, too many for an article")
-        data = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
-        yield number, _decode(data, f"{name}:{number}", errors, offset + len(line) - len(data))
-        offset += len(line)
-
-
-def _decode(data: bytes, place: str, errors: str, offset: int) -> str:
-    try:
-        return data.decode("utf-8", errors)
-    except UnicodeDecodeError as error:
-        raise not_utf8(place, error, offset, REMEDY) from None
 
 
 def _articles(rows: Iterator[TableRow], columns: TableColumns) -> Iterator[ClassedText]:
@@ -187,9 +186,10 @@ def _class_name(cell: object, columns: TableColumns, place: str) -> str:
 def _without_class(place: str, columns: TableColumns, following: Sequence[object]) -> InputError:
     """The error for an article without a class. `following` are the cells of the class column in the next rows."""
     others = sum(not class_name(cell) for cell in following)
+    more = f", as in {others} of the next {len(following)} rows" * bool(others)
     return InputError(
-        f"{place}: column {columns.class_column!r} contains no class, as in {others} of the next {len(following)} rows;"
-        " fill in the class, remove such rows, or set data.class_column: null to use the texts without classes"
+        f"{place}: column {columns.class_column!r} contains no class{more}; fill in the class, remove such rows, or set"
+        " data.class_column: null to use the texts without classes"
     )
 
 

@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from charloom.corpus.labels import class_name
 
@@ -28,6 +28,7 @@ TEXT_WORDS = {
 }
 
 _DIGITS = re.compile(r"[-+.,:/ ]*\d[-+.,:/ \d]*")  # a number, a date or a time
+_NUMBER = re.compile(r"\s*[-+]?\d+(\.\d*)?\s*")
 _WORDS = re.compile(r"[^\W\d]+\W+[^\W\d]")  # two words
 _PLAIN = re.compile(r"[^\W\d]\w*(?:[ .-]\w+)*|[\w./-]*/[\w./-]*")  # needs no quotes in YAML
 
@@ -42,22 +43,22 @@ class Guess:
     texts: Sequence[int]
     class_: int | None
 
-    def in_params(self, header: Sequence[str] | None) -> dict[str, str]:
-        """The parameters that name these columns, in YAML.
+    def in_params(self, header: Sequence[str] | None) -> dict[str, Any]:
+        """The parameters of the section data that name these columns.
 
         Numbers from 1 name the columns of a table without a header, and columns that have no name or the same name.
         """
         chosen = [*self.texts, *([] if self.class_ is None else [self.class_])]
         names = [header[index] for index in chosen] if header else []
         named = bool(header) and all(name.strip() and (header or []).count(name) == 1 for name in names)
-        shown = [as_yaml(name) for name in names] if named else [str(index + 1) for index in chosen]
-        params = {"text_columns": f"[{', '.join(shown[: len(self.texts)])}]"}
-        params["class_column"] = "null" if self.class_ is None else shown[-1]
-        return params if named or not header else params | {"header": "true"}
+        columns = names if named else [index + 1 for index in chosen]
+        params: dict[str, Any] = {"text_columns": columns[: len(self.texts)]}
+        params["class_column"] = None if self.class_ is None else columns[-1]
+        return params if named or not header else params | {"header": True}
 
     def in_words(self, header: Sequence[str] | None) -> str:
         """The same parameters as part of a sentence."""
-        return " and ".join(f"data.{name}: {value:.200}" for name, value in self.in_params(header).items())
+        return " and ".join(f"data.{name}: {as_yaml(value):.200}" for name, value in self.in_params(header).items())
 
 
 def head(rows: Iterator[Row], size: int = HEAD_ROWS) -> list[Row]:
@@ -134,13 +135,13 @@ def _words(name: str) -> set[str]:
 def guess_columns(header: Sequence[str] | None, rows: Sequence[Sequence[Cell]]) -> Guess:
     """Guess the columns of the text and of the class. `rows` are the first rows of the table, without the header.
 
-    The class is a column whose name says so. Otherwise it is the column with the fewest different values, if each
-    occurs twice on average. A column in which some cell names no class is not the class.
+    The class is a column whose name says so. Otherwise it is the column with the fewest different values (no dates), if
+    each occurs twice on average. A column in which some cell names no class is not the class.
 
-    The text is each column whose name says so. Otherwise it is each column in which most cells contain several words,
-    or else the column with the longest cells.
+    The text is each column whose name says so. Otherwise it is each column in which most cells are different and
+    contain several words, or else the column with the longest cells. Rows without any value do not count.
     """
-    columns = list(zip(*rows, strict=True)) or [()] * len(header or [""])
+    columns = list(zip(*filter(_has_value, rows), strict=True)) or [()] * len(header or [""])
     names = [_words(name) for name in header] if header is not None else [set()] * len(columns)
     class_ = _guess_class(names, columns) if len(columns) > 1 else None
     texts = [index for index, cells in enumerate(columns) if index != class_ and _is_text(cells)]
@@ -151,7 +152,11 @@ def _guess_class(names: Sequence[set[str]], columns: Sequence[Sequence[Cell]]) -
     different = {index: len(values) for index, cells in enumerate(columns) if (values := _classes(cells))}
     if named := [index for index in different if names[index] & CLASS_WORDS]:
         return named[0]
-    repeated = [index for index, count in different.items() if 2 <= count <= len(columns[index]) / 2]
+    repeated = [
+        index
+        for index, count in different.items()
+        if 2 <= count <= len(columns[index]) / 2 and not all(map(_is_date, columns[index]))
+    ]
     return min(repeated, key=different.__getitem__, default=None)
 
 
@@ -168,17 +173,29 @@ def _is_text(cells: Sequence[Cell]) -> bool:
 def _guess_texts(names: Sequence[set[str]], columns: Sequence[Sequence[Cell]], among: Sequence[int]) -> list[int]:
     if named := [index for index in among if names[index] & TEXT_WORDS and not names[index] & OTHER_WORDS]:
         return named
-    if wordy := [index for index in among if 2 * sum(map(_has_words, columns[index])) > len(columns[index])]:
+    if wordy := [index for index in among if _most_are_different_words(columns[index])]:
         return wordy
     return sorted(among, key=lambda index: -sum(len(str(cell)) for cell in columns[index]))[:1] or [0]
 
 
-def _has_words(cell: Cell) -> bool:
-    return _WORDS.search(str(cell)) is not None
+def _most_are_different_words(cells: Sequence[Cell]) -> bool:
+    different = {str(cell) for cell in cells}
+    return 2 * sum(_WORDS.search(cell) is not None for cell in different) > len(cells)
 
 
-def as_yaml(text: str) -> str:
-    """A text as a value in params.yaml, in quotes if YAML would read something else without them."""
-    if _PLAIN.fullmatch(text) and text.lower() not in ("true", "false", "null"):
-        return text
-    return json.dumps(text, ensure_ascii=not text.isprintable())
+def _is_date(cell: Cell) -> bool:
+    return _DIGITS.fullmatch(str(cell)) is not None and not _NUMBER.fullmatch(str(cell))
+
+
+def _has_value(row: Sequence[Cell]) -> bool:
+    return any(cell not in (None, "") for cell in row)
+
+
+def as_yaml(value: object) -> str:
+    """A value as params.yaml has it. Text gets quotes if YAML would read something else without them."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return f"[{', '.join(map(as_yaml, value))}]"
+    if isinstance(value, str):
+        plain = _PLAIN.fullmatch(value) and value.lower() not in ("true", "false", "null")
+        return value if plain else json.dumps(value, ensure_ascii=not value.isprintable())
+    return json.dumps(value)

@@ -24,12 +24,12 @@ def find_columns(
     first = rows[0]
     wanted = [*texts, *([] if class_ is None else [class_])]
     if missing := [name for name in wanted if isinstance(name, str) and name not in first]:
-        raise InputError(f"{place}: {no_column(missing[0], first, rows)}{_other_delimiter(rows)}")
+        raise InputError(f"{place}: {no_column(missing[0], first, rows)}{other_delimiter(rows)}")
     numbers = [first.index(column) + 1 if isinstance(column, str) else column for column in wanted]
     if isinstance(texts[0], int) and header == "auto":
         check_no_header(rows, numbers[: len(texts)], None if class_ is None else numbers[-1], place)
     if max(numbers) > len(first):
-        remedy = _other_delimiter(rows) or f"; set {_guess(rows).in_words(None)}"
+        remedy = other_delimiter(rows) or f"; set {_guess(rows).in_words(None)}"
         raise InputError(
             f"{place}: {len(first)} columns, but data.text_columns and data.class_column ask for column"
             f" {max(numbers)}{remedy}"
@@ -69,10 +69,12 @@ def _guess(rows: Sequence[Sequence[str]], header: Sequence[str] | None = None) -
     return guess_columns(header, [row for row in rows if len(row) == width])
 
 
-def _other_delimiter(rows: Sequence[Sequence[str]]) -> str:
+def other_delimiter(rows: Sequence[Sequence[str]]) -> str:
     """What to do if another character seems to be between the columns. "" if the first row has several columns."""
+    if not rows or len(rows[0]) != 1:
+        return ""
     for mark in ";\t|,":
         counts = {row[0].count(mark) for row in rows}
-        if len(rows[0]) == 1 and len(counts) == 1 and counts != {0}:
+        if len(counts) == 1 and counts != {0}:
             return f"; {mark!r} seems to be between the columns: .csv files need ',', and .tsv files need tabs"
     return ""

@@ -20,6 +20,6 @@ def class_name(cell: object) -> str | None:
     name = "" if cell is None else str(cell).strip()
     if whole := _WHOLE_FLOAT.fullmatch(name):
         return whole[1]
-    if name.lower() in ("true", "false", "nan"):
-        return name.lower().replace("nan", "")
-    return name
+    if name in ("nan", "NaN"):
+        return ""
+    return name.lower() if name.lower() in ("true", "false") else name

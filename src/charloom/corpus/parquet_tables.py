@@ -6,18 +6,23 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Any
 
-from charloom.corpus.articles import REMEDY
+from charloom.corpus.lines import REPLACE
 from charloom.errors import InputError
 from charloom.files import not_utf8
 
 
-def parquet_columns(file: IO[bytes], name: str) -> list[str]:
-    """The names of the columns. Raises InputError if the content of the file is not Parquet."""
+def parquet_columns(file: IO[bytes], name: str) -> dict[str, bool]:
+    """The names of the columns, and whether the cells of each are texts, numbers or other single values.
+
+    Raises InputError if the content of the file is not Parquet.
+    """
+    import pyarrow as pa
     from pyarrow import parquet
 
     with _explained(name):
-        columns: list[str] = parquet.read_metadata(file).schema.to_arrow_schema().names
-    return columns
+        schema = parquet.read_metadata(file).schema.to_arrow_schema()
+    others = (pa.types.is_nested, pa.types.is_binary, pa.types.is_large_binary)
+    return {field.name: not any(is_other(field.type) for is_other in others) for field in schema}
 
 
 def parquet_rows(
@@ -62,7 +67,7 @@ def _python_value(value: Any, place: str, errors: str) -> object:
         try:
             return value.as_buffer().to_pybytes().decode("utf-8", errors)
         except UnicodeDecodeError as error:
-            raise not_utf8(place, error, 0, REMEDY) from None
+            raise not_utf8(place, error, remedy=f"convert the text to UTF-8, or set {REPLACE}") from None
     if isinstance(value, pa.FloatScalar) and value.is_valid:  # 0.1 in 32 bits is not 0.10000000149
         return float(value.cast(pa.string()).as_py())
     return value.as_py()
