@@ -50,7 +50,7 @@ def column_options(class_help: str) -> Callable[[Command], Command]:
 
 
 def changed(form: CorpusForm, options: Mapping[str, str | None]) -> CorpusForm:
-    """The form of a corpus, with the values of these options in place of its own. An option that is None is not given.
+    """The form of a corpus, changed by the values of these options. None means that an option is not given.
 
     Raises InputError if a value is invalid, or if names and numbers of columns are mixed.
     """
