@@ -162,6 +162,7 @@ def test_labels_that_the_model_does_not_know_are_counted_and_left_out(
     ended = charloom("classify", path, model=conditioned_folder)
     assert (ended.code, len(ended.out.splitlines())) == (0, 5)
     assert "4 text(s) have a label that is not a class of the model" in ended.err
+    assert "; so there is no accuracy; " in ended.err
 
 
 @pytest.mark.parametrize("width", [30, 80])

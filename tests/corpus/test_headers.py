@@ -206,3 +206,13 @@ def test_a_header_is_skipped_if_the_parameters_say_so(tmp_path: Path) -> None:
     write_kaggle(tmp_path / "mine")
     counts = get("mine", tmp_path, header=True)
     assert counts["train_articles"] + counts["test_articles"] == len(ROWS)
+
+
+def test_a_repeated_header_is_an_error() -> None:
+    """Such a file is two files, joined by `cat`."""
+    content = table(KAGGLE, *ROWS[:9], KAGGLE, *ROWS[9:])
+    message = error_message(content, ".csv", table_columns(["Title"], "Class Index"))
+    assert message == "mine.csv:11: this line repeats the header; remove it"
+    assert error_message(content, ".csv", table_columns([2], 1)).startswith(
+        "mine.csv:1: this line seems to be a header"
+    )

@@ -14,7 +14,6 @@ import pytest
 
 from charloom.corpus.articles import SPLITS, read_articles
 from charloom.errors import InputError
-from tests.conftest import WriteRows
 from tests.corpus.test_formats import as_parquet, error_message, read, table_columns
 from tests.corpus.test_sources import about, get
 
@@ -78,21 +77,23 @@ def test_a_class_that_is_a_list_is_rejected() -> None:
     assert message == "mine.jsonl:1: column 'class' contains ['a', 'b'], which is not a class name"
 
 
-def test_labels_from_0_in_the_layout_of_ag_news_are_read_as_the_message_says(
-    tmp_path: Path, write_rows: WriteRows
+@pytest.mark.parametrize(
+    ("label", "named"), [("0", "0"), ("1.0", "1"), ("sea", "sea"), (" 2", "2"), ("65536", "65536")]
+)
+def test_other_labels_in_the_layout_of_ag_news_are_read_as_the_message_says(
+    tmp_path: Path, label: str, named: str
 ) -> None:
+    (tmp_path / "mine").mkdir()
     for split in SPLITS:
-        write_rows(
-            tmp_path / "mine" / f"{split}.csv", [(number % 3, "title", f"{split} {number}") for number in range(9)]
-        )
+        (tmp_path / "mine" / f"{split}.csv").write_text(f'1,title,{split} 1\n"{label}",title,{split} 2\n')
     with pytest.raises(InputError) as caught:
         get("mine", tmp_path)
     assert str(caught.value).endswith(
-        "mine/test.csv:1: class '0', expected a number from 1 to 65535; to read the classes as names, whatever they"
-        ' are, set data.source: "mine/*.csv"'
+        f"mine/test.csv:2: class {label!r}, expected a number from 1 to 65535; to read the classes as names, whatever"
+        ' they are, set data.source: "mine/*.csv"'
     )
     get("mine/*.csv", tmp_path)
-    assert about(tmp_path)["classes"] == ["0", "1", "2"]
+    assert about(tmp_path)["classes"] == sorted({"1", named})
 
 
 def test_a_class_may_occur_once_or_in_one_split_only(tmp_path: Path) -> None:

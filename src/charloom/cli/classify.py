@@ -66,7 +66,7 @@ def classify(
         raise InputError(f"{file}: this file has no text to classify")
     if confusion.texts:
         print_accuracy(confusion, as_json=as_json)
-    labels.warn_of_unknown("the accuracy leaves them out")
+    labels.warn_of_unknown("the accuracy leaves them out" if confusion.texts else "so there is no accuracy")
     warn_of_unknown(unknown_characters, file)
 
 

@@ -88,16 +88,19 @@ def read_csv(file: IO[bytes], name: str, columns: TableColumns, delimiter: str =
     line, names = first[0]
     place = f"{name}:{line}"
     indices = find_columns([row for _, row in first], columns.text_columns, columns.class_column, columns.header, place)
-    below = chain(first[1:] if columns.begin_with_header else first, rows)
-    yield from _articles(_chosen_cells(below, indices, len(names), name), columns)
+    header = names if columns.begin_with_header else None
+    below = chain(first[1:] if header else first, rows)
+    yield from _articles(_chosen_cells(below, indices, len(names), header, name), columns)
 
 
 def _chosen_cells(
-    rows: Iterable[tuple[int, list[str]]], indices: Sequence[int], width: int, name: str
+    rows: Iterable[tuple[int, list[str]]], indices: Sequence[int], width: int, header: list[str] | None, name: str
 ) -> Iterator[TableRow]:
     for line, row in rows:
         if len(row) != width:
             raise InputError(f"{name}:{line}: {len(row)} columns, but the first row has {width}")
+        if row == header and width > 1:  # in a table with one column, it can be an article
+            raise InputError(f"{name}:{line}: this line repeats the header; remove it")
         yield f"{name}:{line}", [row[index] for index in indices]
 
 
