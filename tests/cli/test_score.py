@@ -185,6 +185,27 @@ def test_a_text_is_scored_as_an_article_of_the_given_class(
         assert [cost for row in rows for cost in row["bits"]] == pytest.approx(costs, rel=1e-4)
 
 
+def test_class_column_scores_each_text_as_an_article_of_its_class(
+    charloom: Charloom, conditioned_folder: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text('2,"Stocks rose"\n"World","Stocks rose"\n"Weather","Stocks rose"\n', encoding="utf-8")
+    ended = charloom("score", path, "--each", "--json", "--class-column", "1", model=conditioned_folder)
+    *rows, _ = objects(ended)
+    expected = bits(conditioned_folder, *["Stocks rose"] * 3, classes=[1, 0, 4])
+    assert [row["bits"] for row in rows] == pytest.approx(list(map(sum, expected)), rel=1e-4)
+    assert "'Weather' (1); they are scored without a class" in ended.err
+    *rows, _ = objects(charloom("score", path, "--each", "--json", model=conditioned_folder))
+    assert [row["bits"] for row in rows] == pytest.approx([sum(expected[2])] * 3, rel=1e-4)
+
+
+def test_class_and_class_column_exclude_each_other(charloom: Charloom, conditioned_folder: Path) -> None:
+    options = "--class", "World", "--class-column", "1"
+    ended = charloom("score", SAMPLE / "test.csv", *options, model=conditioned_folder)
+    assert ended.code == 2
+    assert "--class and --class-column both state the class of a text; give only one of them" in ended.err
+
+
 def test_an_unknown_class_is_an_error_that_lists_the_classes(charloom: Charloom, conditioned_folder: Path) -> None:
     ended = charloom("score", "-", "--class", "sport", stdin=TEXT, model=conditioned_folder)
     assert (ended.code, ended.out) == (2, "")

@@ -6,6 +6,8 @@ import bz2
 import gzip
 import io
 import lzma
+import re
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from werkzeug import Response
 from charloom.corpus.formats import TableColumns
 from charloom.corpus.locations import open_files
 from charloom.errors import InputError, RunError
+from tests.faults.servers import serving
 
 LINES = TableColumns(["text"], None, "line", "strict")
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
@@ -213,6 +216,7 @@ def test_no_message_shows_a_password(httpserver: HTTPServer, capsys: pytest.Capt
     url = httpserver.url_for("/mine.txt")
     assert texts(url.replace("//", "//me:secret@")) == {"all": ["a"]}
     assert capsys.readouterr().out.startswith(f"reading {url}: ")
+    httpserver.expect_request("/none.txt").respond_with_data("", status=404)
     with pytest.raises(InputError, match="found nothing") as caught:
         texts(httpserver.url_for("/none.txt").replace("//", "//me:secret@"))
     assert "secret" not in str(caught.value)
@@ -226,3 +230,34 @@ def test_the_error_for_a_failed_server_shows_no_password(httpserver: HTTPServer)
         texts(url)
     assert "cannot be read: " in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
+@pytest.mark.parametrize("path", ["/mine.txt", "/mine/", "/mine/*.txt"])
+def test_a_server_that_fails_is_a_failed_run(httpserver: HTTPServer, status: int, path: str) -> None:
+    httpserver.expect_request(re.compile("/mine.*")).respond_with_data("", status=status)
+    with pytest.raises(RunError, match=rf"cannot be read: ClientResponseError: {status}"):
+        texts(httpserver.url_for(path))
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_file_that_a_server_lacks_is_wrong_input(httpserver: HTTPServer, status: int) -> None:
+    httpserver.expect_request("/mine.txt").respond_with_data("", status=status)
+    with pytest.raises(InputError, match="found nothing at"):
+        texts(httpserver.url_for("/mine.txt"))
+
+
+def test_a_server_that_does_not_answer_is_a_failed_run() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))  # bound, but it does not listen
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/mine.txt"
+        with pytest.raises(RunError, match="cannot be read: ClientConnectorError: "):
+            texts(url)
+
+
+def test_a_server_that_hangs_up_is_a_failed_run() -> None:
+    with (
+        serving(lambda connection, _number: connection.close()) as (url, _),
+        pytest.raises(RunError, match="cannot be read: ServerDisconnectedError"),
+    ):
+        texts(f"{url}/mine.txt")

@@ -20,7 +20,7 @@ from charloom.corpus.encodings import HEAD_BYTES, check_head
 from charloom.corpus.lines import read_lines
 from charloom.errors import InputError
 from charloom.files import read_json
-from charloom.params import Normalization
+from charloom.params import CorpusForm, Normalization
 from charloom.secrets import with_no_secrets
 
 SPLITS = ("train", "test")
@@ -28,6 +28,8 @@ FORMAT, VERSION = "charloom-source", 1
 
 MAX_LABEL = 65535  # class ids (label - 1) are stored as uint16, in which 65535 means an unknown class
 MAX_CHARACTERS = 1 << 26  # in an article, because memory must hold a whole article
+# The form of AG_NEWS, and of the files that stage download writes
+AG_NEWS_FORM = CorpusForm(text_columns=[2, 3], class_column=1, header="auto", article_end="blank_line", errors="strict")
 COLUMNS = {2: "class, text", 3: "class, title, description"}
 
 _SURROGATE = re.compile("[\ud800-\udfff]")

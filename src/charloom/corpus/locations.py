@@ -33,6 +33,7 @@ COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz"}  # file ending → fssp
 # The errors for a damaged compressed file. gzip and bz2 raise an OSError without an errno.
 DAMAGED = (EOFError, zlib.error, lzma.LZMAError, OSError)
 BUFFER_BYTES = 1 << 20
+NOT_THERE = (404, 410)  # the answers of a web server that has no such file
 PARQUET = b"PAR1"  # a Parquet file begins with it
 # An object store reads its keys from the environment. In an address it would take them for the name of a bucket.
 _BUCKET_WITH_KEY = re.compile("(s3a?|gs|gcs|oss)://[^/@]*[:@]")
@@ -207,7 +208,8 @@ def _expand(system: AbstractFileSystem, path: str) -> tuple[str, list[str]]:
     """
     try:
         entry = system.info(path)["type"]
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        _check_server(error)
         base = re.split(r"[*?\[]", path, maxsplit=1)[0].rpartition("/")[0]
         paths = [each for each, about in system.glob(path, detail=True).items() if about["type"] == "file"]
     else:
@@ -215,6 +217,17 @@ def _expand(system: AbstractFileSystem, path: str) -> tuple[str, list[str]]:
             return path.rpartition("/")[0], [path]
         base, paths = path, system.find(path)
     return base, [each for each in paths if not PurePosixPath(each).name.startswith(".")]
+
+
+def _check_server(error: FileNotFoundError) -> None:
+    """Raise the failure of a web server. fsspec reports each of its failures as a file that is not there."""
+    cause = error.__cause__
+    if cause is None:
+        return
+    from aiohttp import ClientError  # takes 0.2 s
+
+    if isinstance(cause, ClientError | TimeoutError) and getattr(cause, "status", None) not in NOT_THERE:
+        raise cause
 
 
 def _split(path: str) -> str | None:

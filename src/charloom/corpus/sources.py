@@ -34,7 +34,7 @@ from charloom.corpus.lines import read_pieces
 from charloom.corpus.locations import open_files
 from charloom.errors import InputError
 from charloom.files import atomic_path, file_digest, file_digests, write_json
-from charloom.params import Params
+from charloom.params import Params, corpus_form
 from charloom.secrets import without_secrets
 
 # The addresses and hashes are the same as in torchtext 0.18, file torchtext/datasets/ag_news.py.
@@ -87,13 +87,7 @@ def _rules(params: Params) -> Rules:
 
 
 def _table_columns(params: Params) -> TableColumns:
-    return TableColumns(
-        text_columns=params.data.text_columns,
-        class_column=params.data.class_column,
-        article_end=params.data.article_end,
-        errors=params.data.errors,
-        header=params.data.header,
-    )
+    return TableColumns(**corpus_form(params).model_dump())
 
 
 def _ready_files(params: Params, root: Path, mirror: str | None) -> dict[str, tuple[str, Path]] | None:
