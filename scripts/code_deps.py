@@ -13,6 +13,7 @@ from typing import Any
 from ruamel.yaml import YAML  # keeps comments; DVC installs it
 
 from charloom.cells import CELLS
+from charloom.errors import exit_with
 
 CHECKOUT = Path(__file__).parents[1]
 SRC = CHECKOUT / "src"
@@ -88,4 +89,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    exit_with(main)

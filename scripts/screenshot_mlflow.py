@@ -13,6 +13,8 @@ from mlflow import MlflowClient
 from tests.browser import chromium, look
 from tests.tracking.pages import compare_curves
 
+from charloom.errors import exit_with
+
 PICTURE = Path(__file__).parent.parent / "docs" / "images" / "mlflow-compare.png"
 
 
@@ -33,4 +35,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    exit_with(main)

@@ -130,6 +130,8 @@ def _find(source: str, root: Path) -> list[File]:
         system, path = _system(source, root)
         with _explain_remote_errors(system, stated):
             base, paths = _expand(system, path)
+    except UnicodeEncodeError:  # a ValueError, too, but the name is not wrong: `exit_with` explains it
+        raise
     except (ValueError, ImportError) as error:  # unknown protocol, missing package, or invalid path or glob
         raise InputError(f"{stated}: {error}") from None
     if not paths:

@@ -35,7 +35,7 @@ def output_of(command: Sequence[str], timeout_s: float = LOCAL_S) -> str:
         done = subprocess.run(
             command,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             timeout=timeout_s,
             stdin=subprocess.DEVNULL,
@@ -82,7 +82,7 @@ def check_dvc(folder: Path) -> Fact:
 def check_remote(timeout_s: float) -> Iterator[Fact]:
     """Whether DVC's default remote can be reached, if one is configured. No training needs it."""
     try:
-        lines = output_of([sys.executable, "-c", ASK_REMOTE], timeout_s + LOCAL_S / 3).splitlines()
+        lines = output_of([sys.executable, "-X", "utf8", "-c", ASK_REMOTE], timeout_s + LOCAL_S / 3).splitlines()
     except CommandError as error:
         remedy = "no training needs the remote; check `dvc remote list` before `dvc push`"
         yield warning("DVC remote", f"cannot be reached: {error}", remedy)
