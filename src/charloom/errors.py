@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from types import TracebackType
 from typing import IO, Any, NoReturn
 
 from charloom.secrets import without_secrets
+
+NO_HOME = "/dev/null"  # nobody can make a folder there, so an error says which folder cannot be used
 
 _make_record = logging.getLogRecordFactory()
 
@@ -43,6 +46,7 @@ class RunError(CharloomError):
 def exit_with(main: Callable[[], None]) -> NoReturn:
     """Run `main` and end the process. Exit codes: 0 success, 1 failure, 2 wrong input, 130 interrupted."""
     _prepare_streams()
+    _prepare_home()
     sys.excepthook = _show_bug
     logging.setLogRecordFactory(_record_without_secrets)  # libraries log the errors of servers, with their addresses
     try:
@@ -82,6 +86,15 @@ def _prepare_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _prepare_home() -> None:
+    """Name a home folder, if this user has none. Otherwise MLflow, for example, fails when it is imported.
+
+    In a container, a user can be a number without a name and a home folder.
+    """
+    if os.path.expanduser("~") == "~":  # noqa: PTH111 - Path.expanduser raises an error instead
+        os.environ["HOME"] = NO_HOME
 
 
 def is_out_of_memory(error: BaseException) -> bool:

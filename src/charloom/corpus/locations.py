@@ -22,6 +22,7 @@ from charloom.corpus.articles import SPLITS
 from charloom.corpus.formats import READERS, TableColumns
 from charloom.corpus.intake import ClassedText, Source
 from charloom.errors import CharloomError, InputError, RunError, say
+from charloom.files import user_path
 from charloom.secrets import without_secrets
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def _system(source: str, root: Path) -> tuple[AbstractFileSystem, str]:
     from fsspec.core import url_to_fs
 
     if "://" not in source:
-        return url_to_fs(str(root / source))
+        return url_to_fs(str(user_path(source, root)))
     try:
         return url_to_fs(source)
     except OSError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -76,6 +78,11 @@ def check_dvc(folder: Path) -> Fact:
         return fault(
             "DVC", f"{release}, but there is no {' and no '.join(missing)} here", "run this in a charloom checkout"
         )
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):  # DVC calls getuser, too
+        found = f"{release}, but this user has no name: its id is {os.getuid()}"
+        return fault("DVC", found, "set the environment variables USER to any name and HOME to a folder")
     return ok("DVC", release)
 
 
