@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from configparser import ConfigParser
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -25,6 +26,9 @@ if Config.from_cwd()["core"].get("remote"):
         print(odb.fs.unstrip_protocol(odb.path))
         print(odb.fs.exists(odb.path))
 """
+
+
+NO_SCM = "dvc config --local core.no_scm true"  # DVC then works in a folder that is in no git repository
 
 
 class CommandError(Exception):
@@ -52,6 +56,18 @@ def output_of(command: Sequence[str], timeout_s: float = LOCAL_S) -> str:
     return done.stdout
 
 
+def lacks_git(folder: Path) -> bool:
+    """Whether DVC refuses to work in `folder`, because the folder is in no git repository and DVC expects one.
+
+    A ZIP file of a checkout, for example, has no git repository.
+    """
+    if any((each / ".git").exists() for each in (folder.resolve(), *folder.resolve().parents)):
+        return False
+    config = ConfigParser()
+    config.read([folder / ".dvc/config", folder / ".dvc/config.local"], encoding="utf-8")
+    return not config.getboolean("core", "no_scm", fallback=False)
+
+
 def check_git() -> Fact:
     """Whether git is installed, and whether this folder is in a repository that has a commit."""
     try:
@@ -62,6 +78,9 @@ def check_git() -> Fact:
         commit = output_of(["git", "rev-parse", "--short", "HEAD"]).strip()
         changed = len(output_of(["git", "--no-optional-locks", "status", "--porcelain"]).splitlines())
     except CommandError:
+        if lacks_git(Path()):
+            remedy = f"call `{NO_SCM}` for `dvc repro`; `dvc exp run` needs `git init` and a commit"
+            return fault("git", f"{release}, and this folder is in no git repository", remedy)
         remedy = "`dvc repro` works without one, but `dvc exp run` needs `git init` and a commit"
         return warning("git", f"{release}, and this folder has no commit", remedy)
     return ok("git", f"{release}, commit {commit}, {changed} changed files")
