@@ -136,7 +136,8 @@ def test_a_workspace_contains_no_results_of_the_checkout(checkout: Path, tmp_pat
         (checkout / name).write_text("x")
     assert run(checkout / "scripts" / "workspace.py", tmp_path / "w").code == 0
     found = {path.name for path in (tmp_path / "w").iterdir()}
-    assert found == {".dvc", ".dvcignore", ".gitignore", "corpora", "dvc.yaml", "params.yaml", "src", "stages"}
+    hidden = {".dvc", ".dvcignore", ".gitattributes", ".gitignore"}
+    assert found == {*hidden, "corpora", "dvc.yaml", "params.yaml", "src", "stages"}
     assert not list((tmp_path / "w").rglob("__pycache__"))
     assert not (tmp_path / "w" / "corpora" / "mine").exists()
 
