@@ -85,7 +85,8 @@ def main() -> None:
     for stage in pipeline["stages"].values():
         data = [dep for dep in stage["deps"] if not dep.endswith(".py")]
         stage["deps"][:] = [*data, *code_deps(stage["cmd"])]
-    editor.dump(pipeline, path)
+    with path.open("w", encoding="utf-8") as file:
+        editor.dump(pipeline, file)
 
 
 if __name__ == "__main__":

@@ -82,4 +82,4 @@ def test_a_file_name_that_the_locale_cannot_spell_is_one_line(run_python: Run, m
     done = run_python(RAISE.format(statement=r"open('\u043d\u043e.txt')"))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: '\\u043d\\u043e")
-    assert done.stderr.endswith("here, the names of files are ascii; set PYTHONUTF8=1\n")
+    assert done.stderr.endswith("has characters that the encoding of this process, ascii, lacks; set PYTHONUTF8=1\n")

@@ -71,8 +71,8 @@ def _explain(error: BaseException) -> tuple[str, int] | None:
         case OSError() if error.filename is not None or error.strerror is not None:  # the operating system raised it
             return f"{error.filename or 'input/output'}: {error.strerror}", 1
         case UnicodeEncodeError() if error.encoding != "utf-8":
-            name = f"{error.object!r} cannot be used as the name of a file"
-            return f"{name}: here, the names of files are {error.encoding}; set PYTHONUTF8=1", 2
+            encoding = f"the encoding of this process, {error.encoding}"
+            return f"{error.object!r} has characters that {encoding}, lacks; set PYTHONUTF8=1", 2
         case MemoryError() | RuntimeError() if is_out_of_memory(error):
             return (
                 "out of memory; close other programs, or use the CPU if the memory of the GPU is full (--device cpu)",
