@@ -17,6 +17,16 @@ def main():
     {statement}
 exit_with(main)
 """
+CLOSE = """
+import os, sys
+os.close(int(sys.argv[1]))
+os.execv(sys.executable, [sys.executable, "-c", sys.argv[2]])
+"""
+WRITE = """
+import sys
+from charloom.errors import exit_with
+exit_with(lambda: print("out", end="", flush=sys.stdout.isatty()) or print("err", end="", file=sys.stderr))
+"""
 
 
 @pytest.mark.parametrize(
@@ -74,6 +84,14 @@ def test_a_character_that_a_stream_lacks_is_printed_as_an_escape(
     done = run_python("from charloom.errors import exit_with, say\nexit_with(lambda: say('новости'))")
     shown = "новости" if encoding == "utf-8" else "".join(f"\\u{ord(char):04x}" for char in "новости")
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{shown}\n", "")
+
+
+@pytest.mark.parametrize("closed", [1, 2])
+def test_a_stream_that_the_caller_has_closed_is_no_error(run_python: Run, closed: int) -> None:
+    done = run_python(CLOSE, closed, WRITE)
+    shown = ["out", "err"]
+    shown[closed - 1] = ""
+    assert (done.returncode, [done.stdout, done.stderr]) == (0, shown)
 
 
 def test_a_file_name_that_the_locale_cannot_spell_is_one_line(run_python: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, NoReturn
 
@@ -82,7 +83,13 @@ def _explain(error: BaseException) -> tuple[str, int] | None:
 
 
 def _prepare_streams() -> None:
-    """Let stdout and stderr print the escape of each character that their encoding lacks. By default, Python fails."""
+    """Let stdout and stderr print the escape of each character that their encoding lacks. By default, Python fails.
+
+    A stream that the caller has closed, as with `>&-`, is None. It is replaced by one that drops what is printed.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

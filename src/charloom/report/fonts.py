@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.font_manager import FontEntry
 
 OWN = "DejaVu Sans"  # matplotlib contains this font
-LAST_RESORT = "LastResort"  # a font with this name draws a box for every character
+# Fonts that do not draw a character: a box for every character; and emoji in colours, which matplotlib cannot draw
+USELESS = "LastResort", "Color"
 SHOWN = 20  # a message shows at most this many characters
 
 
@@ -54,7 +55,7 @@ def _fonts() -> list[FontEntry]:
         with suppress(Exception):  # a font of a kind that matplotlib cannot draw raises one of several errors
             fontManager.addfont(path)
     fonts = [font for font in fontManager.ttflist if (font.style, font.weight) == ("normal", 400)]
-    fonts = [font for font in fonts if not font.name.replace(" ", "").lstrip(".").startswith(LAST_RESORT)]
+    fonts = [font for font in fonts if not any(word in font.name.replace(" ", "") for word in USELESS)]
     return sorted(fonts, key=lambda font: ("Sans" not in font.name, font.name))
 
 
