@@ -18,7 +18,9 @@ QUEUE = "refs/exps/celery/stash"  # DVC stores each experiment that waits as a c
 # Prints nothing if no remote is configured, otherwise the address of the remote and, on the next line, whether the
 # folder exists. A name of DVC's Python interface is not a promise, but `dvc status --cloud` would compare every file.
 ASK_REMOTE = """
+import sys
 from dvc.config import Config
+sys.stdout.reconfigure(encoding="utf-8")
 if Config.from_cwd()["core"].get("remote"):
     from dvc.repo import Repo  # makes .dvc/tmp
     with Repo() as repo:
