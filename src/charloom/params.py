@@ -40,7 +40,7 @@ class DataParams(Section):
     source: Annotated[str, Field(min_length=1)]
     text_columns: Annotated[list[Column], Field(min_length=1, max_length=20)]
     class_column: Column | None
-    article_end: Literal["blank_line", "line"]
+    article_end: Literal["blank_line", "line"] | Annotated[int, Field(ge=10, le=1_000_000)]
     errors: Literal["strict", "replace"]
     normalize: Normalization
     deduplicate: bool

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import subprocess
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -96,8 +97,10 @@ def test_checkpoints_that_a_training_left_are_listed(workspace: Workspace) -> No
     folder = workspace.folder / ".charloom" / "checkpoints" / "key"
     folder.mkdir(parents=True)
     (folder / "last.safetensors").write_bytes(bytes(2_000_000))
+    written = time.time() - 3 * 86_400
+    os.utime(folder / "last.safetensors", (written, written))
     (line,) = doctor(workspace, "--fast").lines("warning")
-    assert f"checkpoints: {folder}: 2.0 MB, 0 s old, of a training that was stopped; " in line
+    assert f"checkpoints: {folder}: 2.0 MB, 3.0 days old, of a training that was stopped; " in line
 
 
 def test_a_remote_is_looked_for(workspace: Workspace, tmp_path: Path) -> None:

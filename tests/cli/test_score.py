@@ -80,7 +80,7 @@ def test_surprisal_prints_the_bits_of_every_symbol(charloom: Charloom, model_fol
 def test_whole_scores_the_file_as_one_text(
     charloom: Charloom, model_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("charloom.text.texts.PIECE_BYTES", 7)
+    monkeypatch.setattr("charloom.corpus.lines.PIECE_BYTES", 7)
     text = "Stocks rose\non Monday."
     rows = objects(charloom("score", "-", "--format", "whole", "--surprisal", "--json", stdin=f"{text}\n".encode()))
     assert [row["position"] for row in rows] == [1, 8, 15, 22, 23]
@@ -127,7 +127,7 @@ def test_unknown_characters_are_counted_and_named(charloom: Charloom) -> None:
 def test_a_text_is_normalized_as_the_models_corpus_was(
     charloom: Charloom, composed_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file_format: str
 ) -> None:
-    monkeypatch.setattr("charloom.text.texts.PIECE_BYTES", 4)  # a piece ends between the e and its accent
+    monkeypatch.setattr("charloom.corpus.lines.PIECE_BYTES", 4)  # a piece ends between the e and its accent
     composed, decomposed = tmp_path / "composed", tmp_path / "decomposed"
     for path, text in ((composed, "caf\u00e9 \u00e9"), (decomposed, "cafe\u0301 e\u0301")):
         path.write_text(f'"1","{text}"\n' if file_format == "csv" else f"{text}\n", encoding="utf-8")
@@ -154,6 +154,19 @@ def test_a_file_without_text_is_an_error(charloom: Charloom, arguments: tuple[st
     assert (ended.code, ended.err) == (2, "error: -: this file has no text to score\n")
 
 
+@pytest.mark.parametrize("name", ["-", "text.txt", "text.csv"])
+def test_a_file_that_is_no_utf_8_text_is_named_as_what_it_is(charloom: Charloom, tmp_path: Path, name: str) -> None:
+    content = TEXT.decode().encode("utf-16")
+    (tmp_path / "text.txt").write_bytes(content)
+    (tmp_path / "text.csv").write_bytes(content)
+    file = "-" if name == "-" else tmp_path / name
+    ended = charloom("score", file, stdin=content)
+    expected = (
+        "this is text in UTF-16 with a byte order mark, not in UTF-8; convert it: `iconv -f UTF-16 -t UTF-8 OLD > NEW`"
+    )
+    assert (ended.code, ended.err) == (2, f"error: {file}: {expected}\n")
+
+
 def test_a_byte_that_is_not_utf8_is_an_error(charloom: Charloom) -> None:
     ended = charloom("score", "-", stdin=b"good\nb\xffad")
     assert ended.code == 2
@@ -164,7 +177,7 @@ def test_a_byte_that_is_not_utf8_is_an_error(charloom: Charloom) -> None:
 def test_a_text_is_scored_as_an_article_of_the_given_class(
     charloom: Charloom, conditioned_folder: Path, monkeypatch: pytest.MonkeyPatch, file_format: str
 ) -> None:
-    monkeypatch.setattr("charloom.text.texts.PIECE_BYTES", 7)
+    monkeypatch.setattr("charloom.corpus.lines.PIECE_BYTES", 7)
     for class_id, name in enumerate(("World", "Sports")):
         arguments = "score", "-", "--format", file_format, "--class", name, "--surprisal", "--json"
         rows = objects(charloom(*arguments, stdin=LINES[0].encode(), model=conditioned_folder))

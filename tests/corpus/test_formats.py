@@ -31,7 +31,7 @@ UNICODE = (
 def table_columns(
     text: Sequence[Column] = ("text",),
     class_column: Column | None = None,
-    end: str = "blank_line",
+    end: str | int = "blank_line",
     errors: str = "strict",
 ) -> TableColumns:
     return TableColumns(text, class_column, end, errors)
@@ -68,6 +68,10 @@ def as_parquet(columns: dict[str, Any]) -> bytes:
         (b"\xef\xbb\xbfa\n\n\xef\xbb\xbfb", ["a", "\ufeffb"], ["a", "\ufeffb"]),
         ("a\u2028b\x0bc\x85d\n".encode(), ["a\u2028b\x0bc\x85d"], ["a\u2028b\x0bc\x85d"]),
         (b"  a \n\n", ["  a "], ["  a "]),
+        (b"a\rb\r\rc\r", ["a\nb", "c"], ["a", "b", "c"]),
+        (b"a\r\nb\r\r\nc\n\nd", ["a\nb\nc", "d"], ["a", "b", "c", "d"]),
+        (b"a\r\r\nb\r\r\n\r\r\nc\r\r\n", ["a\nb", "c"], ["a", "b", "c"]),
+        (b"a\r\r\n\r\nb", ["a", "b"], ["a", "b"]),
     ],
 )
 def test_a_txt_file_is_cut_at_blank_lines_or_at_each_line(
@@ -75,6 +79,44 @@ def test_a_txt_file_is_cut_at_blank_lines_or_at_each_line(
 ) -> None:
     assert texts(content, ".txt", table_columns()) == by_blank_line
     assert texts(content, ".txt", table_columns(end="line")) == by_line
+
+
+@pytest.mark.parametrize(
+    ("kind", "lines"),
+    [
+        (".csv", ["text,class", '"a\u2028b",1', 'c\x85d,"2"', "", "e\x0cf,3"]),
+        (".tsv", ["text\tclass", "a\u2028b\t1", "c\x85d\t2", "e\x0cf\t3"]),
+        (
+            ".jsonl",
+            ['{"text": "a\u2028b", "class": 1}', '{"text": "c\x85d", "class": 2}', '{"text": "e\\ff", "class": 3}'],
+        ),
+    ],
+)
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_the_lines_of_a_table_end_with_any_line_end_and_nothing_else(
+    kind: str, lines: list[str], line_end: str
+) -> None:
+    expected = [("1", "a\u2028b"), ("2", "c\x85d"), ("3", "e\x0cf")]
+    for end in ("", line_end):
+        content = (line_end.join(lines) + end).encode()
+        assert read(content, kind, table_columns(class_column="class")) == expected
+
+
+def test_a_quoted_cell_keeps_its_line_ends() -> None:
+    content = b'text\r"a\rb"\r"c\r\nd"\r'
+    assert texts(content, ".csv", table_columns()) == ["a\rb", "c\r\nd"]
+
+
+def test_a_text_file_is_cut_into_articles_of_at_most_so_many_characters() -> None:
+    content = "\ufeffOne two.\r\rThree four.\rCaf\u00e9 six.".encode()
+    assert texts(content, ".txt", table_columns(end=12)) == ["One two.", "Three four.", "Caf\u00e9 six."]
+    assert texts(content, ".txt", table_columns(end=100)) == ["One two.\n\nThree four.\nCaf\u00e9 six."]
+    assert (
+        error_message(content + b"\0", ".txt", table_columns(end=12))
+        == "mine.txt:4: contains a NUL character; remove it"
+    )
+    assert error_message(b"a\xff", ".txt", table_columns(end=12)).endswith("or set data.errors: replace")
+    assert texts(b"a\xff", ".txt", table_columns(end=12, errors="replace")) == ["a\ufffd"]
 
 
 @pytest.mark.parametrize(("kind", "comma"), [(".csv", ","), (".tsv", "\t")])
@@ -142,7 +184,6 @@ NAMED, NUMBERED = table_columns(class_column="class"), table_columns([2, 3], 1)
             "mine.txt:3: byte 7 (0xff) is not UTF-8; convert the text to UTF-8, or set",
         ),
         (".txt", b"\xef\xbb\xbfa\xff", NAMED, "mine.txt:1: byte 4 (0xff)"),
-        (".txt", "a\n".encode("utf-16"), NAMED, "mine.txt:1: byte 0 (0xff) is not UTF-8"),
         (".txt", b"a\n\nb\0", NAMED, "mine.txt:3: contains a NUL character"),
         (".csv", b"text,class\na,b\nc\xe9,d\n", NAMED, "mine.csv:3: byte 16 (0xe9) is not UTF-8"),
         (".csv", b"body,topic\n", NAMED, "mine.csv:1: no column 'text', the columns are body, topic; correct"),
@@ -239,6 +280,7 @@ def test_an_endless_article_does_not_fill_the_memory(
     monkeypatch: pytest.MonkeyPatch, kind: str, content: bytes, says: str
 ) -> None:
     monkeypatch.setattr(formats, "MAX_CHARACTERS", 1000)
+    monkeypatch.setattr("charloom.corpus.lines.MAX_LINE_BYTES", 1000)
     monkeypatch.setattr("charloom.corpus.articles.MAX_CHARACTERS", 1000)
     limit = csv.field_size_limit(1000)
     try:

@@ -108,6 +108,36 @@ def test_a_file_that_cannot_be_unpacked_is_reported(tmp_path: Path, ending: str,
     assert str(caught.value).startswith(f"{path}: cannot be unpacked: ")
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("a.txt", "text".encode("utf-16"), "this is text in UTF-16 with a byte order mark"),
+        ("a.csv", "a,b\n".encode("utf-32-be"), "this is text in UTF-32BE, not in UTF-8"),
+        ("a.jsonl", gzip.compress(b"{}"), "this is compressed (gzip); rename the file so that its name ends in .gz"),
+        ("a.parquet", gzip.compress(b"PAR1"), "this is compressed (gzip)"),
+        ("a.parquet", b"version https://git-lfs.github.com/spec/v1\n", "this is the pointer of git-lfs"),
+        ("a.tsv", b"PK\x03\x04", "this is a ZIP archive; unpack it: `unzip OLD`"),
+        ("a.txt", b"PAR1\x15", "this is a Parquet table; rename"),
+        ("a.csv", b"\n<!DOCTYPE html>\n<html>", "this is a web page, not a .csv file; download the file itself"),
+        ("a.parquet", b"<HTML>", "this is a web page"),
+        ("a.txt.gz", gzip.compress(gzip.compress(b"text")), "this is compressed (gzip)"),
+        ("a.txt.gz", gzip.compress("text".encode("utf-16")), "this is text in UTF-16"),
+        ("a.txt.gz", lzma.compress(b"text"), "cannot be unpacked: it is compressed (xz); rename the file so that its"),
+        ("a.txt.xz", b"PK\x03\x04", "cannot be unpacked: it is a ZIP archive; unpack it: `unzip OLD`"),
+        ("a.txt.bz2", b"text", "cannot be unpacked: it is not compressed; remove the last ending of its name"),
+    ],
+)
+@pytest.mark.parametrize("errors", ["strict", "replace"])
+def test_a_file_that_is_not_what_its_name_says_is_named_as_what_it_is(
+    tmp_path: Path, name: str, content: bytes, says: str, errors: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    opened = open_files(name, tmp_path, TableColumns(["text"], None, "line", errors))
+    with pytest.raises(InputError) as caught:
+        list(opened.splits["all"])
+    assert str(caught.value).startswith(f"{tmp_path / name}: {says}")
+
+
 def test_files_of_two_formats_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"contains \.csv and \.txt files; name files of one format"):
         texts(write(tmp_path, a_txt="a", b_csv="b"))

@@ -61,6 +61,11 @@ def test_a_promoted_model_has_the_alias_and_says_what_it_replaced(tracked: Track
     assert f"; before, it was version 1: LSTM-256x1 sample ({first[:8]}, 2.2500 bits per character)" in said
     assert "version 1: " in promote(PARAMS, first, "best", other_data=False)  # no third version
     assert tracked.client.get_model_version_by_alias("charloom", "best").run_id == first
+    outputs = tracked.client.get_run(first).outputs
+    assert outputs
+    (output,) = outputs.model_outputs
+    shown = tracked.client.get_logged_model(output.model_id).tags["mlflow.modelVersions"]
+    assert json.loads(shown) == [{"name": "charloom", "version": 1}]
 
 
 def test_a_model_tested_on_other_data_is_promoted_only_on_demand(tracked: Tracked) -> None:

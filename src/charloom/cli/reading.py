@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from charloom.corpus.articles import is_empty, read_articles
+from charloom.corpus.lines import read_pieces
 from charloom.errors import InputError, say
-from charloom.text.texts import cut_lines, framed, read_pieces
+from charloom.text.texts import cut_lines, framed
 from charloom.text.vocab import Codes
 
 if TYPE_CHECKING:

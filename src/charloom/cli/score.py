@@ -14,12 +14,12 @@ import numpy as np
 from charloom.cli.options import model_options, open_model
 from charloom.cli.reading import file_format, format_option, read_texts, text_file, with_costs
 from charloom.cli.score_rows import ScoredText, Sums, print_header, print_symbols, print_text, print_total
+from charloom.corpus.lines import read_pieces
 from charloom.errors import InputError
 from charloom.text.texts import (
     encode,
     framed,
     normalized_pieces,
-    read_pieces,
     warn_of_unknown,
     without_last_newline,
 )

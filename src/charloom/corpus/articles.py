@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from charloom.corpus.encodings import HEAD_BYTES, check_head
+from charloom.corpus.lines import read_lines
 from charloom.errors import InputError
-from charloom.files import not_utf8, read_json
+from charloom.files import read_json
 from charloom.params import Normalization
 from charloom.secrets import with_no_secrets
 
@@ -26,7 +28,6 @@ FORMAT, VERSION = "charloom-source", 1
 
 MAX_LABEL = 65535  # class ids (label - 1) are stored as uint16, in which 65535 means an unknown class
 MAX_CHARACTERS = 1 << 26  # in an article, because memory must hold a whole article
-REMEDY = "convert the text to UTF-8, or set data.errors: replace"  # for a byte that is not UTF-8
 COLUMNS = {2: "class, text", 3: "class, title, description"}
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -91,10 +92,11 @@ def read_range(rows: RowRange) -> list[Article]:
 
 @contextmanager
 def open_csv(path: Path, errors: str = "strict") -> Iterator[IO[str]]:
-    """Open a CSV file as text. Raises InputError if the file is missing, or if a byte that the block reads is wrong."""
+    """Open a CSV file as text. Raises InputError if it is missing or no text, or if the block reads a wrong byte."""
     try:
-        with path.open(encoding="utf-8-sig", errors=errors, newline="") as file:
-            yield file
+        with path.open("rb") as binary:
+            check_head(binary.peek(HEAD_BYTES)[:HEAD_BYTES], str(path))
+            yield io.TextIOWrapper(binary, encoding="utf-8-sig", errors=errors, newline="")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except UnicodeDecodeError:
@@ -170,14 +172,12 @@ def _header_hint(line: int) -> str:
 
 def _first_bad_byte(path: Path) -> InputError:
     """The error for the first byte of a file that is not UTF-8."""
-    offset = 0
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                line.decode("utf-8")
-            except UnicodeDecodeError as error:
-                return not_utf8(f"{path}:{number}", error, offset, REMEDY)
-            offset += len(line)
+    try:
+        with path.open("rb") as file:
+            for _ in read_lines(file, str(path)):
+                pass
+    except InputError as error:
+        return error
     raise _changed(path)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,12 +9,14 @@ from functools import partial
 from itertools import chain
 from typing import IO, Any
 
-from charloom.corpus.articles import MAX_CHARACTERS, REMEDY, check_text, csv_rows
+from charloom.corpus.articles import MAX_CHARACTERS, check_text, csv_rows
 from charloom.corpus.intake import ClassedText
+from charloom.corpus.lines import PIECE_BYTES, REPLACE, cut_text, read_lines, read_pieces
 from charloom.errors import InputError
 from charloom.files import not_utf8
 
 Column = int | str  # a number, from 1, if the table has no header line; otherwise a name
+CUT_REMEDY = "set data.article_end: 1000 to cut the text into articles of at most so many characters"
 Reader = Callable[[IO[bytes], str, "TableColumns"], Iterator[ClassedText]]  # of a file, its name in messages, columns
 
 
@@ -25,7 +26,7 @@ class TableColumns:
 
     text_columns: Sequence[Column]
     class_column: Column | None
-    article_end: str
+    article_end: str | int
     errors: str
 
     @property
@@ -35,25 +36,41 @@ class TableColumns:
 
 
 def read_txt(file: IO[bytes], name: str, columns: TableColumns) -> Iterator[ClassedText]:
-    """Read a text file. data.article_end says where an article ends: at a blank line, or at the end of each line."""
+    """Read a text file. data.article_end says where an article ends."""
+    if isinstance(columns.article_end, int):
+        numbered = cut_text(read_pieces(file, name, columns.errors, REPLACE), columns.article_end)
+    else:
+        numbered = _separated(file, name, columns)
+    for number, text in numbered:
+        yield None, _checked(text, f"{name}:{number}")
+
+
+def _separated(file: IO[bytes], name: str, columns: TableColumns) -> Iterator[tuple[int, str]]:
+    """The articles of a text file that end at a blank line or a line end, each with the number of its first line."""
     lines: list[str] = []  # the lines of the present article so far
     first = size = 0  # the number of the first of these lines, and the number of characters in them
-    for number, line in chain(_lines(file, name, columns.errors), [(0, "")]):
-        text = line.rstrip("\r\n")
+    before = ""
+    for number, line in chain(read_lines(file, name, columns.errors, f"; {CUT_REMEDY}"), [(0, "")]):
+        doubled = line == "\r\n" and before.endswith("\r")  # \r\r\n is one line end, which Windows writes for \r\n
+        before, text = line, line.rstrip("\r\n")
+        if doubled:
+            continue
         if text.strip():
             first, size = (first, size) if lines else (number, 0)
             lines.append(text)
             size += len(text)
             if size > MAX_CHARACTERS:
-                raise InputError(f"{name}:{first}: no blank line in {size} characters; set data.article_end: line")
+                raise InputError(
+                    f"{name}:{first}: no blank line in {size} characters; set data.article_end: line, or {CUT_REMEDY}"
+                )
         if lines and (columns.article_end == "line" or not text.strip()):
-            yield None, _checked("\n".join(lines), f"{name}:{first}")
+            yield first, "\n".join(lines)
             lines.clear()
 
 
 def read_csv(file: IO[bytes], name: str, columns: TableColumns, delimiter: str = ",") -> Iterator[ClassedText]:
     """Read a CSV table, each row an article. The first line is a header, unless the columns are given by numbers."""
-    rows = csv_rows((line for _, line in _lines(file, name, columns.errors)), name, delimiter)
+    rows = csv_rows((line for _, line in read_lines(file, name, columns.errors)), name, delimiter)
     first = next(rows, None)
     if first is None:
         return
@@ -76,7 +93,7 @@ def read_csv(file: IO[bytes], name: str, columns: TableColumns, delimiter: str =
 
 def read_jsonl(file: IO[bytes], name: str, columns: TableColumns) -> Iterator[ClassedText]:
     """Read a file with a JSON object on each line. The columns name fields of the objects."""
-    for number, line in _lines(file, name, columns.errors):
+    for number, line in read_lines(file, name, columns.errors):
         if not line.strip():
             continue
         try:
@@ -117,32 +134,27 @@ def read_parquet(file: IO[bytes], name: str, columns: TableColumns) -> Iterator[
         raise InputError(f"{name}: not readable as Parquet: {error}") from None
 
 
+def _cut_rows(read: Reader, file: IO[bytes], name: str, columns: TableColumns) -> Iterator[ClassedText]:
+    """Read a table. If data.article_end is a number, the text of a row is cut into several articles of its class."""
+    for class_name, text in read(file, name, columns):
+        if isinstance(columns.article_end, int) and len(text) > columns.article_end:
+            for _, article in cut_text(_pieces(text), columns.article_end):
+                yield class_name, article
+        else:
+            yield class_name, text
+
+
+def _pieces(text: str) -> Iterator[str]:
+    return (text[begin : begin + PIECE_BYTES] for begin in range(0, len(text), PIECE_BYTES))
+
+
 READERS: Mapping[str, Reader] = {
     ".txt": read_txt,
-    ".csv": read_csv,
-    ".tsv": partial(read_csv, delimiter="\t"),
-    ".jsonl": read_jsonl,
-    ".parquet": read_parquet,
+    ".csv": partial(_cut_rows, read_csv),
+    ".tsv": partial(_cut_rows, partial(read_csv, delimiter="\t")),
+    ".jsonl": partial(_cut_rows, read_jsonl),
+    ".parquet": partial(_cut_rows, read_parquet),
 }
-
-
-def _lines(file: IO[bytes], name: str, errors: str) -> Iterator[tuple[int, str]]:
-    """The number (from 1) and the text of each line, with its line end. A byte order mark is left out."""
-    offset = number = 0
-    while line := file.readline(MAX_CHARACTERS + 1):
-        number += 1
-        if len(line) > MAX_CHARACTERS:
-            raise InputError(f"{name}:{number}: the line has more than {MAX_CHARACTERS} bytes, too many for an article")
-        data = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
-        yield number, _decode(data, f"{name}:{number}", errors, offset + len(line) - len(data))
-        offset += len(line)
-
-
-def _decode(data: bytes, place: str, errors: str, offset: int) -> str:
-    try:
-        return data.decode("utf-8", errors)
-    except UnicodeDecodeError as error:
-        raise not_utf8(place, error, offset, REMEDY) from None
 
 
 def _article(values: Sequence[object], columns: TableColumns, place: str) -> ClassedText:
@@ -180,7 +192,10 @@ def _python_value(value: Any, place: str, errors: str) -> object:
     if isinstance(value, pa.DictionaryScalar):
         value = value.value
     if isinstance(value, (pa.StringScalar, pa.LargeStringScalar, pa.StringViewScalar)) and value.is_valid:
-        return _decode(value.as_buffer().to_pybytes(), place, errors, 0)
+        try:
+            return value.as_buffer().to_pybytes().decode("utf-8", errors)
+        except UnicodeDecodeError as error:
+            raise not_utf8(place, error, remedy=f"convert the text to UTF-8, or set {REPLACE}") from None
     return value.as_py()
 
 

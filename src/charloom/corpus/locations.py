@@ -16,9 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from charloom.corpus.articles import SPLITS
+from charloom.corpus.encodings import HEAD_BYTES, check_head, recognise
 from charloom.corpus.formats import READERS, TableColumns
 from charloom.corpus.intake import ClassedText, Source
 from charloom.errors import CharloomError, InputError, RunError, say
@@ -32,9 +33,11 @@ COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz"}  # file ending → fssp
 # The errors for a damaged compressed file. gzip and bz2 raise an OSError without an errno.
 DAMAGED = (EOFError, zlib.error, lzma.LZMAError, OSError)
 BUFFER_BYTES = 1 << 20
+PARQUET = b"PAR1"  # a Parquet file begins with it
 # An object store reads its keys from the environment. In an address it would take them for the name of a bucket.
 _BUCKET_WITH_KEY = re.compile("(s3a?|gs|gcs|oss)://[^/@]*[:@]")
 _KEYS_FROM_ELSEWHERE = "give the keys by the store's own means, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+_WEB_PAGE = re.compile(rb"\s*<(!doctype )?html", re.IGNORECASE)  # such as the page in which one must log in
 _SPLIT = re.compile("(train|test)(?![a-z])")  # train-00000 and Test1, not testimony
 
 
@@ -72,23 +75,40 @@ class File:
         name = _name(self.system, self.path)
         with _explain_remote_errors(self.system, name):
             try:
-                with self._open() as file:
+                with self._open(self.kind.compression) as file:
+                    self._check(file, name)
                     yield from READERS[self.kind.format](file, name, columns)
             except DAMAGED as error:
                 if self.kind.compression is None or getattr(error, "errno", None):
                     raise
-                raise InputError(f"{name}: cannot be unpacked: {error}") from None
+                raise InputError(f"{name}: cannot be unpacked: {self._damage(error)}") from None
+
+    def _check(self, file: io.BufferedReader, name: str) -> None:
+        """Raise InputError if the first bytes show that the file has another format than its name says."""
+        head = file.peek(HEAD_BYTES)[:HEAD_BYTES]
+        if not (self.kind.format == ".parquet" and head.startswith(PARQUET)):
+            check_head(head, name)
+        if self.kind.format != ".txt" and _WEB_PAGE.match(head):
+            raise InputError(f"{name}: this is a web page, not a {self.kind.format} file; download the file itself")
+
+    def _damage(self, error: Exception) -> str:
+        """Why a compressed file cannot be unpacked: it is damaged, or its name states another compression."""
+        with self._open(None) as file:
+            found = recognise(file.peek(HEAD_BYTES)[:HEAD_BYTES])
+        if found is None:
+            return "it is not compressed; remove the last ending of its name"
+        return str(error) if found.what == f"compressed ({self.kind.compression})" else f"it is {'; '.join(found)}"
 
     @contextmanager
-    def _open(self) -> Iterator[IO[bytes]]:
+    def _open(self, compression: str | None) -> Iterator[io.BufferedReader]:
         from fsspec.core import OpenFile
 
-        with OpenFile(self.system, self.path, compression=self.kind.compression) as opened:
-            if self.kind.format == ".parquet" and (self.kind.compression or not _is_local(self.system)):
+        with OpenFile(self.system, self.path, compression=compression) as opened:
+            if self.kind.format == ".parquet" and (compression or not _is_local(self.system)):
                 with tempfile.TemporaryFile() as copy:  # Parquet needs a seekable file
                     shutil.copyfileobj(opened, copy, BUFFER_BYTES)
                     copy.seek(0)
-                    yield copy
+                    yield io.BufferedReader(copy)
             else:
                 yield io.BufferedReader(opened, BUFFER_BYTES)
 
@@ -106,7 +126,8 @@ def open_files(source: str, root: Path, columns: TableColumns) -> Source:
     if len(formats) > 1:
         raise InputError(f"{_stated(source)}: contains {' and '.join(formats)} files; name files of one format")
     say(f"reading {source}: {_in_words(used, len(files))}")
-    return Source({split: _articles(each, columns) for split, each in used.items()})
+    ends = columns.article_end if formats == [".txt"] or isinstance(columns.article_end, int) else None
+    return Source({split: _articles(each, columns) for split, each in used.items()}, article_end=ends)
 
 
 def _articles(files: Iterable[File], columns: TableColumns) -> Iterator[ClassedText]:
@@ -141,7 +162,10 @@ def _find(source: str, root: Path) -> list[File]:
     files = [File(system, each, kind, _split(each[len(base) :])) for each in sorted(paths) if (kind := Kind.of(each))]
     if not files:
         endings, packed = ", ".join(READERS), ", ".join(COMPRESSED)
-        raise InputError(f"{stated}: no file there ends in {endings} (with or without {packed} after it)")
+        raise InputError(
+            f"{stated}: no file there ends in {endings} (with or without {packed} after it); if a file is text, rename"
+            " it to NAME.txt"
+        )
     return files
 
 

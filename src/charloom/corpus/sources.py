@@ -18,9 +18,10 @@ from charloom.corpus.digests import Overlap
 from charloom.corpus.download import RemoteFile, cache_folder, fetch
 from charloom.corpus.formats import TableColumns
 from charloom.corpus.intake import Rules, Source, take_in
+from charloom.corpus.lines import read_pieces
 from charloom.corpus.locations import open_files
 from charloom.errors import InputError
-from charloom.files import atomic_path, file_digest, file_digests, not_utf8, user_path, write_json
+from charloom.files import atomic_path, file_digest, file_digests, user_path, write_json
 from charloom.params import Params
 from charloom.secrets import without_secrets
 
@@ -164,8 +165,6 @@ def _class_names(source: str, root: Path, test: Path, count: int) -> list[str]:
 
 
 def _read_class_names(path: Path) -> list[str]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise not_utf8(str(path), error) from None
-    return [line.strip() for line in text.removeprefix("\ufeff").split("\n") if line.strip()]
+    with path.open("rb") as file:
+        text = "".join(read_pieces(file, str(path)))
+    return [line.strip() for line in text.split("\n") if line.strip()]
