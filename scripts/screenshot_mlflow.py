@@ -15,6 +15,8 @@ from mlflow import MlflowClient
 from tests.browser import chromium, look
 from tests.tracking.pages import compare_curves, list_models
 
+from charloom.errors import exit_with
+
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 
 
@@ -36,4 +38,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    exit_with(main)

@@ -6,6 +6,7 @@ import os
 import pty
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,14 @@ def test_a_remote_is_looked_for(workspace: Workspace, tmp_path: Path) -> None:
     assert f"{tmp_path / 'box'}" in line
     assert "does not exist yet; `dvc push` makes it" in line
     assert not (tmp_path / "box").exists()
+
+
+def test_the_name_of_a_remote_can_have_characters_that_the_output_lacks(workspace: Workspace) -> None:
+    config = "[core]\n    remote = box\n['remote \"box\"']\n    url = /nowhere/коробка\n"
+    (workspace.folder / ".dvc/config.local").write_text(config, encoding="utf-8")
+    (line,) = doctor(replace(workspace, variables={"PYTHONIOENCODING": "latin-1"})).lines("warning")
+    assert r"/nowhere/\u043a" in line
+    assert "does not exist yet; `dvc push` makes it" in line
 
 
 def test_a_terminal_gets_colours(workspace: Workspace) -> None:

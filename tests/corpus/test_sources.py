@@ -121,6 +121,14 @@ def test_an_absolute_path_is_used_as_it_is(tmp_path: Path, mine: Path) -> None:
     assert about(tmp_path / "elsewhere")["source"] == str(mine)
 
 
+@pytest.mark.usefixtures("mine")
+@pytest.mark.parametrize("place", ["~/mine", "~/mine/*.csv"])
+def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "corpora"))
+    assert get(place, tmp_path)["train_articles"] == len(ROWS)
+    assert about(tmp_path)["source"] == place
+
+
 def test_class_names_come_from_classes_txt(tmp_path: Path, mine: Path) -> None:
     (mine / "classes.txt").write_bytes("\ufeffFarm\r\n\r\n  Caf\u00e9 \r\nSea\r\nSpare".encode())
     get("corpora/mine", tmp_path)
@@ -218,15 +226,17 @@ def test_a_wrong_row_is_reported_and_nothing_is_written(tmp_path: Path, mine: Pa
 
 
 @pytest.mark.usefixtures("offline")
-def test_a_relative_mirror_folder_starts_at_the_root(
-    tmp_path: Path, mine: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("mirror", ["corpora/mine", "~/mine"])
+def test_a_mirror_folder_starts_at_the_root_or_at_home(
+    tmp_path: Path, mine: Path, monkeypatch: pytest.MonkeyPatch, mirror: str
 ) -> None:
     for split in SPLITS:
         md5 = hashlib.md5((mine / f"{split}.csv").read_bytes(), usedforsecurity=False).hexdigest()
         monkeypatch.setitem(AG_NEWS, split, RemoteFile(f"{split}.csv", AG_NEWS[split].url, md5))
     (tmp_path / "ag_news").mkdir()
     (tmp_path / "ag_news" / "classes.txt").write_text("not\nto\nbe\nread\n")
-    get("ag_news", tmp_path, mirror="corpora/mine")
+    monkeypatch.setenv("HOME", str(tmp_path / "corpora"))
+    get("ag_news", tmp_path, mirror=mirror)
     assert about(tmp_path)["classes"] == list(AG_NEWS_CLASSES)
     assert about(tmp_path)["train"]["origin"] == AG_NEWS["train"].url
     assert "mine" not in json.dumps(about(tmp_path))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from importlib import import_module
 from typing import NoReturn
@@ -59,9 +58,6 @@ def charloom() -> None:
 
 def main() -> NoReturn:
     """The entry point. Exit codes of the process: 0 done, 1 failed, 2 wrong input, 130 interrupted."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # print the escape of a character that the encoding lacks
     exit_with(_run)
 
 

@@ -24,6 +24,7 @@ from charloom.corpus.encodings import HEAD_BYTES, check_head, recognise
 from charloom.corpus.formats import READERS, TableColumns
 from charloom.corpus.intake import ClassedText, Source
 from charloom.errors import CharloomError, InputError, RunError, say
+from charloom.files import user_path
 from charloom.secrets import without_secrets
 
 if TYPE_CHECKING:
@@ -172,6 +173,8 @@ def _find(source: str, root: Path) -> list[File]:
         system, path = _system(source, root)
         with _explain_remote_errors(system, stated):
             base, paths = _expand(system, path)
+    except UnicodeEncodeError:  # a ValueError, too, but the name is not wrong: `exit_with` explains it
+        raise
     except (ValueError, ImportError) as error:  # unknown protocol, missing package, or invalid path or glob
         raise InputError(f"{stated}: {error}") from None
     if not paths:
@@ -194,7 +197,7 @@ def _system(source: str, root: Path) -> tuple[AbstractFileSystem, str]:
     from fsspec.core import url_to_fs
 
     if "://" not in source:
-        return url_to_fs(str(root / source))
+        return url_to_fs(str(user_path(source, root)))
     try:
         return url_to_fs(source)
     except OSError as error:

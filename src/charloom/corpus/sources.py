@@ -33,7 +33,7 @@ from charloom.corpus.intake import Rules, Source, take_in
 from charloom.corpus.lines import read_pieces
 from charloom.corpus.locations import open_files
 from charloom.errors import InputError
-from charloom.files import atomic_path, file_digest, file_digests, write_json
+from charloom.files import atomic_path, file_digest, file_digests, user_path, write_json
 from charloom.params import Params, corpus_form
 from charloom.secrets import without_secrets
 
@@ -97,12 +97,12 @@ def _ready_files(params: Params, root: Path, mirror: str | None) -> dict[str, tu
     """
     source = params.data.source
     if source == "ag_news":
-        address = str(root / mirror) if mirror and "://" not in mirror else mirror
+        address = str(user_path(mirror, root)) if mirror and "://" not in mirror else mirror
         return {
             split: (remote.url, fetch(remote, cache_folder(), mirror=address, timeout_s=params.data.timeout))
             for split, remote in AG_NEWS.items()
         }
-    folder = SAMPLE if source == "sample" else root / source
+    folder = SAMPLE if source == "sample" else user_path(source, root)
     paths = {split: folder / f"{split}.csv" for split in SPLITS}
     stated = params.data.class_column, params.data.text_columns
     as_ag_news = source == "sample" or (stated == AG_NEWS_COLUMNS and params.data.header is not True)
@@ -177,7 +177,7 @@ def _describe(path: Path, origin: str, articles: int) -> dict[str, Any]:
 
 def _class_names(source: str, root: Path, test: Path, count: int) -> list[str]:
     """The names of `count` classes: the lines of classes.txt, or AG_NEWS' names, or numbers."""
-    listed = (SAMPLE if source == "sample" else root / source) / "classes.txt"
+    listed = (SAMPLE if source == "sample" else user_path(source, root)) / "classes.txt"
     if source != "ag_news" and listed.is_file():
         names = _read_class_names(listed)
     elif file_digest(test, "md5") == AG_NEWS["test"].md5:

@@ -166,6 +166,8 @@ def _git_state() -> dict[str, str]:
 def git(*arguments: str) -> str | None:
     """The output of a git command. None if the command fails."""
     try:
-        return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout
+        return subprocess.run(
+            ["git", *arguments], capture_output=True, encoding="utf-8", errors="replace", check=True
+        ).stdout
     except (OSError, subprocess.CalledProcessError):
         return None

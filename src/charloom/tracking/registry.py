@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from charloom.corpus.download import cache_folder
+from charloom.corpus.download import cache_folder, cache_lock
 from charloom.errors import InputError
-from charloom.files import exclusive, file_digest
+from charloom.files import file_digest
 from charloom.params import TrackingParams
 from charloom.tracking.overview import find_run, tested_on
 from charloom.tracking.store import Store, tracking_uri
@@ -63,7 +63,7 @@ def fetch_model(params: TrackingParams, model: str) -> Path:
     if digest is None:
         raise InputError(f"{model}: {_described(run)} has no model; `charloom publish` adds it if this folder has it")
     folder = cache_folder() / "models" / digest
-    with exclusive(folder.with_suffix(".lock"), f"the model {digest[:8]} in the cache"):
+    with cache_lock(folder.with_suffix(".lock"), f"the model {digest[:8]} in the cache"):
         if not folder.exists():
             _download(store, run, digest, folder)
     return folder
