@@ -116,7 +116,11 @@ def test_a_file_that_cannot_be_unpacked_is_reported(tmp_path: Path, ending: str,
     [
         ("a.txt", "text".encode("utf-16"), "this is text in UTF-16 with a byte order mark"),
         ("a.csv", "a,b\n".encode("utf-32-be"), "this is text in UTF-32BE, not in UTF-8"),
-        ("a.jsonl", gzip.compress(b"{}", mtime=0), "this is compressed (gzip); rename the file so that its name ends in .gz"),
+        (
+            "a.jsonl",
+            gzip.compress(b"{}", mtime=0),
+            "this is compressed (gzip); rename the file so that its name ends in .gz",
+        ),
         ("a.parquet", gzip.compress(b"PAR1", mtime=0), "this is compressed (gzip)"),
         ("a.parquet", b"version https://git-lfs.github.com/spec/v1\n", "this is the pointer of git-lfs"),
         ("a.tsv", b"PK\x03\x04", "this is a ZIP archive; unpack it: `unzip OLD`"),

@@ -293,7 +293,10 @@ def test_files_with_the_columns_of_ag_news_are_normalized_if_asked(
             "\ufeff1,a,b\n".encode("utf-16-le"),
             "this is text in UTF-16 with a byte order mark, not in UTF-8; convert it",
         ),
-        (gzip.compress(b"1,a,b\n", mtime=0), "this is compressed (gzip); rename the file so that its name ends in .gz, or"),
+        (
+            gzip.compress(b"1,a,b\n", mtime=0),
+            "this is compressed (gzip); rename the file so that its name ends in .gz, or",
+        ),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "this is the pointer of git-lfs to a file"),
     ],
 )
