@@ -21,6 +21,7 @@ from charloom.corpus.parquet_tables import parquet_columns, parquet_rows
 from charloom.corpus.shortage import MANY
 from charloom.corpus.sources import AG_NEWS_COLUMNS, CATALOGUE
 from charloom.errors import InputError
+from charloom.files import user_path
 
 ROWS = 1000  # of each file, or lines of a text
 EXAMPLE = 60  # characters of an example
@@ -165,7 +166,7 @@ def _check(splits: Mapping[str, Sequence[File]], params: Mapping[str, Any]) -> N
 
 def _source(source: str, root: Path, params: Mapping[str, Any]) -> str:
     """The value of data.source. A glob, if the files look like those of AG_NEWS but have other classes."""
-    paths = [root / source / f"{split}.csv" for split in SPLITS]
+    paths = [user_path(source, root) / f"{split}.csv" for split in SPLITS]
     if (params.get("class_column"), params.get("text_columns")) == AG_NEWS_COLUMNS and all(map(Path.is_file, paths)):
         try:
             for path in paths:
