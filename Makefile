@@ -37,8 +37,8 @@ screenshots: demo ## take the pictures of the demo's report in docs/images (need
 	PYTHONPATH=. $(BIN)/python scripts/screenshots.py
 
 repro: install ## run the pipeline with params.yaml, then publish the results to MLflow
-	$(RUN) charloom doctor --fast
 	$(RUN) python scripts/repair_dvc.py
+	$(RUN) charloom doctor --fast
 	$(RUN) dvc repro
 	$(RUN) charloom publish
 

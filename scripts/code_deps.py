@@ -13,6 +13,7 @@ from typing import Any
 from ruamel.yaml import YAML  # keeps comments; DVC installs it
 
 from charloom.cells import CELLS
+from charloom.errors import exit_with
 
 CHECKOUT = Path(__file__).parents[1]
 SRC = CHECKOUT / "src"
@@ -84,8 +85,9 @@ def main() -> None:
     for stage in pipeline["stages"].values():
         data = [dep for dep in stage["deps"] if not dep.endswith(".py")]
         stage["deps"][:] = [*data, *code_deps(stage["cmd"])]
-    editor.dump(pipeline, path)
+    with path.open("w", encoding="utf-8") as file:
+        editor.dump(pipeline, file)
 
 
 if __name__ == "__main__":
-    main()
+    exit_with(main)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from charloom.errors import exit_with
 from charloom.project.new import SAMPLE_SETTINGS
 from charloom.project.workspace import make_workspace
 
@@ -37,4 +38,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    exit_with(main)

@@ -14,6 +14,7 @@ from pathlib import Path
 import dvc.api
 from dvc.exceptions import PathMissingError
 
+from charloom.errors import InputError, exit_with
 from charloom.files import write_csv
 from charloom.report.canvas import OTHER, OURS, one_chart
 
@@ -27,8 +28,8 @@ def main() -> None:
         if accuracies := accuracies_of(experiment["rev"]):
             by_fraction.setdefault(float(experiment[FRACTION]), accuracies)  # the newest experiment comes first
     if not by_fraction:
-        raise SystemExit(
-            "error: no experiment of this commit has an accuracy; README.md (One model, four shapes) has the commands"
+        raise InputError(
+            "no experiment of this commit has an accuracy; README.md (One model, four shapes) has the commands"
         )
     fractions = sorted(by_fraction)
     names = list(by_fraction[fractions[0]])
@@ -62,4 +63,4 @@ def draw_lines(path: Path, fractions: Sequence[float], lines: Mapping[str, Seque
 
 
 if __name__ == "__main__":
-    main()
+    exit_with(main)

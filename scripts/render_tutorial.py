@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import matplotlib
 
+from charloom.errors import exit_with
 from charloom.files import atomic_path, write_text
 
 TUTORIAL = Path(__file__).parent.parent / "docs" / "tutorial.py"
@@ -77,7 +78,11 @@ def save_pictures(folder: Path) -> Iterator[str]:
         yield f"![{'; '.join(axes.get_title() for axes in figure.axes)}]({folder.name}/{name})"
 
 
-if __name__ == "__main__":
+def main() -> None:
     matplotlib.use("Agg")
     matplotlib.rcdefaults()  # ignore the user's matplotlibrc
     render(Path(sys.argv[1]) if len(sys.argv) > 1 else TUTORIAL)
+
+
+if __name__ == "__main__":
+    exit_with(main)

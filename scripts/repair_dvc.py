@@ -1,14 +1,19 @@
-"""Repair the files that a killed dvc may leave half-written: `repair_dvc.py`, then `dvc repro`.
+"""Repair what keeps DVC from running: `repair_dvc.py`, then `dvc repro`.
 
 DVC writes two files in place: .dvc/tmp/rwlock, its list of locks, and dvc.lock. If one of them is damaged, DVC refuses
 to run. This script removes a damaged list of locks. That is safe, because the locks of processes that have ended are
 void. The script renames a damaged dvc.lock to dvc.lock.broken. No result is lost, because DVC's run cache also records
 what each stage read and wrote.
+
+A folder without a git repository, such as an unpacked ZIP file of a checkout, also keeps DVC from running. This script
+then sets DVC's option core.no_scm in .dvc/config.local, which git ignores.
 """
 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +23,11 @@ from dvc.rwlock import RWLOCK_FILE, RWLOCK_LOCK
 from dvc.rwlock import SCHEMA as RWLOCK_SCHEMA
 from dvc.schema import COMPILED_LOCKFILE_SCHEMA
 from voluptuous import Invalid
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))  # the code of this project, not of an installed copy
+
+from charloom.doctor.programs import NO_SCM, lacks_git
+from charloom.errors import exit_with
 
 TEMPORARY = Path(".dvc/tmp")
 
@@ -44,6 +54,14 @@ def is_damaged(path: Path, read: Callable[[str], object]) -> bool:
 
 
 def main() -> None:
+    if lacks_git(Path()):
+        subprocess.run(NO_SCM.split(), check=True)
+        print(f"this folder is in no git repository, so this was done: {NO_SCM}")
+    repair_files()
+
+
+def repair_files() -> None:
+    """Repair the list of locks and dvc.lock."""
     locks, results = TEMPORARY / RWLOCK_FILE, Path("dvc.lock")
     if is_damaged(locks, read_locks):
         try:
@@ -59,4 +77,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    exit_with(main)

@@ -16,6 +16,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 from tests.browser import PHONE, chromium, look
 
+from charloom.errors import exit_with
+
 CHECKOUT = Path(__file__).parent.parent
 REPORTS, IMAGES = CHECKOUT / "demo" / "reports", CHECKOUT / "docs" / "images"
 REPORT, PLAY = REPORTS / "report.html", REPORTS / "play.html"
@@ -99,4 +101,4 @@ def save(path: Path, image: Image.Image) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    exit_with(main)

@@ -18,7 +18,7 @@ from charloom.evaluation.classification import fit_class_temperature
 from charloom.files import write_json
 from charloom.model.device import choose_device, explain_out_of_memory, make_deterministic, set_threads
 from charloom.model.saved import save_model
-from charloom.params import Params
+from charloom.params import Params, corpus_form
 from charloom.stage import checkpoints_root, run_stage, stop_requests, under_torchrun
 from charloom.tracking.card import make_card
 from charloom.tracking.stream import track_training
@@ -29,7 +29,7 @@ from charloom.training.loop import Training, run_training
 from charloom.training.parallel import check_gpus, join_group, launch, will_lead
 from charloom.training.progress import show_progress
 from charloom.training.sampler import Sampler, write_training_samples
-from charloom.training.setup import Prepared, prepare
+from charloom.training.setup import Prepared, name_rare_classes, prepare
 from charloom.training.state import resume
 
 WINDOWS, VOCABULARY, MODEL = Path("data/windows"), Path("data/vocab.json"), Path("models/charloom")
@@ -64,6 +64,7 @@ def train(params: Params) -> None:
 def lead(prepared: Prepared, checkpoints: Checkpoints, key: str, params: Params) -> None:
     """What process 0 does, or the only process: train and write all results."""
     training, vocabulary, valid = prepared
+    name_rare_classes(training.class_counts)
     card = make_card(params, Path("data/raw"), {"train_key": key}).trained_on(training.device)
     with stop_requests() as stopping:
         checkpoints.forget_if_recorded(Path("dvc.lock"))
@@ -77,7 +78,8 @@ def lead(prepared: Prepared, checkpoints: Checkpoints, key: str, params: Params)
             model, counts = training.model, training.class_counts
             limit, seed = params.train.valid_characters, params.train.seed
             temperature = fit_class_temperature(model, counts, valid, limit, seed) if counts else 1.0
-            tracker.finish(save_model(MODEL, model, vocabulary, key, counts, temperature))
+            form = corpus_form(params)
+            tracker.finish(save_model(MODEL, model, vocabulary, key, counts, temperature, form))
         checkpoints.note_finished(MODEL / "model.json")
     write_history(Path("plots/history.csv"), training.history)
     write_training_samples(Path("reports/training_samples.json"), training.samples)

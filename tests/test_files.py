@@ -17,6 +17,7 @@ from charloom.files import (
     main_checkout,
     not_utf8,
     read_json,
+    user_path,
     value_digest,
     write_csv,
     write_json,
@@ -212,3 +213,14 @@ def test_main_checkout_is_dvc_root_or_the_current_folder(tmp_path: Path, monkeyp
     assert main_checkout() == tmp_path.resolve()
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "main" / ".." / "other"))
     assert main_checkout() == Path(os.path.realpath(tmp_path / "other"))
+
+
+@pytest.mark.parametrize(
+    ("written", "place"), [("~", "home"), ("~/a", "home/a"), ("~draft.txt", "root/~draft.txt"), ("a/~", "root/a/~")]
+)
+def test_the_path_of_a_user_starts_at_the_root_or_at_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str, place: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert user_path(written, tmp_path / "root") == tmp_path / place
+    assert user_path("/etc/passwd", tmp_path) == Path("/etc/passwd")

@@ -53,6 +53,13 @@ CELL_NAMES = f"{', '.join(FIRST_CELLS)} or {LAST_CELL}"
         ("data.text_columns", "[0]", "data.text_columns[0] = 0: must be greater than or equal to 1 or text"),
         ("data.text_columns", "[text]", "class_column: must be either all names or all numbers from 1"),
         ("data.class_column", "1.5", "data.class_column = 1.5: must be a whole number or text"),
+        ("data.header", "no", "data.header = 'no': must be 'auto' or true or false"),
+        (
+            "data.article_end",
+            "9",
+            "data.article_end = 9: must be 'blank_line' or 'line' or greater than or equal to 10",
+        ),
+        ("data.article_end", "'500'", "data.article_end = '500': must be 'blank_line' or 'line' or a whole number"),
         ("data.errors", "ignore", "data.errors = 'ignore': must be 'strict' or 'replace'"),
         ("vocab.max_size", "1", "vocab.max_size = 1: must be greater than or equal to 2"),
         ("data.normalize", "NFD", "data.normalize = 'NFD': must be 'none', 'NFC' or 'NFKC'"),

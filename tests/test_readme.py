@@ -61,13 +61,17 @@ RUN = [pipeline for pipeline in SHOWN if not {*chain(*arguments_of(pipeline))} &
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder like a user's after `dvc repro`: the embedded sample, a tiny conditioned model, and article.txt."""
+    """A folder like a user's after `dvc repro`: the embedded sample, a tiny conditioned model, and two files."""
     made = tmp_path_factory.mktemp("readme")
     save_conditioned_model(made / "models" / "charloom", tmp_path_factory.mktemp("windows"))
     shutil.copytree(SAMPLE, made / "data" / "raw")
     about = {"format": "charloom-source", "version": 1, "source": "sample", "classes": list(AG_NEWS_CLASSES)}
     write_json(made / "data" / "raw" / "source.json", about)
     (made / "article.txt").write_text("Stocks rose on Monday.\nThe match ended in a draw.\n", encoding="utf-8")
+    (made / "kaggle").mkdir()
+    (made / "kaggle/test.csv").write_text("Class Index,Title,Description\n3,Stocks,They rose.\n", encoding="utf-8")
+    (made / "corpora").mkdir()
+    (made / "corpora" / "mine.csv").write_text("topic,body\nSea,The ship came late.\n", encoding="utf-8")
     return made
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +61,17 @@ def checkout(tmp_path: Path) -> Path:
 def run_demo(checkout: Path, **variables: str) -> Ended:
     path = os.pathsep.join((str(checkout.parent / "bin"), os.environ["PATH"]))
     return run(checkout / "scripts" / "demo.py", PATH=path, **variables)
+
+
+@pytest.mark.parametrize(
+    "script", sorted([*CHECKOUT.glob("stages/*.py"), *CHECKOUT.glob("scripts/*.py")]), ids=lambda path: path.stem
+)
+def test_each_stage_and_script_has_the_start_of_the_command(script: Path) -> None:
+    starts = re.findall(r'^if __name__ == "__main__":\n    (\w+)', script.read_text(encoding="utf-8"), re.MULTILINE)
+    if script.stem == "gpu_check":  # it also runs where charloom's packages are not installed
+        assert starts == ["sys"]
+    else:
+        assert starts == ["run_stage" if script.parent.name == "stages" else "exit_with"]
 
 
 def test_a_workspace_has_the_settings_and_all_comments_of_params_yaml(tmp_path: Path) -> None:
@@ -125,7 +137,8 @@ def test_a_workspace_contains_no_results_of_the_checkout(checkout: Path, tmp_pat
         (checkout / name).write_text("x")
     assert run(checkout / "scripts" / "workspace.py", tmp_path / "w").code == 0
     found = {path.name for path in (tmp_path / "w").iterdir()}
-    assert found == {".dvc", ".dvcignore", ".gitignore", "corpora", "dvc.yaml", "params.yaml", "src", "stages"}
+    hidden = {".dvc", ".dvcignore", ".gitattributes", ".gitignore"}
+    assert found == {*hidden, "corpora", "dvc.yaml", "params.yaml", "src", "stages"}
     assert not list((tmp_path / "w").rglob("__pycache__"))
     assert not (tmp_path / "w" / "corpora" / "mine").exists()
 

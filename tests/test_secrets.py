@@ -20,7 +20,21 @@ PUBLIC = [
     "s3://bucket/folder/*.txt",
     "http://[::1]:8080/a@b",
     "lines of code: x = 1, train_loss 2.0, //comment, me@example.org",
+    "author=Poe&authority=x&authenticated=1",
+    "passage=2 passes=3 compass=N no_proxy_bypass=1 passenger=x",
+    "design=a assign=b signal=c sigma=2",
+    "status_code=500 encode=1 codec=utf-8 zipcode=1",
+    "keyboard=us keywords=a secretary=b tokens=5 tokenizer=c sessions=3",
+    "CREDO=1 ticketing=2 Tokenizer=x Author=y",
 ]
+SECRET_NAMES = """
+pass PASS db_pass dbpass PGPASSWORD password Password passwd passphrase sslpassword pwd PWD
+token Token access_token accessToken auth-token X-Amz-Security-Token
+secret client_secret clientSecret aws_secret_access_key
+sig X-Amz-Signature X-Goog-Signature key api_key apikey APIKey x-api-key AccountKey AWSAccessKeyId accesskeyid
+auth oauth basic_auth Authorization cred creds credentials X-Amz-Credential
+code session sessionid session_id PHPSESSID JSESSIONID jwt hmac ticket odbc_connect
+"""
 
 
 @pytest.mark.parametrize(
@@ -49,6 +63,12 @@ PUBLIC = [
 def test_passwords_tokens_and_signatures_are_removed_and_the_rest_stays(address: str, shown: str) -> None:
     assert without_secrets(address) == shown
     assert with_no_secrets({"a": [address, 1, None]}) == {"a": [shown, 1, None]}
+
+
+@pytest.mark.parametrize("name", SECRET_NAMES.split())
+def test_the_value_of_a_secret_setting_is_hidden(name: str) -> None:
+    assert without_secrets(f"https://host/x?{name}={MARK}&v=1") == f"https://host/x?{name}=***&v=1"
+    assert MARK not in without_secrets(f"mssql:///?author=me;{name}={MARK}")
 
 
 ADDRESS = f"http://alice:{MARK}@host/x?token={MARK}"

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import CHECKOUT, Run, Start, line_of
+from tests.pipeline.workspace import clean_environment
+from tests.test_errors import IN_ASCII
 
 STAGE = """
 import sys
@@ -137,3 +139,21 @@ def test_a_stage_runs_the_code_next_to_it_and_not_an_installed_copy(script: Path
         command = [sys.executable, os.path.relpath(tmp_path / "stages" / script.name, cwd)]
         done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
         assert done.stderr == "the code next to it\n"
+
+
+@pytest.mark.parametrize("variables", [{"PYTHONIOENCODING": "latin-1"}, {"PYTHONIOENCODING": "cp1252"}, IN_ASCII])
+def test_a_stage_reads_a_corpus_whose_name_its_output_cannot_spell(tmp_path: Path, variables: dict[str, str]) -> None:
+    text = (tmp_path / "params.yaml").read_text(encoding="utf-8")
+    (tmp_path / "params.yaml").write_text(text.replace("source: ag_news", "source: новости"), encoding="utf-8")
+    (tmp_path / "новости").mkdir()
+    for split in ("train", "test"):
+        (tmp_path / "новости" / f"{split}.txt").write_text("река и город\n", encoding="utf-8")
+    command = [sys.executable, str(CHECKOUT / "stages/download.py")]
+    environment = clean_environment(**variables)
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+    if variables is IN_ASCII:
+        assert (done.returncode, done.stderr.count("\n"), done.stderr[-17:]) == (2, 1, "set PYTHONUTF8=1\n")
+    else:
+        assert (done.returncode, done.stderr) == (0, "")
+        assert r"reading \u043d\u043e" in done.stdout

@@ -151,6 +151,12 @@ def exclusive(path: Path, what: str) -> Iterator[None]:
         yield
 
 
+def user_path(path: str, root: Path = Path()) -> Path:
+    """The place of a path that a user wrote. `~` is the home folder, and a relative path starts at `root`."""
+    # Path.expanduser would raise an error for a name such as ~draft.txt, because no user has the name draft.txt
+    return root / os.path.expanduser(path)  # noqa: PTH111
+
+
 def try_lock(file: IO[str]) -> bool:
     """Lock an open file if no other process has locked it. Returns whether this process has the lock."""
     try:

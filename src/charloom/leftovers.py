@@ -37,7 +37,11 @@ def is_recorded(folder: Path, dvc_lock: Path) -> bool:
     model.json contains the train_key, so another training with the same weights does not count.
     """
     finished = finished_file(folder)
-    return finished.exists() and dvc_lock.exists() and finished.read_text() in dvc_lock.read_text(errors="replace")
+    return (
+        finished.exists()
+        and dvc_lock.exists()
+        and finished.read_text("utf-8") in dvc_lock.read_text("utf-8", "replace")
+    )
 
 
 def forget_recorded(root: Path, dvc_lock: Path) -> None:

@@ -36,12 +36,26 @@ class Section(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class DataParams(Section):
-    source: Annotated[str, Field(min_length=1)]
+class CorpusForm(Section):
+    """How the files of a corpus are read. model.json has it too, so that commands read more files in the same way."""
+
     text_columns: Annotated[list[Column], Field(min_length=1, max_length=20)]
     class_column: Column | None
-    article_end: Literal["blank_line", "line"]
+    header: Literal["auto"] | bool
+    article_end: Literal["blank_line", "line"] | Annotated[int, Field(ge=10, le=1_000_000)]
     errors: Literal["strict", "replace"]
+
+    @model_validator(mode="after")
+    def _columns_are_all_names_or_all_numbers(self) -> CorpusForm:
+        if len({type(column) for column in (*self.text_columns, self.class_column) if column is not None}) > 1:
+            raise ValueError("data.text_columns and data.class_column: must be either all names or all numbers from 1")
+        if self.header is False and isinstance(self.text_columns[0], str):
+            raise ValueError("data.header = false: columns with names need a header; number the columns, or set auto")
+        return self
+
+
+class DataParams(CorpusForm):
+    source: Annotated[str, Field(min_length=1)]
     normalize: Normalization
     deduplicate: bool
     test_fraction: Annotated[float, Field(gt=0, lt=1)]
@@ -50,12 +64,6 @@ class DataParams(Section):
     valid_fraction: Annotated[float, Field(gt=0, lt=1)]
     seed: Seed
     labelled_fraction: Annotated[float, Field(gt=0, le=1)]
-
-    @model_validator(mode="after")
-    def _columns_are_all_names_or_all_numbers(self) -> DataParams:
-        if len({type(column) for column in (*self.text_columns, self.class_column) if column is not None}) > 1:
-            raise ValueError("data.text_columns and data.class_column: must be either all names or all numbers from 1")
-        return self
 
 
 class VocabParams(Section):
@@ -163,6 +171,17 @@ class Params(Section):
     def deciding(self) -> dict[str, dict[str, Any]]:
         """The parameters on which results depend, as section → name → value."""
         return self.model_dump(exclude=DECIDE_NOTHING)
+
+
+def corpus_form(params: Params) -> CorpusForm:
+    """The parameters that say how the files of the corpus are read."""
+    return CorpusForm(
+        text_columns=params.data.text_columns,
+        class_column=params.data.class_column,
+        header=params.data.header,
+        article_end=params.data.article_end,
+        errors=params.data.errors,
+    )
 
 
 def typed(name: str, value: Any) -> Any:

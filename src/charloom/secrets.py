@@ -10,10 +10,17 @@ HIDDEN = "***"
 # User and password: `//user:password@host` and `//token@host`. A password may contain a slash if a colon comes before
 # it. A colon before a port (`//host:8080/a@b`) begins no password.
 _USER = re.compile(r"//(?:[^\s/?#'\"<>]*@|[^\s/:@\[]*:(?!\d{1,5}/)(?:(?!//)[^\s@])*@)")
-# Settings with a secret value, in a query (`?token=…`), a fragment or a connection string. The words occur in the names
-# that object stores, databases and web services use: X-Amz-Signature, sig, AWSAccessKeyId, odbc_connect.
-_WORDS = "pass|pwd|token|secret|sig|key|auth|cred|code|session|jwt|hmac|ticket|odbc"
-_SETTING = re.compile(rf"(?<![\w.%-])([\w.%-]*(?:{_WORDS})[\w.%-]*=)[^&#\s'\"<>]+", re.IGNORECASE)
+# Settings with a secret value, in a query (`?token=…`), a fragment or a connection string. A name is secret if one of
+# its words ends with a secret word: DB_PASS, X-Amz-Signature, AWSAccessKeyId, accesskeyid, odbc_connect. A word ends
+# before a character that is not a letter, and before a capital letter. So author, passage and design are not secret.
+_ENDING = (
+    r"(?i:(?<!com)(?<!by)pass|pwd|token|secret|sig|signature|key|auth|authorization|creds?|session|sess(?=id)|jwt|hmac|"
+    r"ticket|odbc)(?i:id)?(?:(?![A-Za-z])|(?<=[a-z])(?=[A-Z]))"
+)
+# These words are secret wherever they occur in a name. A `code` is one only if it is the whole name, as in OAuth:
+# status_code and encode are not secret.
+_ANYWHERE = "(?i:passw|passphrase|secret(?!ar)|credential)"
+_SETTING = re.compile(rf"(?<![\w.%-])((?:[\w.%-]*(?:{_ENDING}|{_ANYWHERE})[\w.%-]*|(?i:code))=)[^&#\s'\"<>]+")
 
 
 def without_secrets(text: str) -> str:

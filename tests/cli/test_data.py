@@ -48,7 +48,8 @@ def test_the_same_corpus_gives_the_same_picture_in_the_named_file(charloom: Char
     write_corpus(write_rows, "$\\frac{$ \u65e5", name="$x^2$ \u65e5", classes=30)
     for name in ("one.png", "two.png"):
         ended = charloom("data", "--picture", name, model=None)
-        assert (ended.code, ended.err) == (0, "")
+        assert ended.code == 0
+        assert ended.err == "" or ended.err.startswith("warning: the fonts of this machine lack 1 character(s)")
         assert f"picture written to {name}" in ended.out
         assert "10 more" in ended.out
     assert Path("one.png").read_bytes() == Path("two.png").read_bytes()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pty
 import subprocess
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -95,8 +97,10 @@ def test_checkpoints_that_a_training_left_are_listed(workspace: Workspace) -> No
     folder = workspace.folder / ".charloom" / "checkpoints" / "key"
     folder.mkdir(parents=True)
     (folder / "last.safetensors").write_bytes(bytes(2_000_000))
+    written = time.time() - 3 * 86_400
+    os.utime(folder / "last.safetensors", (written, written))
     (line,) = doctor(workspace, "--fast").lines("warning")
-    assert f"checkpoints: {folder}: 2.0 MB, 0 s old, of a training that was stopped; " in line
+    assert f"checkpoints: {folder}: 2.0 MB, 3.0 days old, of a training that was stopped; " in line
 
 
 def test_a_remote_is_looked_for(workspace: Workspace, tmp_path: Path) -> None:
@@ -105,6 +109,14 @@ def test_a_remote_is_looked_for(workspace: Workspace, tmp_path: Path) -> None:
     assert f"{tmp_path / 'box'}" in line
     assert "does not exist yet; `dvc push` makes it" in line
     assert not (tmp_path / "box").exists()
+
+
+def test_the_name_of_a_remote_can_have_characters_that_the_output_lacks(workspace: Workspace) -> None:
+    config = "[core]\n    remote = box\n['remote \"box\"']\n    url = /nowhere/коробка\n"
+    (workspace.folder / ".dvc/config.local").write_text(config, encoding="utf-8")
+    (line,) = doctor(replace(workspace, variables={"PYTHONIOENCODING": "latin-1"})).lines("warning")
+    assert r"/nowhere/\u043a" in line
+    assert "does not exist yet; `dvc push` makes it" in line
 
 
 def test_a_terminal_gets_colours(workspace: Workspace) -> None:

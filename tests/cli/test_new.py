@@ -16,6 +16,7 @@ from tests.cli.conftest import Charloom
 from tests.conftest import CHECKOUT
 from tests.faults.disks import on_read_only_disk, on_small_disk
 from tests.pipeline.workspace import GIT, Workspace, clean_environment
+from tests.test_errors import IN_ASCII
 
 NEW = (sys.executable, "-c", "from charloom.cli import main; main()", "new")
 NEXT = "\nnext: cd p && dvc repro\n"
@@ -62,6 +63,14 @@ def test_an_empty_folder_becomes_the_project(charloom: Charloom) -> None:
     Path("p").mkdir()
     assert charloom("new", "p", model=None) == (0, FIRST_COMMIT, "")
     assert left() == ["p"]
+
+
+def test_a_project_is_made_in_a_locale_without_utf_8() -> None:
+    command = [*NEW, "новый"]
+    done = subprocess.run(command, env=environment() | IN_ASCII, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (Path("новый") / "dvc.yaml").read_bytes() == (CHECKOUT / "dvc.yaml").read_bytes()
+    assert git("-C", "новый", "status", "--short") == ""
 
 
 @pytest.mark.parametrize(

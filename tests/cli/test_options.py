@@ -53,3 +53,30 @@ def test_a_wrong_argument_is_an_error_with_exit_code_2(
     ended = charloom(*arguments)
     assert ended.code == 2
     assert complaint in ended.err
+
+
+ADDRESS = "http://alice:Xs3cretX@host/x?token=Xs3cretX"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("score", ADDRESS),
+        ("score", "-", "--format", ADDRESS),
+        ("sample", "--length", ADDRESS),
+        ("sample", ADDRESS),
+        ("score", "-", f"--absent={ADDRESS}"),
+        (ADDRESS,),
+    ],
+)
+def test_an_error_about_an_argument_shows_no_password(charloom: Charloom, arguments: tuple[str, ...]) -> None:
+    ended = charloom(*arguments, model=Path(ADDRESS) if arguments[0] == "score" else None)
+    assert (ended.code, ended.out) == (2, "")
+    assert "Error: " in ended.err
+    assert "Xs3cretX" not in ended.err
+
+
+def test_an_error_about_an_argument_escapes_control_characters(charloom: Charloom) -> None:
+    ended = charloom("sample", "a\x1b]0;owned\x07")
+    assert ended.code == 2
+    assert "a\\x1b]0;owned\\x07" in ended.err

@@ -80,7 +80,7 @@ def test_surprisal_prints_the_bits_of_every_symbol(charloom: Charloom, model_fol
 def test_whole_scores_the_file_as_one_text(
     charloom: Charloom, model_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("charloom.text.texts.PIECE_BYTES", 7)
+    monkeypatch.setattr("charloom.corpus.lines.PIECE_BYTES", 7)
     text = "Stocks rose\non Monday."
     rows = objects(charloom("score", "-", "--format", "whole", "--surprisal", "--json", stdin=f"{text}\n".encode()))
     assert [row["position"] for row in rows] == [1, 8, 15, 22, 23]
@@ -127,7 +127,7 @@ def test_unknown_characters_are_counted_and_named(charloom: Charloom) -> None:
 def test_a_text_is_normalized_as_the_models_corpus_was(
     charloom: Charloom, composed_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file_format: str
 ) -> None:
-    monkeypatch.setattr("charloom.text.texts.PIECE_BYTES", 4)  # a piece ends between the e and its accent
+    monkeypatch.setattr("charloom.corpus.lines.PIECE_BYTES", 4)  # a piece ends between the e and its accent
     composed, decomposed = tmp_path / "composed", tmp_path / "decomposed"
     for path, text in ((composed, "caf\u00e9 \u00e9"), (decomposed, "cafe\u0301 e\u0301")):
         path.write_text(f'"1","{text}"\n' if file_format == "csv" else f"{text}\n", encoding="utf-8")
@@ -154,6 +154,19 @@ def test_a_file_without_text_is_an_error(charloom: Charloom, arguments: tuple[st
     assert (ended.code, ended.err) == (2, "error: -: this file has no text to score\n")
 
 
+@pytest.mark.parametrize("name", ["-", "text.txt", "text.csv"])
+def test_a_file_that_is_no_utf_8_text_is_named_as_what_it_is(charloom: Charloom, tmp_path: Path, name: str) -> None:
+    content = TEXT.decode().encode("utf-16")
+    (tmp_path / "text.txt").write_bytes(content)
+    (tmp_path / "text.csv").write_bytes(content)
+    file = "-" if name == "-" else tmp_path / name
+    ended = charloom("score", file, stdin=content)
+    expected = (
+        "this is text in UTF-16 with a byte order mark, not in UTF-8; convert it: `iconv -f UTF-16 -t UTF-8 OLD > NEW`"
+    )
+    assert (ended.code, ended.err) == (2, f"error: {file}: {expected}\n")
+
+
 def test_a_byte_that_is_not_utf8_is_an_error(charloom: Charloom) -> None:
     ended = charloom("score", "-", stdin=b"good\nb\xffad")
     assert ended.code == 2
@@ -164,12 +177,33 @@ def test_a_byte_that_is_not_utf8_is_an_error(charloom: Charloom) -> None:
 def test_a_text_is_scored_as_an_article_of_the_given_class(
     charloom: Charloom, conditioned_folder: Path, monkeypatch: pytest.MonkeyPatch, file_format: str
 ) -> None:
-    monkeypatch.setattr("charloom.text.texts.PIECE_BYTES", 7)
+    monkeypatch.setattr("charloom.corpus.lines.PIECE_BYTES", 7)
     for class_id, name in enumerate(("World", "Sports")):
         arguments = "score", "-", "--format", file_format, "--class", name, "--surprisal", "--json"
         rows = objects(charloom(*arguments, stdin=LINES[0].encode(), model=conditioned_folder))
         (costs,) = bits(conditioned_folder, LINES[0], classes=[class_id])
         assert [cost for row in rows for cost in row["bits"]] == pytest.approx(costs, rel=1e-4)
+
+
+def test_class_column_scores_each_text_as_an_article_of_its_class(
+    charloom: Charloom, conditioned_folder: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text('2,"Stocks rose"\n"World","Stocks rose"\n"Weather","Stocks rose"\n', encoding="utf-8")
+    ended = charloom("score", path, "--each", "--json", "--class-column", "1", model=conditioned_folder)
+    *rows, _ = objects(ended)
+    expected = bits(conditioned_folder, *["Stocks rose"] * 3, classes=[1, 0, 4])
+    assert [row["bits"] for row in rows] == pytest.approx(list(map(sum, expected)), rel=1e-4)
+    assert "'Weather' (1); they are scored without a class" in ended.err
+    *rows, _ = objects(charloom("score", path, "--each", "--json", model=conditioned_folder))
+    assert [row["bits"] for row in rows] == pytest.approx([sum(expected[2])] * 3, rel=1e-4)
+
+
+def test_class_and_class_column_exclude_each_other(charloom: Charloom, conditioned_folder: Path) -> None:
+    options = "--class", "World", "--class-column", "1"
+    ended = charloom("score", SAMPLE / "test.csv", *options, model=conditioned_folder)
+    assert ended.code == 2
+    assert "--class and --class-column both state the class of a text; give only one of them" in ended.err
 
 
 def test_an_unknown_class_is_an_error_that_lists_the_classes(charloom: Charloom, conditioned_folder: Path) -> None:

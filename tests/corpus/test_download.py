@@ -249,7 +249,17 @@ def test_only_one_of_eight_processes_downloads(server: HTTPServer, remote: Remot
 def test_the_cache_folder_comes_from_environment_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHARLOOM_CACHE", str(tmp_path))
     assert cache_folder() == tmp_path
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("CHARLOOM_CACHE", "~/mine")
+    assert cache_folder() == tmp_path / "mine"
     monkeypatch.delenv("CHARLOOM_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     if sys.platform == "linux":
         assert cache_folder() == tmp_path / "xdg" / "charloom"
+
+
+@pytest.mark.parametrize("cache", ["/etc/passwd", "/proc/nohome/.cache/charloom", "/dev/null/cache"])
+def test_a_cache_folder_that_cannot_be_made_is_named_together_with_its_variable(remote: RemoteFile, cache: str) -> None:
+    message = failure_of(remote, Path(cache), mirror=None)
+    assert message.startswith(f"cannot use the cache folder {cache}: ")
+    assert message.endswith("; correct this, or set CHARLOOM_CACHE to another folder")

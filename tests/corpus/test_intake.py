@@ -131,8 +131,8 @@ def test_empty_texts_are_skipped_and_counted(tmp_path: Path) -> None:
         ({"all": []}, "the corpus has no article for train"),
         (
             {"all": ["a"]},
-            r"the corpus has 1 article\(s\), too few to split: data\.test_fraction = 0\.5 leaves none for (train|test);"
-            " add articles or change the fraction",
+            r"the corpus has 1 article of 1 characters, too few to split: data\.test_fraction = 0\.5 leaves none for"
+            " (train|test); add articles or change the fraction",
         ),
     ],
 )

@@ -6,6 +6,8 @@ import bz2
 import gzip
 import io
 import lzma
+import re
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from werkzeug import Response
 from charloom.corpus.formats import TableColumns
 from charloom.corpus.locations import open_files
 from charloom.errors import InputError, RunError
+from tests.faults.servers import serving
 
 LINES = TableColumns(["text"], None, "line", "strict")
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
@@ -128,6 +131,40 @@ def test_a_file_that_cannot_be_unpacked_is_reported(tmp_path: Path, ending: str,
     assert str(caught.value).startswith(f"{path}: cannot be unpacked: ")
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("a.txt", "text".encode("utf-16"), "this is text in UTF-16 with a byte order mark"),
+        ("a.csv", "a,b\n".encode("utf-32-be"), "this is text in UTF-32BE, not in UTF-8"),
+        (
+            "a.jsonl",
+            gzip.compress(b"{}", mtime=0),
+            "this is compressed (gzip); rename the file so that its name ends in .gz",
+        ),
+        ("a.parquet", gzip.compress(b"PAR1", mtime=0), "this is compressed (gzip)"),
+        ("a.parquet", b"version https://git-lfs.github.com/spec/v1\n", "this is the pointer of git-lfs"),
+        ("a.tsv", b"PK\x03\x04", "this is a ZIP archive; unpack it: `unzip OLD`"),
+        ("a.txt", b"PAR1\x15", "this is a Parquet table; rename"),
+        ("a.csv", b"\n<!DOCTYPE html>\n<html>", "this is a web page, not a .csv file; download the file itself"),
+        ("a.parquet", b"<HTML>", "this is a web page"),
+        ("a.txt.gz", gzip.compress(gzip.compress(b"text")), "this is compressed (gzip)"),
+        ("a.txt.gz", gzip.compress("text".encode("utf-16")), "this is text in UTF-16"),
+        ("a.txt.gz", lzma.compress(b"text"), "cannot be unpacked: it is compressed (xz); rename the file so that its"),
+        ("a.txt.xz", b"PK\x03\x04", "cannot be unpacked: it is a ZIP archive; unpack it: `unzip OLD`"),
+        ("a.txt.bz2", b"text", "cannot be unpacked: it is not compressed; remove the last ending of its name"),
+    ],
+)
+@pytest.mark.parametrize("errors", ["strict", "replace"])
+def test_a_file_that_is_not_what_its_name_says_is_named_as_what_it_is(
+    tmp_path: Path, name: str, content: bytes, says: str, errors: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    opened = open_files(name, tmp_path, TableColumns(["text"], None, "line", errors))
+    with pytest.raises(InputError) as caught:
+        list(opened.splits["all"])
+    assert str(caught.value).startswith(f"{tmp_path / name}: {says}")
+
+
 def test_files_of_two_formats_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"contains \.csv and \.txt files; name files of one format"):
         texts(write(tmp_path, a_txt="a", b_csv="b"))
@@ -203,6 +240,7 @@ def test_no_message_shows_a_password(httpserver: HTTPServer, capsys: pytest.Capt
     url = httpserver.url_for("/mine.txt")
     assert texts(url.replace("//", "//me:secret@")) == {"all": ["a"]}
     assert capsys.readouterr().out.startswith(f"reading {url}: ")
+    httpserver.expect_request("/none.txt").respond_with_data("", status=404)
     with pytest.raises(InputError, match="found nothing") as caught:
         texts(httpserver.url_for("/none.txt").replace("//", "//me:secret@"))
     assert "secret" not in str(caught.value)
@@ -216,3 +254,34 @@ def test_the_error_for_a_failed_server_shows_no_password(httpserver: HTTPServer)
         texts(url)
     assert "cannot be read: " in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
+@pytest.mark.parametrize("path", ["/mine.txt", "/mine/", "/mine/*.txt"])
+def test_a_server_that_fails_is_a_failed_run(httpserver: HTTPServer, status: int, path: str) -> None:
+    httpserver.expect_request(re.compile("/mine.*")).respond_with_data("", status=status)
+    with pytest.raises(RunError, match=rf"cannot be read: ClientResponseError: {status}"):
+        texts(httpserver.url_for(path))
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_file_that_a_server_lacks_is_wrong_input(httpserver: HTTPServer, status: int) -> None:
+    httpserver.expect_request("/mine.txt").respond_with_data("", status=status)
+    with pytest.raises(InputError, match="found nothing at"):
+        texts(httpserver.url_for("/mine.txt"))
+
+
+def test_a_server_that_does_not_answer_is_a_failed_run() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))  # bound, but it does not listen
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/mine.txt"
+        with pytest.raises(RunError, match="cannot be read: ClientConnectorError: "):
+            texts(url)
+
+
+def test_a_server_that_hangs_up_is_a_failed_run() -> None:
+    with (
+        serving(lambda connection, _number: connection.close()) as (url, _),
+        pytest.raises(RunError, match="cannot be read: ServerDisconnectedError"),
+    ):
+        texts(f"{url}/mine.txt")

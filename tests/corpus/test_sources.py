@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import shutil
@@ -120,10 +121,24 @@ def test_an_absolute_path_is_used_as_it_is(tmp_path: Path, mine: Path) -> None:
     assert about(tmp_path / "elsewhere")["source"] == str(mine)
 
 
+@pytest.mark.usefixtures("mine")
+@pytest.mark.parametrize("place", ["~/mine", "~/mine/*.csv"])
+def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "corpora"))
+    assert get(place, tmp_path)["train_articles"] == len(ROWS)
+    assert about(tmp_path)["source"] == place
+
+
 def test_class_names_come_from_classes_txt(tmp_path: Path, mine: Path) -> None:
     (mine / "classes.txt").write_bytes("\ufeffFarm\r\n\r\n  Caf\u00e9 \r\nSea\r\nSpare".encode())
     get("corpora/mine", tmp_path)
     assert about(tmp_path)["classes"] == ["Farm", "Caf\u00e9", "Sea", "Spare"]
+
+
+def test_the_lines_of_classes_txt_may_end_with_cr(tmp_path: Path, mine: Path) -> None:
+    (mine / "classes.txt").write_bytes(b"Farm\rSea\rAir")
+    get("corpora/mine", tmp_path)
+    assert about(tmp_path)["classes"] == ["Farm", "Sea", "Air"]
 
 
 @pytest.mark.parametrize(
@@ -132,6 +147,10 @@ def test_class_names_come_from_classes_txt(tmp_path: Path, mine: Path) -> None:
         (b"Farm\nSea\n", "has 2 class names, but the articles have classes up to 3"),
         (b"Farm\nSea\nSea\n", "contains a class name twice"),
         (b"\xef\xbb\xbfa\xff", "byte 4 (0xff) is not UTF-8; convert the text to UTF-8"),
+        (
+            "Farm\nSea\n".encode("utf-16-le"),
+            "this is text in UTF-16LE, not in UTF-8; convert it: `iconv -f UTF-16LE -t UTF-8 OLD > NEW`",
+        ),
     ],
 )
 def test_a_wrong_classes_txt_is_reported(tmp_path: Path, mine: Path, content: bytes, says: str) -> None:
@@ -207,15 +226,17 @@ def test_a_wrong_row_is_reported_and_nothing_is_written(tmp_path: Path, mine: Pa
 
 
 @pytest.mark.usefixtures("offline")
-def test_a_relative_mirror_folder_starts_at_the_root(
-    tmp_path: Path, mine: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("mirror", ["corpora/mine", "~/mine"])
+def test_a_mirror_folder_starts_at_the_root_or_at_home(
+    tmp_path: Path, mine: Path, monkeypatch: pytest.MonkeyPatch, mirror: str
 ) -> None:
     for split in SPLITS:
         md5 = hashlib.md5((mine / f"{split}.csv").read_bytes(), usedforsecurity=False).hexdigest()
         monkeypatch.setitem(AG_NEWS, split, RemoteFile(f"{split}.csv", AG_NEWS[split].url, md5))
     (tmp_path / "ag_news").mkdir()
     (tmp_path / "ag_news" / "classes.txt").write_text("not\nto\nbe\nread\n")
-    get("ag_news", tmp_path, mirror="corpora/mine")
+    monkeypatch.setenv("HOME", str(tmp_path / "corpora"))
+    get("ag_news", tmp_path, mirror=mirror)
     assert about(tmp_path)["classes"] == list(AG_NEWS_CLASSES)
     assert about(tmp_path)["train"]["origin"] == AG_NEWS["train"].url
     assert "mine" not in json.dumps(about(tmp_path))
@@ -264,3 +285,27 @@ def test_files_with_the_columns_of_ag_news_are_normalized_if_asked(
     write_rows(mine / "train.csv", [(2, "Cafe\u0301", "x")])
     get("corpora/mine", tmp_path, normalize="NFC")
     assert [article.text for article in read_articles(tmp_path / "data/raw/train.csv")] == ["Caf\u00e9 x"]
+
+
+@pytest.mark.parametrize("errors", ["strict", "replace"])
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (
+            "\ufeff1,a,b\n".encode("utf-16-le"),
+            "this is text in UTF-16 with a byte order mark, not in UTF-8; convert it",
+        ),
+        (
+            gzip.compress(b"1,a,b\n", mtime=0),
+            "this is compressed (gzip); rename the file so that its name ends in .gz, or",
+        ),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "this is the pointer of git-lfs to a file"),
+    ],
+)
+def test_train_csv_that_is_no_utf_8_text_is_named_as_what_it_is(
+    tmp_path: Path, mine: Path, content: bytes, says: str, errors: str
+) -> None:
+    (mine / "train.csv").write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        get("corpora/mine", tmp_path, errors=errors)
+    assert str(caught.value).startswith(f"{mine / 'train.csv'}: {says}")

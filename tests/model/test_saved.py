@@ -1,6 +1,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from charloom.model.counting import make_memory
 from charloom.model.network import CharModel
 from charloom.model.saved import load_model, save_model
 from charloom.model.scoring import surprisals
+from charloom.params import CorpusForm
 from charloom.text.split import ClassCount
 from charloom.text.vocab import Vocabulary
 from tests.faults.hostile import sign_model
@@ -110,6 +112,29 @@ def test_the_class_temperature_is_saved(tmp_path: Path) -> None:
     assert load_model(tmp_path).class_temperature == 21.5
     remove_keys(tmp_path, "class_temperature")
     assert load_model(tmp_path).class_temperature == 1
+
+
+def test_the_form_of_the_corpus_is_saved(tmp_path: Path) -> None:
+    stated: dict[str, Any] = {"text_columns": ["title", "body"], "class_column": "topic", "header": True}
+    form = CorpusForm(**stated, article_end="line", errors="replace")
+    save_model(tmp_path, small_model(len(VOCABULARY)), VOCABULARY, "key", corpus_form=form)
+    assert load_model(tmp_path).corpus_form == form
+
+
+def test_a_model_saved_before_the_form_of_the_corpus_was_saved_has_that_of_ag_news(saved: Path) -> None:
+    remove_keys(saved, "corpus")
+    form = load_model(saved).corpus_form
+    assert (form.text_columns, form.class_column) == ([2, 3], 1)
+
+
+def test_the_form_of_the_corpus_does_not_change_the_digest(tmp_path: Path) -> None:
+    form = CorpusForm(text_columns=["text"], class_column=None, header="auto", article_end="line", errors="strict")
+    model = small_model(len(VOCABULARY))
+    digests = {
+        save_model(tmp_path / "a", model, VOCABULARY, "key"),
+        save_model(tmp_path / "b", model, VOCABULARY, "key", corpus_form=form),
+    }
+    assert len(digests) == 1
 
 
 def model_with_memory(order: int = 4) -> CharModel:
@@ -232,6 +257,9 @@ def test_the_weights_of_another_model_are_an_error(saved: Path, tmp_path: Path) 
         ('"model": {', '"model": 1, "x": {'),
         ('"class_temperature": 1.0', '"class_temperature": 0.0'),
         ('"class_temperature": 1.0', '"class_temperature": NaN'),
+        ('"corpus": {', '"corpus": 1, "x": {'),
+        ('"class_column": 1', '"class_column": "topic"'),
+        ('"errors": "strict"', '"errors": "os.system"'),
     ],
 )
 def test_a_model_json_with_a_wrong_entry_is_an_error(saved: Path, old: str, new: str) -> None:

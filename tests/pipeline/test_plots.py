@@ -12,6 +12,9 @@ import yaml
 
 from charloom.corpus.sources import AG_NEWS_CLASSES
 from charloom.evaluation.samples import read_samples
+from charloom.model.saved import load_model
+from charloom.params import corpus_form
+from charloom.params_file import load_params
 from tests.pipeline.conftest import Charloom
 from tests.pipeline.workspace import CHECKOUT, GIT, UNTRACKED, Ended, Workspace, commit
 
@@ -106,9 +109,16 @@ def test_a_conditioned_model_writes_samples_for_each_class(conditioned: Workspac
 
 
 def test_classify_finds_the_classes_that_evaluate_found(conditioned: Workspace, charloom: Charloom) -> None:
-    classified = charloom(conditioned, "classify", "data/raw/test.csv", "--json").lines("{")
+    lines = charloom(conditioned, "classify", "data/raw/test.csv", "--json").lines("{")
+    *classified, total = map(json.loads, lines)
     predicted = [row[1] for row in rows(conditioned.folder / "plots/confusion.csv")[1:]]
-    assert [json.loads(line)["class"] for line in classified] == predicted
+    assert [each["class"] for each in classified] == predicted
+    assert total["accuracy"] == pytest.approx(accuracies(conditioned)["this model"], abs=1e-6)
+
+
+def test_the_model_states_how_its_corpus_was_read(conditioned: Workspace) -> None:
+    form = load_model(conditioned.folder / "models/charloom").corpus_form
+    assert form == corpus_form(load_params(conditioned.folder / "params.yaml"))
 
 
 def test_plots_show_draws_the_charts_about_classes_too(conditioned: Workspace) -> None:

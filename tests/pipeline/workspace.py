@@ -33,7 +33,7 @@ TINY: dict[str, object] = {
     "evaluate.samples": 2,
     "evaluate.sample_length": 40,
 }
-PIPELINE = (".dvc", ".dvcignore", ".gitignore", "dvc.yaml", "params.yaml", "stages", "src", "corpora")
+PIPELINE = (".dvc", ".dvcignore", ".gitattributes", ".gitignore", "dvc.yaml", "params.yaml", "stages", "src", "corpora")
 NOT_COPIED = {True: shutil.ignore_patterns("site"), False: shutil.ignore_patterns("site", "tmp", "cache")}
 UNTRACKED: dict[str, object] = {"tracking.enabled": False}
 # git with a name and an address, which commits and annotated tags need.

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import unicodedata
 from typing import Literal
 
@@ -8,13 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charloom.errors import InputError
 from charloom.text.texts import (
     cut_lines,
     encode,
     name_unknown,
     normalized_pieces,
-    read_pieces,
     unknown,
     without_last_newline,
 )
@@ -33,30 +30,6 @@ def test_unknown_characters_are_listed_by_frequency() -> None:
     assert name_unknown(unknown(VOCABULARY, "ay\x1bxxa")) == "'x' (2), 'y' (1), '\\x1b' (1)"
     many = unknown(VOCABULARY, "".join(chr(0x4E00 + number) for number in range(13)))
     assert name_unknown(many).endswith(" and 3 more")
-
-
-@given(st.text(), st.integers(1, 9))
-def test_pieces_join_to_the_text_with_unix_line_ends(text: str, size: int) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("charloom.text.texts.PIECE_BYTES", size)
-        pieces = list(read_pieces(io.BytesIO(text.encode("utf-8", "replace")), "file"))
-    shown = text.encode("utf-8", "replace").decode().removeprefix("\ufeff")
-    assert "".join(pieces) == shown.replace("\r\n", "\n").replace("\r", "\n")
-    assert all(0 < len(piece) <= size + 4 for piece in pieces)
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 100])
-@pytest.mark.parametrize(
-    ("data", "place"),
-    [(b"ab\xff", "byte 2 (0xff)"), ("aé日".encode() + b"\xe6\x97", "byte 6 (0xe6)"), (b"\r\xc3(", "byte 1 (0xc3)")],
-)
-def test_the_first_byte_that_is_not_utf_8_is_reported(
-    monkeypatch: pytest.MonkeyPatch, data: bytes, place: str, size: int
-) -> None:
-    monkeypatch.setattr("charloom.text.texts.PIECE_BYTES", size)
-    with pytest.raises(InputError, match="is not UTF-8") as raised:
-        list(read_pieces(io.BytesIO(data), "file"))
-    assert str(raised.value).startswith(f"file: {place}")
 
 
 @given(st.lists(st.text("ab \n", max_size=5)))

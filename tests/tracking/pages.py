@@ -33,6 +33,14 @@ def compare_parameters(driver: Chrome, uri: str, experiment_id: str, run_ids: li
     return str(page.text)
 
 
+def list_models(driver: Chrome, uri: str, experiment_id: str) -> list[str]:
+    """Open the page with the models of an experiment. Returns the text of each row, the newest model first."""
+    driver.get(f"{uri}/#/experiments/{experiment_id}/models?workflowType=machine_learning")
+    row = (By.CSS_SELECTOR, ".ag-center-cols-container [role='row']")
+    waiting(driver).until(lambda page: "\n" in page.find_element(*row).text)
+    return [str(each.text) for each in driver.find_elements(*row)]
+
+
 def compare_curves(driver: Chrome, uri: str, experiment_id: str, metric: str) -> dict[str, Curve]:
     """Open the charts of an experiment, and search for one metric. Returns the steps and values of each run.
 

@@ -180,6 +180,36 @@ def test_a_parameter_that_is_null_has_its_default(port: int) -> None:
     assert [len(each["text"]) for each in answer["predictions"]] == [Sampling().length]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"inputs": {"prompt": ["Stocks ", None]}},
+        {"inputs": [{"prompt": None}]},
+        {"instances": [{"prompt": None}, {"prompt": "Stocks "}]},
+        {"dataframe_records": [{"prompt": "Stocks "}, {"prompt": None}]},
+        {"dataframe_split": {"columns": ["prompt"], "data": [[None]]}},
+    ],
+)
+def test_a_prompt_that_is_null_is_a_bad_request(port: int, body: dict[str, Any]) -> None:
+    status, answer = request(port, "POST", "/invocations", body)
+    assert status == 400
+    assert "an empty prompt is ''" in json.loads(answer)["message"]
+
+
+def test_a_class_that_is_null_over_http_means_no_class(tmp_path: Path) -> None:
+    from mlflow import pyfunc
+    from mlflow.models import Model
+    from mlflow.pyfunc.scoring_server import infer_and_parse_data
+
+    folder = save_conditioned_model(tmp_path / "conditioned", tmp_path / "windows")
+    save(tmp_path / "logged", folder, Model())
+    logged, saved = pyfunc.load_model(str(tmp_path / "logged")), load_model(folder)
+    asked = {"inputs": {"prompt": ["Oil ", "Oil "], "class": ["Sports", None]}}
+    received = infer_and_parse_data(asked, logged.metadata.get_input_schema())  # as the server does it
+    expected = sample(saved.model, saved.vocabulary, ["Oil ", "Oil "], Sampling(length=30), classes=[1, 4])
+    assert logged.predict(received, params={"length": 30})["text"].tolist() == expected
+
+
 def test_a_prompt_is_limited_after_its_normalization(tmp_path: Path) -> None:
     from mlflow import MlflowException, pyfunc
     from mlflow.models import Model
@@ -246,7 +276,8 @@ def test_a_logged_model_has_only_the_code_that_serving_needs(files: Path) -> Non
     copied = {path.relative_to(files / "code") for path in (files / "code").rglob("*") if path.is_file()}
     rooms = {path.parts[1] for path in copied if len(path.parts) > 2}
     assert rooms == {"corpus", "text", "model"}
-    assert {path.name for path in copied if path.parts[1] == "corpus"} == {"__init__.py", "articles.py", "digests.py"}
+    corpus = {"__init__", "articles", "digests", "encodings", "lines"}
+    assert {path.stem for path in copied if path.parts[1] == "corpus"} == corpus
     imports = set().union(*(imported(SRC / path) for path in copied))
     assert {path.relative_to(SRC) for path in imports} <= copied
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from charloom.cli.runs import fitting
 from charloom.errors import InputError
-from charloom.tracking.overview import RunRow, differing, find_run, list_runs
+from charloom.tracking.overview import RunRow, differing, find_run, grouped, list_runs
 from tests.conftest import CHECKOUT
 from tests.tracking.tracked import PARAMS, Tracked, with_params
 
@@ -21,12 +24,21 @@ ROWS = [
 ]
 
 
-def drawn(width: int, rows: list[RunRow], names: list[str]) -> str:
+def drawn(width: int, rows: list[RunRow]) -> str:
     """The table as a terminal of this width shows it."""
     console = Console(width=width, force_terminal=True, color_system=None)
     with console.capture() as capture:
-        console.print(fitting(rows, names, console))
+        console.print(fitting(grouped(rows), console))
     return capture.get()
+
+
+def seeds(*scores: float | None, size: str = "64") -> list[RunRow]:
+    """Runs with the seeds 1, 2, … and these bits per character."""
+    values = enumerate(scores, start=1)
+    return [
+        RunRow(f"{seed}{size}" * 9, "LSTM", "FINISHED", bpc, {"model.hidden_size": size, "train.seed": str(seed)})
+        for seed, bpc in values
+    ]
 
 
 def test_runs_are_listed_best_first_and_unevaluated_ones_last(tracked: Tracked) -> None:
@@ -56,7 +68,7 @@ def test_only_parameters_with_different_values_are_listed() -> None:
 
 
 def test_on_a_wide_terminal_each_parameter_has_a_column() -> None:
-    text = drawn(80, ROWS, differing(ROWS))
+    text = drawn(80, ROWS)
     header, best, worse, running = (line.split() for line in text.splitlines() if line.strip(" ─"))
     assert header == ["run", "name", "test", "bpc", "model.cell", "model.layers"]
     assert best == ["aaaaaaaa", "best", "1.5000", "GRU", "2"]
@@ -65,18 +77,90 @@ def test_on_a_wide_terminal_each_parameter_has_a_column() -> None:
 
 
 def test_on_a_narrow_terminal_all_parameters_share_one_column() -> None:
-    params = {f"section.parameter_{number}": str(number) for number in range(12)}
-    rows = [RunRow(letter * 32, "name", "FINISHED", 1.0, {**params, "section.parameter_0": letter}) for letter in "ab"]
-    text = drawn(80, rows, list(params))
+    rows = [
+        RunRow(
+            run * 32,
+            "name",
+            "FINISHED",
+            1.0,
+            {f"section.parameter_{number}": run + str(number) for number in range(12)},
+        )
+        for run in "ab"
+    ]
+    text = drawn(80, rows)
     assert max(map(len, text.splitlines())) <= 80
-    assert all(f"parameter_{number}\N{NO-BREAK SPACE}{number}" in text for number in range(1, 12))
+    assert all(f"parameter_{number}\N{NO-BREAK SPACE}a{number}" in text for number in range(1, 11))
     assert "…" not in text
     assert "parameters that differ" in text
-    assert "parameters that differ" not in drawn(400, rows, list(params))
+    assert "parameters that differ" not in drawn(400, rows)
+
+
+def test_runs_that_differ_in_the_seed_only_share_a_row_with_mean_and_spread() -> None:
+    rows = sorted(seeds(2.0, 1.0, 3.0) + seeds(1.5, size="128"), key=lambda row: row.bpc or 0)
+    small, large = grouped(rows)[::-1]
+    assert (small.mean, small.spread, small.best.params["train.seed"]) == (2.0, 1.0, "2")
+    assert (large.mean, large.spread) == (1.5, None)
+    header, first, second = (line.split() for line in drawn(80, rows).splitlines() if line.strip(" ─"))
+    assert header == ["run", "name", "test", "bpc", "spread", "seeds", "model.hidden_size"]
+    assert first == ["11281128", "LSTM", "1.5000", "–", "1", "128"]
+    assert second == ["26426426", "LSTM", "2.0000", "1.0000", "3", "64"]
+
+
+def test_a_repeated_seed_counts_once_and_the_parameters_of_tracking_not_at_all() -> None:
+    first, second = seeds(1.0, 2.0)
+    again = replace(first, run_id="f" * 32, params={**first.params, "tracking.timeout": "9"})
+    (group,) = grouped([first, again, second])
+    assert len(group.rows) == 3
+    assert group.mean == 1.5
+    assert group.spread == pytest.approx(0.5**0.5)
+
+
+def test_a_run_on_other_test_data_or_without_an_evaluation_is_in_no_group_with_others() -> None:
+    first, second = seeds(1.0, 2.0)
+    other = replace(second, params={**second.params, "test data": "abc"})
+    assert [len(group.rows) for group in grouped([first, other])] == [1, 1]
+    assert [group.mean for group in grouped(seeds(1.0, None))] == [1.0, None]
+
+
+def test_json_has_all_groups_runs_and_parameters(
+    tracked: Tracked, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from charloom.cli import main
+
+    shutil.copyfile(CHECKOUT / "params.yaml", "params.yaml")
+
+    def listed(*options: str) -> list[dict[str, Any]]:
+        monkeypatch.setattr("sys.argv", ["charloom", "runs", "--json", *options])
+        with pytest.raises(SystemExit) as end:
+            main()
+        assert not end.value.code
+        return list(json.loads(capfd.readouterr().out))
+
+    assert listed() == []
+    tracked.train()
+    tracked.evaluate()
+    (run,) = tracked.runs()
+    capfd.readouterr()
+    (group,) = listed()
+    assert {key: value for key, value in group.items() if key != "runs"} == {
+        "seeds": 1,
+        "test_bpc": 2.25,
+        "spread": None,
+    }
+    assert group["runs"] == [
+        {
+            "run_id": run.info.run_id,
+            "name": "LSTM-256x1 sample",
+            "status": "FINISHED",
+            "test_bpc": 2.25,
+            "params": {**run.data.params, "test data": "test" * 4},
+        }
+    ]
+    assert listed("--each") == [group]
 
 
 def test_a_runs_name_sends_no_control_characters_to_the_terminal() -> None:
-    text = drawn(80, ROWS, differing(ROWS))
+    text = drawn(80, ROWS)
     assert "[red]worse" in text
     assert "\x1b[2J" not in text
 

@@ -1,4 +1,4 @@
-"""MLflow's pages in a real browser: the comparison of two runs."""
+"""MLflow's pages in a real browser: the comparison of two runs, and the list of models."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 from selenium.webdriver import Chrome
 
+from charloom.tracking.registry import promote
 from tests.browser import DESKTOP, chromium, look, missing
-from tests.tracking.pages import compare_curves, compare_parameters
+from tests.tracking.pages import compare_curves, compare_parameters, list_models
 from tests.tracking.server import Server
 from tests.tracking.tracked import HISTORY, Tracked, with_params
 
@@ -23,7 +24,7 @@ def browser() -> Iterator[Chrome]:
         yield driver
 
 
-def test_the_pages_compare_parameters_and_curves_of_two_runs(
+def test_the_pages_compare_two_runs_and_list_their_models(
     tracked: Tracked, server: Server, browser: Chrome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.come_back()
@@ -47,3 +48,10 @@ def test_the_pages_compare_parameters_and_curves_of_two_runs(
     steps, values = [record.step for record in validated], [record.valid_bpc for record in validated]
     curves = compare_curves(browser, server.uri, experiment.experiment_id, "valid/bpc")
     assert curves == dict.fromkeys(NAMES, (steps, values))
+
+    promote(tracked.params, ids[0], "best", other_data=False)
+    look(browser, 1800)
+    newest, promoted = (row.split("\n") for row in list_models(browser, server.uri, experiment.experiment_id))
+    assert "2.25" in newest
+    assert {"2.25", "pages", "v1"} <= set(promoted)
+    assert "v1" not in newest

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from charloom.cli import charloom
-from charloom.errors import InputError
+from charloom.errors import InputError, RunError
 from charloom.files import file_digest, write_json
 from charloom.tracking.publication import Evaluated, track_evaluation
 from charloom.tracking.registry import fetch_model, promote
@@ -61,6 +61,11 @@ def test_a_promoted_model_has_the_alias_and_says_what_it_replaced(tracked: Track
     assert f"; before, it was version 1: LSTM-256x1 sample ({first[:8]}, 2.2500 bits per character)" in said
     assert "version 1: " in promote(PARAMS, first, "best", other_data=False)  # no third version
     assert tracked.client.get_model_version_by_alias("charloom", "best").run_id == first
+    outputs = tracked.client.get_run(first).outputs
+    assert outputs
+    (output,) = outputs.model_outputs
+    shown = tracked.client.get_logged_model(output.model_id).tags["mlflow.modelVersions"]
+    assert json.loads(shown) == [{"name": "charloom", "version": 1}]
 
 
 def test_a_model_tested_on_other_data_is_promoted_only_on_demand(tracked: Tracked) -> None:
@@ -126,6 +131,15 @@ def test_a_model_that_somebody_changed_in_mlflow_is_refused(tracked: Tracked, ca
     with pytest.raises(InputError, match="the weights in MLflow are not those that the run's tags state"):
         fetch_model(PARAMS, run)
     assert sorted(path.suffix for path in cache.iterdir()) == [".lock", ".pid"]
+
+
+def test_a_cache_that_cannot_be_used_is_an_error_that_names_charloom_cache(
+    tracked: Tracked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("CHARLOOM_CACHE", str(tmp_path / "file"))
+    with pytest.raises(RunError, match=r"cannot use the cache folder .*/file/models: .*set CHARLOOM_CACHE to another"):
+        fetch_model(PARAMS, evaluated(tracked, 2.0, model_digest="a" * 64))
 
 
 def test_the_commands_use_a_model_in_mlflow(

@@ -78,7 +78,7 @@ def test_a_group_ends_with_all_its_threads_even_if_the_wrapped_model_lives_on(tm
         assert after == 0
 
 
-@pytest.mark.parametrize("model", [{}, {"model.conditioning": "class"}, {"model.memory": 4}], ids=str)
+@pytest.mark.parametrize("model", [{"model.memory": 0}, {"model.conditioning": "class", "model.memory": 4}], ids=str)
 def test_two_processes_learn_the_same_as_one(prepared: Workspace, tmp_path: Path, model: dict[str, object]) -> None:
     """The validations read a sample, and the whole split at the end."""
     histories, metrics = [], []

@@ -10,6 +10,8 @@ from typing import NoReturn
 import click
 
 from charloom.errors import exit_with
+from charloom.secrets import without_secrets
+from charloom.terminal import harmless
 
 # The module charloom.cli.NAME has a click command called NAME.
 COMMANDS = (
@@ -57,9 +59,6 @@ def charloom() -> None:
 
 def main() -> NoReturn:
     """The entry point. Exit codes of the process: 0 done, 1 failed, 2 wrong input, 130 interrupted."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # print the escape of a character that the encoding lacks
     exit_with(_run)
 
 
@@ -67,7 +66,9 @@ def _run() -> None:
     try:
         code = charloom.main(standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)  # the message repeats the wrong argument, which can be an address with a password
+        sys.stderr.write(harmless(without_secrets(shown.getvalue())))
         sys.exit(error.exit_code)
     except click.Abort:  # click turns KeyboardInterrupt into Abort
         raise KeyboardInterrupt from None

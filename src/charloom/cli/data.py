@@ -1,4 +1,4 @@
-"""`charloom data`: what a corpus contains, as tables on the terminal and as a picture."""
+"""`charloom data`: what a corpus contains, as tables on the terminal and as a picture, or how to read your files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from charloom.cli.tables import begin_table, shown
+from charloom.corpus.guesses import as_yaml
+from charloom.files import main_checkout
 from charloom.report.summary import Summary, summarize
+from charloom.secrets import without_secrets
 
 ENDS = 10  # list this many of the most frequent characters, and this many of the rarest
 CLASSES = 20  # list this many classes, the largest first
@@ -28,7 +31,12 @@ Row = tuple[str, ...]
     show_default=True,
     help="Write the picture (PNG) to this file.",
 )
-def data(folder: Path, picture: Path) -> None:
+@click.option(
+    "--source",
+    help="Show what a file, folder, glob or URL seems to be, and the lines for params.yaml that read it. Only the"
+    " beginning of the files is read. FOLDER is not read, and no picture is written.",
+)
+def data(folder: Path, picture: Path, source: str | None) -> None:
     """Show what a corpus contains, as tables and a picture.
 
     The tables show the number and lengths of the articles, how many articles occur more than once, the classes, the
@@ -37,8 +45,11 @@ def data(folder: Path, picture: Path) -> None:
     FOLDER contains the corpus as train.csv, test.csv and source.json. The default is data/raw. `dvc repro download`
     writes the corpus that params.yaml names to data/raw.
     """
-    summary = summarize(folder)
     console = Console(highlight=False)
+    if source is not None:
+        show_source(console, source)
+        return
+    summary = summarize(folder)
     console.print(shown(f"corpus {summary.source}"))
     for header, rows in (
         (("", "train", "test"), splits(summary)),
@@ -52,6 +63,25 @@ def data(folder: Path, picture: Path) -> None:
 
     draw_corpus(picture, summary)
     console.print(shown(f"picture written to {picture}"))
+
+
+def show_source(console: Console, source: str) -> None:
+    """Print what the files seem to be, and the lines for params.yaml."""
+    from charloom.corpus.inspection import inspect_source  # loads the readers of all formats
+
+    found = inspect_source(source, main_checkout())
+    for fact in found.facts:
+        console.print(shown(without_secrets(fact)), soft_wrap=True)
+    if found.columns:
+        columns = begin_table()
+        for name in ("column", "example", "use"):
+            columns.add_column(name, overflow="fold")
+        for row in found.columns:
+            columns.add_row(*map(shown, row))
+        console.print(columns)
+    console.print("These lines of params.yaml read it:\n\ndata:")
+    for name, value in found.params.items():
+        console.print(shown(without_secrets(f"  {name}: {as_yaml(value)}")), soft_wrap=True)
 
 
 def table(header: Row, rows: Iterable[Row]) -> Table:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from charloom.errors import InputError, say
+from charloom.files import user_path
 
 if TYPE_CHECKING:
     from charloom.model.saved import SavedModel
@@ -62,7 +63,7 @@ def open_model(model: str, device: str) -> SavedModel:
 
 def folder_of(model: str) -> Path:
     """The folder with the files of a model, named as --model names it. A model in MLflow is downloaded into a cache."""
-    folder = Path(model)
+    folder = user_path(model)  # a shell does not replace the ~ of --model=~/folder
     if folder.exists() or not (model.startswith(ADDRESSES) or folder.name == model):
         return folder
     from charloom.params_file import load_params

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,10 +39,17 @@ NO_TIME: dict[str, set[str]] = {
     show_default=True,
     help="The length of the night.",
 )
-def plan(hours: float) -> None:
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=10.0,
+    show_default=True,
+    help="Train for so long to measure a step. A longer time gives a better estimate.",
+)
+def plan(hours: float, seconds: float) -> None:
     """Estimate how long trainings take, and what fits into a night.
 
-    The command trains for ten seconds with the parameters of params.yaml on data/windows, validates once, and runs the
+    The command trains for some seconds with the parameters of params.yaml on data/windows, validates once, and runs the
     other stages on a little text. If experiments wait in the queue of DVC, it measures each kind of model among them,
     too. It writes nothing.
 
@@ -52,10 +59,20 @@ def plan(hours: float) -> None:
     params = load_params()
     load = os.getloadavg()[0]  # before the measurements, which use the cores themselves
     measured: dict[str, Estimate] = {}
-    found = estimate_once(params, measured)
+
+    def estimate_once(params: Params) -> Estimate:
+        """The estimate for these parameters. Parameters with which a step takes as long share a measurement."""
+        from charloom.doctor.estimate import estimate  # loads torch; --help must not wait for it
+
+        key = json.dumps(params.model_dump(exclude=NO_TIME), sort_keys=True)
+        if key not in measured:
+            measured[key] = estimate(params, seconds)
+        return measured[key]
+
+    found = estimate_once(params)
     warn_if_busy(load)
     show_run(params, found)
-    show_queue(measured, hours)
+    show_queue(estimate_once, hours)
     steps = found.train.steps_in(hours * 3600 - found.others_s)
     characters, epochs = steps * found.train.characters, steps / found.train.steps_per_epoch
     if steps:
@@ -74,16 +91,6 @@ def warn_if_busy(load: float) -> None:
         warn(f"other programs use this machine (load {load:.1f} on {cores} cores), so all times are too long")
 
 
-def estimate_once(params: Params, measured: dict[str, Estimate]) -> Estimate:
-    """The estimate for these parameters. Parameters with which a step takes as long share a measurement."""
-    from charloom.doctor.estimate import estimate  # loads torch; --help must not wait for it
-
-    key = json.dumps(params.model_dump(exclude=NO_TIME), sort_keys=True)
-    if key not in measured:
-        measured[key] = estimate(params)
-    return measured[key]
-
-
 def show_run(params: Params, found: Estimate) -> None:
     """Print the time of each stage."""
     train, steps = found.train, found.train.steps(params.train)
@@ -100,13 +107,13 @@ def show_run(params: Params, found: Estimate) -> None:
     say(f"a run: {in_time(found.run_s(params))}")
 
 
-def show_queue(measured: dict[str, Estimate], hours: float) -> None:
+def show_queue(estimate: Callable[[Params], Estimate], hours: float) -> None:
     """Print the time of the experiments in DVC's queue, one after another, and how many of them fit."""
     waiting = queued_params(queued())
     seconds, fitting = 0.0, 0
     for name, params in waiting.items():
         try:
-            seconds += estimate_once(params, measured).run_s(params)
+            seconds += estimate(params).run_s(params)
         except InputError as error:
             say(f"experiment {name}: not estimated: {error}")
             continue

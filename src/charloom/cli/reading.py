@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from itertools import tee
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
-from charloom.corpus.articles import is_empty, read_articles
+from charloom.cli.columns import changed, errors_name_options
+from charloom.corpus.articles import AG_NEWS_FORM, SPLITS, is_empty, read_source
+from charloom.corpus.formats import READERS, TableColumns
+from charloom.corpus.lines import read_pieces
+from charloom.corpus.locations import BUFFER_BYTES, COMPRESSED, File, Kind
 from charloom.errors import InputError, say
-from charloom.text.texts import cut_lines, framed, read_pieces
+from charloom.params import CorpusForm
+from charloom.text.texts import cut_lines, framed
 from charloom.text.vocab import Codes
 
 if TYPE_CHECKING:
@@ -20,13 +29,15 @@ if TYPE_CHECKING:
     from charloom.model.saved import SavedModel
 
 BEGINNING = 44  # the row of a text in a table shows this many characters of the text
-FORMAT_HELP = {
+TABLES = tuple(ending[1:] for ending in READERS if ending != ".txt")
+FORMATS = {
     "lines": "each line is a text, and blank lines are skipped.",
-    "csv": "each row is a text, with the columns class, title, description (as in AG_NEWS) or class, text. The class is"
-    " not used, and rows without text are skipped.",
+    "txt": "a text ends at a blank line or at the end of a line, as data.article_end says for the model's corpus.",
+    **dict.fromkeys(TABLES, "each row is a text (see --text-columns), and rows without text are skipped."),
     "whole": "the whole file is one text. A newline inside the text is scored as the end of an article (<eos>), unless"
     " the model's vocabulary contains the newline.",
 }
+LabelledText = tuple[str | None, str]  # the label is None if the file has no classes
 Command = TypeVar("Command", bound=Callable[..., Any])
 Measured = TypeVar("Measured")
 
@@ -40,41 +51,92 @@ def text_file(command: Command) -> Command:
 
 def format_option(*formats: str) -> Callable[[Command], Command]:
     """An option --format that allows these formats."""
-    explained = " ".join(f"{name}: {FORMAT_HELP[name]}" for name in formats)
+    names = {text: ", ".join(each for each in formats if FORMATS[each] == text) for text in map(FORMATS.get, formats)}
+    explained = " ".join(f"{name}: {text}" for text, name in names.items())
     return click.option(
         "--format",
         "wanted_format",
         type=click.Choice(formats),
-        help=f"How to read FILE. {explained}  [default: csv if the name ends in .csv, else lines]",
+        help=f"How to read FILE. {explained}"
+        "  [default: as the ending of the name says (.csv, .jsonl.gz and so on), and lines for .txt and other endings]",
     )
 
 
-def file_format(file: str, wanted: str | None) -> str:
-    """The format of a file: the `wanted` format, or if it is None, the format that the name of the file implies."""
-    return wanted or ("csv" if file.endswith(".csv") else "lines")
+class TextFile(NamedTuple):
+    """A file with texts, and how it is read."""
+
+    name: str  # - is the standard input
+    format: str  # a key of FORMATS
+    compression: str | None
+    form: CorpusForm
+
+    @classmethod
+    def of(cls, name: str, wanted: str | None, form: CorpusForm, options: Mapping[str, str | None]) -> TextFile:
+        """How to read a file. `wanted` is the value of --format. `options` are changes to the form of the corpus.
+
+        Raises InputError if the options contradict each other or the file.
+        """
+        kind = Kind.of(name)
+        chosen = wanted or ("lines" if kind is None or kind.format == ".txt" else kind.format[1:])
+        given = [f"--{option.replace('_', '-')}" for option, value in options.items() if value is not None]
+        if given and chosen not in TABLES:
+            raise InputError(f"{name}: {given[0]} needs a table, but this file is read as {chosen}; add --format csv")
+        if name == "-" and chosen in TABLES:
+            raise InputError(f"--format {chosen} cannot read the standard input; give the name of a file")
+        base = AG_NEWS_FORM if names_in_source(name) else form
+        return cls(name, chosen, COMPRESSED.get(Path(name).suffix.lower()), changed(base, options))
+
+    @contextmanager
+    def open(self) -> Iterator[IO[bytes]]:
+        """Open the file, and unpack it if its name says that it is compressed. fsspec cannot read a pipe."""
+        if self.name == "-" or not Path(self.name).is_file():
+            with click.open_file(self.name, "rb") as pipe:
+                yield pipe
+            return
+        from fsspec.implementations.local import LocalFileSystem
+
+        kind = Kind(f".{self.format}", self.compression)
+        with File(LocalFileSystem(), self.name, kind, None).opened() as file:
+            yield file
+
+    def texts(self) -> Iterator[LabelledText]:
+        """The texts with their labels. Texts of white space are left out. If there are any in a table, print how many.
+
+        Raises InputError, which names the options of the command, if the file cannot be read.
+        """
+        skipped = 0
+        with errors_name_options(), self.open() as file:
+            for label, text in self._read(file):
+                if is_empty(text):
+                    skipped += 1
+                else:
+                    yield None if label is None else str(label), text
+        if skipped:
+            say(f"{self.name}: {skipped} row(s) without text were skipped", sys.stderr)
+
+    def _read(self, file: IO[bytes]) -> Iterator[tuple[int | str | None, str]]:
+        if self.format == "lines":
+            return ((None, line) for line in cut_lines(read_pieces(file, self.name)))
+        columns = TableColumns(**self.form.model_dump())
+        if self.format == "csv" and self.form.text_columns == AG_NEWS_FORM.text_columns and _has_two_columns(file):
+            columns = replace(columns, text_columns=[2])
+        return READERS[f".{self.format}"](file, self.name, columns)
 
 
-def read_texts(file: str, file_format: str) -> Iterator[str]:
-    """The texts of a file: its lines, or the articles of a CSV file."""
-    if file_format == "csv":
-        if file == "-":
-            raise InputError("--format csv cannot read the standard input; give the name of a file")
-        yield from _texts_of_rows(file)
-        return
-    with click.open_file(file, "rb") as stream:
-        yield from cut_lines(read_pieces(stream, file))
+def _has_two_columns(file: IO[bytes]) -> bool:
+    """Whether the first row of a CSV file has the form `class, text`. The file is not read any further."""
+    beginning = io.StringIO(file.peek(BUFFER_BYTES).decode("utf-8", "replace"), newline="")  # type: ignore[attr-defined]
+    with suppress(csv.Error):  # a row that is longer than the buffer, or no CSV
+        return len(next(csv.reader(beginning, strict=True), [])) == 2
+    return False
 
 
-def _texts_of_rows(file: str) -> Iterator[str]:
-    """The texts of a CSV file. Rows without text are skipped, and after the last row their number is printed."""
-    skipped = 0
-    for article in read_articles(Path(file)):
-        if is_empty(article.text):
-            skipped += 1
-        else:
-            yield article.text
-    if skipped:
-        say(f"{file}: {skipped} row(s) without text were skipped", sys.stderr)
+def names_in_source(file: str) -> list[str]:
+    """The class names of the corpus, if stage download wrote this file: the label n in the file means the n-th name."""
+    path = Path(file)
+    with suppress(InputError, KeyError):  # there is no source.json, or it is one of another program
+        return list(read_source(path.parent)["classes"]) if path.stem in SPLITS and path.suffix == ".csv" else []
+    return []
 
 
 def with_costs(

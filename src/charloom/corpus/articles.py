@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from charloom.corpus.encodings import HEAD_BYTES, check_head
+from charloom.corpus.lines import read_lines
 from charloom.errors import InputError
-from charloom.files import not_utf8, read_json
-from charloom.params import Normalization
+from charloom.files import read_json
+from charloom.params import CorpusForm, Normalization
 from charloom.secrets import with_no_secrets
 
 SPLITS = ("train", "test")
@@ -26,7 +28,8 @@ FORMAT, VERSION = "charloom-source", 1
 
 MAX_LABEL = 65535  # class ids (label - 1) are stored as uint16, in which 65535 means an unknown class
 MAX_CHARACTERS = 1 << 26  # in an article, because memory must hold a whole article
-REMEDY = "convert the text to UTF-8, or set data.errors: replace"  # for a byte that is not UTF-8
+# The form of AG_NEWS, and of the files that stage download writes
+AG_NEWS_FORM = CorpusForm(text_columns=[2, 3], class_column=1, header="auto", article_end="blank_line", errors="strict")
 COLUMNS = {2: "class, text", 3: "class, title, description"}
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -43,6 +46,10 @@ class Article:
 
     label: int
     text: str
+
+
+class LabelError(InputError):
+    """The class of a row is not a number from 1 to MAX_LABEL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,8 @@ def read_articles(path: Path, errors: str = "strict") -> Iterator[Article]:
     A file in which all rows have the form `class, text` is read too. Title and description are joined by a space, as in
     torchtext. If `errors` is "replace", each byte that is not UTF-8 becomes U+FFFD.
 
-    Raises InputError with the file and the line if a row has another form, or if a byte is not UTF-8.
+    Raises InputError with the file and the line if a row has another form, or if a byte is not UTF-8. If only the class
+    is wrong, this is a LabelError.
     """
     columns = None
     with open_csv(path, errors) as file:
@@ -91,10 +99,11 @@ def read_range(rows: RowRange) -> list[Article]:
 
 @contextmanager
 def open_csv(path: Path, errors: str = "strict") -> Iterator[IO[str]]:
-    """Open a CSV file as text. Raises InputError if the file is missing, or if a byte that the block reads is wrong."""
+    """Open a CSV file as text. Raises InputError if it is missing or no text, or if the block reads a wrong byte."""
     try:
-        with path.open(encoding="utf-8-sig", errors=errors, newline="") as file:
-            yield file
+        with path.open("rb") as binary:
+            check_head(binary.peek(HEAD_BYTES)[:HEAD_BYTES], str(path))
+            yield io.TextIOWrapper(binary, encoding="utf-8-sig", errors=errors, newline="")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except UnicodeDecodeError:
@@ -125,9 +134,7 @@ def _article(row: list[str], columns: int, path: Path, line: int) -> Article:
     if len(row) != columns:
         raise InputError(f"{path}:{line}: {len(row)} columns, expected {columns}: {COLUMNS[columns]}")
     if not (row[0].isascii() and row[0].isdigit() and len(row[0]) <= 5 and 1 <= int(row[0]) <= MAX_LABEL):
-        raise InputError(
-            f"{path}:{line}: class {row[0][:40]!r}, expected a number from 1 to {MAX_LABEL}{_header_hint(line)}"
-        )
+        raise LabelError(f"{path}:{line}: class {row[0][:40]!r}, expected a number from 1 to {MAX_LABEL}")
     text = " ".join(row[1:])
     if fault := _fault_of(text):
         raise InputError(f"{path}:{line}: {fault}")
@@ -164,20 +171,14 @@ def normalized(text: str, form: Normalization) -> str:
     return text if form == "none" else unicodedata.normalize(form, text)
 
 
-def _header_hint(line: int) -> str:
-    return "; if this line is a header, set data.text_columns and data.class_column to names" if line == 1 else ""
-
-
 def _first_bad_byte(path: Path) -> InputError:
     """The error for the first byte of a file that is not UTF-8."""
-    offset = 0
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                line.decode("utf-8")
-            except UnicodeDecodeError as error:
-                return not_utf8(f"{path}:{number}", error, offset, REMEDY)
-            offset += len(line)
+    try:
+        with path.open("rb") as file:
+            for _ in read_lines(file, str(path)):
+                pass
+    except InputError as error:
+        return error
     raise _changed(path)
 
 

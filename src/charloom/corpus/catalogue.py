@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from charloom.corpus.articles import SPLITS, check_text
+from charloom.corpus.download import cache_lock
 from charloom.corpus.intake import ClassedText, Source
 from charloom.errors import InputError, RunError
 from charloom.extras import load_torchtext
-from charloom.files import exclusive, file_digest
+from charloom.files import file_digest
 
 # The corpora of torchtext that consist of texts. The other corpora of torchtext have sentence pairs, tags or questions.
 CLASSES_AND_TEXTS = {"AG_NEWS", "AmazonReviewFull", "AmazonReviewPolarity", "DBpedia", "IMDB", "SogouNews"}
@@ -46,7 +47,8 @@ def _articles(torchtext: Any, name: str, timeout_s: float, **split: str) -> Iter
 
     root = torchtext._CACHE_DIR
     folder = Path(root, "datasets", name)
-    with exclusive(folder.with_suffix(".lock"), f"torchtext's {name}"), _cleared(folder, torchtext.datasets.MD5[name]):
+    lock = cache_lock(folder.with_suffix(".lock"), f"torchtext's {name}", "TORCH_HOME")
+    with lock, _cleared(folder, torchtext.datasets.MD5[name]):
         try:
             for item in _with_timeout(getattr(torchtext.datasets, name)(root, **split), timeout_s):
                 class_name, text = (None, item.rstrip("\n")) if name in LINES else (str(item[0]), item[1])

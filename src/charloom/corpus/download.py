@@ -8,14 +8,15 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BufferedWriter, FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from charloom.errors import RunError
-from charloom.files import exclusive, file_digest
+from charloom.files import exclusive, file_digest, user_path
 
 if TYPE_CHECKING:
     from pooch import HTTPDownloader
@@ -45,7 +46,28 @@ def cache_folder() -> Path:
     """The user's cache folder: CHARLOOM_CACHE, or the usual place of the operating system."""
     import pooch
 
-    return Path(os.environ.get("CHARLOOM_CACHE") or pooch.os_cache("charloom"))
+    return user_path(os.environ.get("CHARLOOM_CACHE") or str(pooch.os_cache("charloom")))
+
+
+@contextmanager
+def usable_cache(folder: Path, variable: str = "CHARLOOM_CACHE") -> Iterator[None]:
+    """Turn an error of the disk into a RunError that names a cache folder, and the variable that moves the folder."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(
+            f"cannot use the cache folder {folder}: {error.strerror or error}; correct this, or set {variable} to"
+            " another folder"
+        ) from None
+
+
+@contextmanager
+def cache_lock(path: Path, what: str, variable: str = "CHARLOOM_CACHE") -> Iterator[None]:
+    """Hold a lock in a cache folder, as `exclusive` does. Raises RunError if the folder cannot be made or written."""
+    with ExitStack() as held:
+        with usable_cache(path.parent, variable):
+            held.enter_context(exclusive(path, what))
+        yield
 
 
 def fetch(remote: RemoteFile, cache: Path, *, mirror: str | None, timeout_s: float) -> Path:
@@ -57,20 +79,24 @@ def fetch(remote: RemoteFile, cache: Path, *, mirror: str | None, timeout_s: flo
     Raises RunError. Its message names each address that was tried, with the reason of its failure.
     """
     final = cache / remote.md5 / remote.name
-    if _is_verified(final, remote):  # checked before the lock is taken, because a filled cache may be read-only
-        return final
-    with exclusive(cache / f"{remote.md5}.lock", f"the download of {remote.name}"):
-        if _is_verified(final, remote):
+    with usable_cache(cache):
+        if _is_verified(final, remote):  # checked before the lock is taken, because a filled cache may be read-only
             return final
-        incoming = cache / "incoming" / remote.md5
-        shutil.rmtree(incoming, ignore_errors=True)  # left by a killed download
-        try:
-            verified = _first_that_works(remote, incoming, mirror, timeout_s)
-            final.parent.mkdir(parents=True, exist_ok=True)
-            verified.replace(final)
-        finally:
-            shutil.rmtree(incoming, ignore_errors=True)
+        with exclusive(cache / f"{remote.md5}.lock", f"the download of {remote.name}"):
+            if not _is_verified(final, remote):
+                _fetch_into(final, remote, cache / "incoming" / remote.md5, mirror, timeout_s)
     return final
+
+
+def _fetch_into(final: Path, remote: RemoteFile, incoming: Path, mirror: str | None, timeout_s: float) -> None:
+    """Download a file to the folder `incoming`, and move it to its final place."""
+    shutil.rmtree(incoming, ignore_errors=True)  # left by a killed download
+    try:
+        verified = _first_that_works(remote, incoming, mirror, timeout_s)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        verified.replace(final)
+    finally:
+        shutil.rmtree(incoming, ignore_errors=True)
 
 
 def _is_verified(path: Path, remote: RemoteFile) -> bool:
@@ -84,10 +110,7 @@ def _first_that_works(remote: RemoteFile, incoming: Path, mirror: str | None, ti
             return _fetch_verified(address, remote, incoming, timeout_s)
         except (OSError, ValueError) as error:  # requests' exceptions are OSErrors; a wrong hash is a ValueError
             if isinstance(error, OSError) and _is_local(error, address):
-                raise RunError(
-                    f"cannot write {remote.name} to {incoming}: {error.strerror}; correct this, or set CHARLOOM_CACHE"
-                    " to another folder"
-                ) from None
+                raise
             failures.append(f"{address}: {_reason(error)}")
     raise RunError(
         f"cannot get {remote.name}. Tried {'; '.join(failures)}. Set data.mirror in params.yaml (or CHARLOOM_MIRROR)"

@@ -2,195 +2,215 @@
 
 from __future__ import annotations
 
-import codecs
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import IO, Any
+from typing import IO
 
-from charloom.corpus.articles import MAX_CHARACTERS, REMEDY, check_text, csv_rows
+from charloom.corpus.articles import MAX_CHARACTERS, check_text, csv_rows, is_empty
+from charloom.corpus.contents import JSON_ARRAY
+from charloom.corpus.guesses import head
+from charloom.corpus.headers import Column, Header, find_columns, no_column
 from charloom.corpus.intake import ClassedText
+from charloom.corpus.labels import class_name
+from charloom.corpus.lines import PIECE_BYTES, REPLACE, cut_text, read_lines, read_pieces
+from charloom.corpus.parquet_tables import parquet_columns, parquet_rows
 from charloom.errors import InputError
-from charloom.files import not_utf8
 
-Column = int | str  # a number, from 1, if the table has no header line; otherwise a name
+TableRow = tuple[str, Sequence[object]]  # the place of a row in messages, and the cells of TableColumns.all
+CUT_REMEDY = "set data.article_end: 1000 to cut the text into articles of at most so many characters"
 Reader = Callable[[IO[bytes], str, "TableColumns"], Iterator[ClassedText]]  # of a file, its name in messages, columns
 
 
 @dataclass(frozen=True)
 class TableColumns:
-    """Which columns of a table are read, and how: data.text_columns, class_column, article_end and errors."""
+    """Which columns are read, and how: data.text_columns, class_column, article_end, errors and header."""
 
     text_columns: Sequence[Column]
     class_column: Column | None
-    article_end: str
+    article_end: str | int
     errors: str
+    header: Header = "auto"
 
     @property
     def all(self) -> list[Column]:
         """The text columns, and after them the class column if there is one."""
         return [*self.text_columns, *([] if self.class_column is None else [self.class_column])]
 
+    @property
+    def begin_with_header(self) -> bool:
+        """Whether the first line of a CSV table is a header. Named columns need one."""
+        return self.header is True or isinstance(self.text_columns[0], str)
+
 
 def read_txt(file: IO[bytes], name: str, columns: TableColumns) -> Iterator[ClassedText]:
-    """Read a text file. data.article_end says where an article ends: at a blank line, or at the end of each line."""
+    """Read a text file. data.article_end says where an article ends."""
+    if isinstance(columns.article_end, int):
+        numbered = cut_text(read_pieces(file, name, columns.errors, REPLACE), columns.article_end)
+    else:
+        numbered = _separated(file, name, columns)
+    for number, text in numbered:
+        yield None, _checked(text, f"{name}:{number}")
+
+
+def _separated(file: IO[bytes], name: str, columns: TableColumns) -> Iterator[tuple[int, str]]:
+    """The articles of a text file that end at a blank line or a line end, each with the number of its first line."""
     lines: list[str] = []  # the lines of the present article so far
     first = size = 0  # the number of the first of these lines, and the number of characters in them
-    for number, line in chain(_lines(file, name, columns.errors), [(0, "")]):
-        text = line.rstrip("\r\n")
+    before = ""
+    for number, line in chain(read_lines(file, name, columns.errors, f"; {CUT_REMEDY}"), [(0, "")]):
+        doubled = line == "\r\n" and before.endswith("\r")  # \r\r\n is one line end, which Windows writes for \r\n
+        before, text = line, line.rstrip("\r\n")
+        if doubled:
+            continue
         if text.strip():
             first, size = (first, size) if lines else (number, 0)
             lines.append(text)
             size += len(text)
             if size > MAX_CHARACTERS:
-                raise InputError(f"{name}:{first}: no blank line in {size} characters; set data.article_end: line")
+                raise InputError(
+                    f"{name}:{first}: no blank line in {size} characters; set data.article_end: line, or {CUT_REMEDY}"
+                )
         if lines and (columns.article_end == "line" or not text.strip()):
-            yield None, _checked("\n".join(lines), f"{name}:{first}")
+            yield first, "\n".join(lines)
             lines.clear()
 
 
 def read_csv(file: IO[bytes], name: str, columns: TableColumns, delimiter: str = ",") -> Iterator[ClassedText]:
-    """Read a CSV table, each row an article. The first line is a header, unless the columns are given by numbers."""
-    rows = csv_rows((line for _, line in _lines(file, name, columns.errors)), name, delimiter)
-    first = next(rows, None)
-    if first is None:
+    """Read a CSV table, each row an article. The first line is a header if the columns are names.
+
+    Raises InputError if the first rows show that this is wrong (`find_columns` in headers.py).
+    """
+    rows = csv_rows((line for _, line in read_lines(file, name, columns.errors)), name, delimiter)
+    if not (first := head(rows)):
         return
-    line, header = first
-    if isinstance(columns.text_columns[0], str):
-        indices = [_index(header, str(column), name) for column in columns.all]
-    else:
-        indices = [int(column) - 1 for column in columns.all]
-        if max(indices) >= len(header):
-            raise InputError(
-                f"{name}:{line}: {len(header)} columns, but params.yaml asks for column {max(indices) + 1}; if the"
-                " first line names the columns, set data.text_columns to names, such as [text]"
-            )
-        rows = chain([first], rows)
+    line, names = first[0]
+    place = f"{name}:{line}"
+    indices = find_columns([row for _, row in first], columns.text_columns, columns.class_column, columns.header, place)
+    header = names if columns.begin_with_header else None
+    below = chain(first[1:] if header else first, rows)
+    yield from _articles(_chosen_cells(below, indices, len(names), header, name), columns)
+
+
+def _chosen_cells(
+    rows: Iterable[tuple[int, list[str]]], indices: Sequence[int], width: int, header: list[str] | None, name: str
+) -> Iterator[TableRow]:
     for line, row in rows:
-        if len(row) != len(header):
-            raise InputError(f"{name}:{line}: {len(row)} columns, but the first row has {len(header)}")
-        yield _article([row[index] for index in indices], columns, f"{name}:{line}")
+        if len(row) != width:
+            raise InputError(f"{name}:{line}: {len(row)} columns, but the first row has {width}")
+        if row == header and width > 1:  # in a table with one column, it can be an article
+            raise InputError(f"{name}:{line}: this line repeats the header; remove it")
+        yield f"{name}:{line}", [row[index] for index in indices]
 
 
 def read_jsonl(file: IO[bytes], name: str, columns: TableColumns) -> Iterator[ClassedText]:
     """Read a file with a JSON object on each line. The columns name fields of the objects."""
-    for number, line in _lines(file, name, columns.errors):
+    return _articles(_chosen_fields(json_objects(file, name, columns.errors), columns), columns)
+
+
+def _chosen_fields(objects: Iterable[tuple[str, Mapping[str, object]]], columns: TableColumns) -> Iterator[TableRow]:
+    for place, fields in objects:
+        for column in columns.all:
+            if column not in fields:
+                raise InputError(f"{place}: {no_column(column, list(fields))}")
+        yield place, [fields[str(column)] for column in columns.all]
+
+
+def json_objects(file: IO[bytes], name: str, errors: str) -> Iterator[tuple[str, dict[str, object]]]:
+    """The JSON objects of a file, one on each line, with their places. Blank lines are skipped."""
+    for number, line in read_lines(file, name, errors):
         if not line.strip():
             continue
+        if number == 1 and line.lstrip().startswith("["):
+            raise InputError(f"{name}:1: this is {JSON_ARRAY.what}; {JSON_ARRAY.remedy}")
         try:
-            row = json.loads(line)
+            value = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise InputError(f"{name}:{number}: not JSON: {getattr(error, 'msg', error)}") from None
-        if not isinstance(row, dict):
+        if not isinstance(value, dict):
             raise InputError(f'{name}:{number}: not an object such as {{"text": "…"}}')
-        for column in columns.all:
-            if column not in row:
-                raise InputError(f"{name}:{number}: {_no_column(column, row)}")
-        yield _article([row[str(column)] for column in columns.all], columns, f"{name}:{number}")
+        yield f"{name}:{number}", value
 
 
 def read_parquet(file: IO[bytes], name: str, columns: TableColumns) -> Iterator[ClassedText]:
     """Read a Parquet table, each row an article. The file must be seekable."""
-    import pyarrow as pa
-    from pyarrow import parquet
+    found = parquet_columns(file, name)
+    for column in columns.all:
+        if column not in found:
+            raise InputError(f"{name}: {no_column(column, list(found))}")
+    return _articles(parquet_rows(file, name, [str(column) for column in columns.all], columns.errors), columns)
 
-    try:
-        metadata = parquet.read_metadata(file)
-        found = metadata.schema.to_arrow_schema().names
-        for column in columns.all:
-            if column not in found:
-                raise InputError(f"{name}: {_no_column(column, found)}")
-        read = [str(column) for column in columns.all]
-        # With read_dictionary, memory holds a value that many rows share once, as the file does.
-        opened = parquet.ParquetFile(file, metadata=metadata, read_dictionary=read)
-        number = 0
-        for batch in opened.iter_batches(batch_size=1024, columns=read):
-            for values in zip(*(batch.column(column) for column in read), strict=True):
-                number += 1
-                place = f"{name}: row {number}"
-                yield _article([_python_value(value, place, columns.errors) for value in values], columns, place)
-    except (pa.ArrowException, OSError) as error:
-        if getattr(error, "errno", None):  # the operating system's error; the content of the file did not cause it
-            raise
-        raise InputError(f"{name}: not readable as Parquet: {error}") from None
+
+def _cut_rows(read: Reader, file: IO[bytes], name: str, columns: TableColumns) -> Iterator[ClassedText]:
+    """Read a table. If data.article_end is a number, the text of a row is cut into several articles of its class."""
+    for class_, text in read(file, name, columns):
+        if isinstance(columns.article_end, int) and len(text) > columns.article_end:
+            for _, article in cut_text(_pieces(text), columns.article_end):
+                yield class_, article
+        else:
+            yield class_, text
+
+
+def _pieces(text: str) -> Iterator[str]:
+    return (text[begin : begin + PIECE_BYTES] for begin in range(0, len(text), PIECE_BYTES))
 
 
 READERS: Mapping[str, Reader] = {
     ".txt": read_txt,
-    ".csv": read_csv,
-    ".tsv": partial(read_csv, delimiter="\t"),
-    ".jsonl": read_jsonl,
-    ".parquet": read_parquet,
+    ".csv": partial(_cut_rows, read_csv),
+    ".tsv": partial(_cut_rows, partial(read_csv, delimiter="\t")),
+    ".jsonl": partial(_cut_rows, read_jsonl),
+    ".parquet": partial(_cut_rows, read_parquet),
 }
 
 
-def _lines(file: IO[bytes], name: str, errors: str) -> Iterator[tuple[int, str]]:
-    """The number (from 1) and the text of each line, with its line end. A byte order mark is left out."""
-    offset = number = 0
-    while line := file.readline(MAX_CHARACTERS + 1):
-        number += 1
-        if len(line) > MAX_CHARACTERS:
-            raise InputError(f"{name}:{number}: the line has more than {MAX_CHARACTERS} bytes, too many for an article")
-        data = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
-        yield number, _decode(data, f"{name}:{number}", errors, offset + len(line) - len(data))
-        offset += len(line)
+def _articles(rows: Iterator[TableRow], columns: TableColumns) -> Iterator[ClassedText]:
+    """The articles of a table's rows. `rows` have the cells of `columns.all`.
 
-
-def _decode(data: bytes, place: str, errors: str, offset: int) -> str:
-    try:
-        return data.decode("utf-8", errors)
-    except UnicodeDecodeError as error:
-        raise not_utf8(place, error, offset, REMEDY) from None
-
-
-def _article(values: Sequence[object], columns: TableColumns, place: str) -> ClassedText:
-    """The article of a row. `values` are the values of `columns.all`.
-
-    The texts of several columns are joined by a space. A null is left out.
+    Raises InputError if an article has no class although the table has a class column.
     """
-    texts = values[: len(columns.text_columns)]
-    for column, value in zip(columns.text_columns, texts, strict=True):
+    for place, cells in rows:
+        text = _text(cells[: len(columns.text_columns)], columns, place)
+        if columns.class_column is None:
+            yield None, text
+        elif named := _class_name(cells[-1], columns, place):
+            yield named, text
+        elif is_empty(text):  # a row without any cell, with which some programs end a table
+            yield None, text
+        else:
+            raise _without_class(place, columns, [each[-1] for _, each in head(rows)])
+
+
+def _text(cells: Sequence[object], columns: TableColumns, place: str) -> str:
+    """The texts of several columns, joined by a space. A null is left out."""
+    for column, value in zip(columns.text_columns, cells, strict=True):
         if not (value is None or isinstance(value, str)):
             raise InputError(f"{place}: column {column!r} contains {type(value).__name__}, not text")
-    text = " ".join(text for text in texts if isinstance(text, str))
+    text = " ".join(text for text in cells if isinstance(text, str))
     if columns.errors == "replace":  # an escape in JSON, such as \ud800, can give a lone surrogate
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return _class_name(values[-1], columns, place), _checked(text, place)
+    return _checked(text, place)
 
 
-def _class_name(value: object, columns: TableColumns, place: str) -> str | None:
-    if columns.class_column is None:
-        return None
-    if isinstance(value, (str, int)) and (named := str(value).strip()):
-        return _checked(named, place)
-    raise InputError(f"{place}: column {columns.class_column!r} contains {value!r:.40}, which is not a class name")
+def _class_name(cell: object, columns: TableColumns, place: str) -> str:
+    named = class_name(cell)
+    if named is None:
+        raise InputError(f"{place}: column {columns.class_column!r} contains {cell!r:.40}, which is not a class name")
+    return _checked(named, place)
+
+
+def _without_class(place: str, columns: TableColumns, following: Sequence[object]) -> InputError:
+    """The error for an article without a class. `following` are the cells of the class column in the next rows."""
+    others = sum(not class_name(cell) for cell in following)
+    more = f", as in {others} of the next {len(following)} rows" * bool(others)
+    return InputError(
+        f"{place}: column {columns.class_column!r} contains no class{more}; fill in the class, remove such rows, or set"
+        " data.class_column: null to use the texts without classes"
+    )
 
 
 def _checked(text: str, place: str) -> str:
     check_text(text, place)
     return text
-
-
-def _python_value(value: Any, place: str, errors: str) -> object:
-    """An Arrow value as a Python value. Arrow does not check that its strings are UTF-8, so this function checks it."""
-    import pyarrow as pa
-
-    if isinstance(value, pa.DictionaryScalar):
-        value = value.value
-    if isinstance(value, (pa.StringScalar, pa.LargeStringScalar, pa.StringViewScalar)) and value.is_valid:
-        return _decode(value.as_buffer().to_pybytes(), place, errors, 0)
-    return value.as_py()
-
-
-def _index(header: Sequence[str], column: str, name: str) -> int:
-    if column not in header:
-        raise InputError(f"{name}:1: {_no_column(column, header)}")
-    return header.index(column)
-
-
-def _no_column(column: Column, found: Iterable[str]) -> str:
-    return (
-        f"no column {column!r}, the columns are {', '.join(found):.200}; correct data.text_columns or data.class_column"
-    )

@@ -13,6 +13,7 @@ from typing import Any
 
 from charloom.corpus.articles import MAX_LABEL, SPLITS, is_empty, normalized, read_articles
 from charloom.corpus.digests import Overlap, falls_to_test
+from charloom.corpus.shortage import Census
 from charloom.errors import InputError
 from charloom.files import atomic_path
 from charloom.params import Normalization
@@ -33,10 +34,13 @@ class Source:
 
     `class_names` are the names for labels 1, 2, …. If there are none, each article has a class name instead of a label,
     and `take_in` numbers the classes in sorted order of their names.
+
+    `article_end` is data.article_end if it decides where an article ends.
     """
 
     splits: Mapping[str, Iterable[ClassedText]]
     class_names: Sequence[str] = ()
+    article_end: str | int | None = None
 
 
 @dataclass(frozen=True)
@@ -67,12 +71,14 @@ def take_in(source: Source, folder: Path, rules: Rules) -> tuple[list[str], Coun
     labels: dict[str, int] = {}
     counts: Counter[str] = Counter(empty=0, **dict.fromkeys(SPLITS, 0))
     overlap = Overlap()
+    census = Census()
     with ExitStack() as files:
         writers = {split: files.enter_context(_csv_writer(folder / f"{split}.csv")) for split in SPLITS}
         for split, class_, text in _prepared(source, rules):
             if is_empty(text):
                 counts["empty"] += 1
                 continue
+            census.note(text)
             # For `all`, a hash of the text decides the split. Equal texts are then in the same split, so that no
             # training text can also be in the test split.
             repeated = "all" not in source.splits and overlap.note(split, text)
@@ -80,7 +86,7 @@ def take_in(source: Source, folder: Path, rules: Rules) -> tuple[list[str], Coun
                 continue
             writers[split].writerow((class_ if isinstance(class_, int) else _label(class_, labels), text))
             counts[split] += 1
-        _check_counts(source, counts, rules)
+        _check_counts(source, counts, rules, census)
     counts |= overlap.counts
     return list(source.class_names) or _sort_classes(list(labels), folder), counts
 
@@ -104,16 +110,14 @@ def _label(class_name: str | None, labels: dict[str, int]) -> int:
     return label
 
 
-def _check_counts(source: Source, counts: Counter[str], rules: Rules) -> None:
+def _check_counts(source: Source, counts: Counter[str], rules: Rules, census: Census) -> None:
     """Raise InputError if a split has no articles."""
     for split in SPLITS:
         if counts[split]:
             continue
-        if "all" in source.splits and (articles := counts["train"] + counts["test"]):
-            raise InputError(
-                f"the corpus has {articles} article(s), too few to split: data.test_fraction = {rules.test_fraction}"
-                f" leaves none for {split}; add articles or change the fraction"
-            )
+        if "all" in source.splits and census.articles:
+            why = f"data.test_fraction = {rules.test_fraction} leaves none for {split}"
+            raise InputError(census.explain(why, source.article_end))
         raise InputError(f"the corpus has no article for {split}" + " that contains text" * bool(counts["empty"]))
 
 

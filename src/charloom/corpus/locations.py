@@ -11,17 +11,20 @@ import re
 import shutil
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from charloom.corpus.articles import SPLITS
+from charloom.corpus.contents import seems_to_be
+from charloom.corpus.encodings import HEAD_BYTES, check_head, recognise
 from charloom.corpus.formats import READERS, TableColumns
 from charloom.corpus.intake import ClassedText, Source
 from charloom.errors import CharloomError, InputError, RunError, say
+from charloom.files import user_path
 from charloom.secrets import without_secrets
 
 if TYPE_CHECKING:
@@ -31,10 +34,13 @@ COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz"}  # file ending → fssp
 # The errors for a damaged compressed file. gzip and bz2 raise an OSError without an errno.
 DAMAGED = (EOFError, zlib.error, lzma.LZMAError, OSError)
 BUFFER_BYTES = 1 << 20
+NOT_THERE = (404, 410)  # the answers of a web server that has no such file
+PARQUET = b"PAR1"  # a Parquet file begins with it
 # An object store reads its keys from the environment. In an address it would take them for the name of a bucket.
 _BUCKET_WITH_KEY = re.compile("(s3a?|gs|gcs|oss)://[^/@]*[:@]")
 _KEYS_FROM_ELSEWHERE = "give the keys by the store's own means, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 _WILDCARD = re.compile(r"[*?\[]")
+_WEB_PAGE = re.compile(rb"\s*<(!doctype )?html", re.IGNORECASE)  # such as the page in which one must log in
 _SPLIT = re.compile("(train|test)(?![a-z])")  # train-00000 and Test1, not testimony
 
 
@@ -63,41 +69,78 @@ class File:
     # train or test, if the name of the file or of a folder below the base folder begins with that word
     split: str | None
 
+    @property
+    def name(self) -> str:
+        """The name in messages."""
+        return _name(self.system, self.path)
+
     def articles(self, columns: TableColumns) -> Iterator[ClassedText]:
-        """Read the articles.
+        """Read the articles. Raises the errors of `opened`, and InputError if the content has another format."""
+        with self.opened() as file:
+            yield from READERS[self.kind.format](file, self.name, columns)
+
+    @contextmanager
+    def opened(self) -> Iterator[io.BufferedReader]:
+        """Open the unpacked content.
 
         Raises InputError if the content does not have the format and compression that the name of the file says, and
-        RunError if a remote file cannot be read.
+        RunError if a remote file cannot be read, also for an error in the block.
         """
-        name = _name(self.system, self.path)
-        with _explain_remote_errors(self.system, name):
+        with _explain_remote_errors(self.system, self.name):
             try:
-                with self._open() as file:
-                    yield from READERS[self.kind.format](file, name, columns)
+                with self._open(self.kind.compression) as file:
+                    self._check(file)
+                    yield file
             except DAMAGED as error:
                 if self.kind.compression is None or getattr(error, "errno", None):
                     raise
-                raise InputError(f"{name}: cannot be unpacked: {error}") from None
+                raise InputError(f"{self.name}: cannot be unpacked: {self._damage(error)}") from None
+
+    def _check(self, file: io.BufferedReader) -> None:
+        """Raise InputError if the first bytes show that the file has another format than its name says."""
+        head = file.peek(HEAD_BYTES)[:HEAD_BYTES]
+        if not (self.kind.format == ".parquet" and head.startswith(PARQUET)):
+            check_head(head, self.name)
+        if self.kind.format != ".txt" and _WEB_PAGE.match(head):
+            raise InputError(
+                f"{self.name}: this is a web page, not a {self.kind.format} file; download the file itself"
+            )
+
+    def _damage(self, error: Exception) -> str:
+        """Why a compressed file cannot be unpacked: it is damaged, or its name states another compression."""
+        with self._open(None) as file:
+            found = recognise(file.peek(HEAD_BYTES)[:HEAD_BYTES])
+        if found is None:
+            return "it is not compressed; remove the last ending of its name"
+        return str(error) if found.what == f"compressed ({self.kind.compression})" else f"it is {'; '.join(found)}"
 
     @contextmanager
-    def _open(self) -> Iterator[IO[bytes]]:
+    def _open(self, compression: str | None) -> Iterator[io.BufferedReader]:
         from fsspec.core import OpenFile
 
-        with OpenFile(self.system, self.path, compression=self.kind.compression) as opened:
-            if self.kind.format == ".parquet" and (self.kind.compression or not _is_local(self.system)):
+        with OpenFile(self.system, self.path, compression=compression) as opened:
+            if self.kind.format == ".parquet" and (compression or not _is_local(self.system)):
                 with tempfile.TemporaryFile() as copy:  # Parquet needs a seekable file
                     shutil.copyfileobj(opened, copy, BUFFER_BYTES)
                     copy.seek(0)
-                    yield copy
+                    yield io.BufferedReader(copy)
             else:
                 yield io.BufferedReader(opened, BUFFER_BYTES)
 
 
 def open_files(source: str, root: Path, columns: TableColumns) -> Source:
-    """Open the files that `source` names. A relative path starts at `root`.
+    """Open the files that `source` names. A relative path starts at `root`. The articles of `all` must be split."""
+    used = files_of_splits(source, root)
+    is_cut = next(iter(used.values()))[0].kind.format == ".txt" or isinstance(columns.article_end, int)
+    articles = {split: _articles(each, columns) for split, each in used.items()}
+    return Source(articles, article_end=columns.article_end if is_cut else None)
+
+
+def files_of_splits(source: str, root: Path) -> Mapping[str, Sequence[File]]:
+    """The files that `source` names, by split, and print how many there are. A relative path starts at `root`.
 
     If the names of files or folders say that some files belong to train and some to test, only these files are read.
-    Otherwise all files are read, and `take_in` splits the articles.
+    Otherwise all files are read, as the split `all`. Raises InputError if there is no file, or files of two formats.
     """
     files = _find(source, root)
     by_split = {split: [file for file in files if file.split == split] for split in SPLITS}
@@ -106,7 +149,7 @@ def open_files(source: str, root: Path, columns: TableColumns) -> Source:
     if len(formats) > 1:
         raise InputError(f"{_stated(source)}: contains {' and '.join(formats)} files; name files of one format")
     say(f"reading {source}: {_in_words(used, len(files))}")
-    return Source({split: _articles(each, columns) for split, each in used.items()})
+    return used
 
 
 def _articles(files: Iterable[File], columns: TableColumns) -> Iterator[ClassedText]:
@@ -131,6 +174,8 @@ def _find(source: str, root: Path) -> list[File]:
         system, path = _system(source, root)
         with _explain_remote_errors(system, stated):
             base, paths = _expand(system, path)
+    except UnicodeEncodeError:  # a ValueError, too, but the name is not wrong: `exit_with` explains it
+        raise
     except (ValueError, ImportError) as error:  # unknown protocol, missing package, or invalid path or glob
         raise InputError(f"{stated}: {error}") from None
     if not paths:
@@ -139,7 +184,12 @@ def _find(source: str, root: Path) -> list[File]:
     files = [File(system, each, kind, _split(each[len(base) :])) for each in sorted(paths) if (kind := Kind.of(each))]
     if not files:
         endings, packed = ", ".join(READERS), ", ".join(COMPRESSED)
-        raise InputError(f"{stated}: no file there ends in {endings} (with or without {packed} after it)")
+        with _explain_remote_errors(system, stated), system.open(paths[0]) as file:
+            seems = seems_to_be(file.read(HEAD_BYTES))
+        raise InputError(
+            f"{stated}: no file there ends in {endings} (with or without {packed} after it);"
+            f" {PurePosixPath(paths[0]).name} seems to be {seems.what}; {seems.remedy}"
+        )
     return files
 
 
@@ -149,7 +199,7 @@ def _system(source: str, root: Path) -> tuple[AbstractFileSystem, str]:
     from fsspec.implementations.local import LocalFileSystem
 
     if "://" not in source:  # not url_to_fs, for which `::` in a path joins two file systems
-        return LocalFileSystem(), (root / source).as_posix()
+        return LocalFileSystem(), user_path(source, root).as_posix()
     try:
         return url_to_fs(source)
     except OSError as error:
@@ -163,7 +213,8 @@ def _expand(system: AbstractFileSystem, path: str) -> tuple[str, list[str]]:
     """
     try:
         entry = system.info(path)["type"]
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        _check_server(error)
         base, paths = (_expand_local_glob if _is_local(system) else _expand_glob)(system, path)
     else:
         if entry == "file":
@@ -193,6 +244,17 @@ def _expand_local_glob(system: AbstractFileSystem, path: str) -> tuple[str, list
         return base, []  # a folder without wildcards that does not exist
     depth = None if "**" in pattern else pattern.count("/") + 1
     return base, [each for each in system.find(base, maxdepth=depth) if matches(each[len(base) :].lstrip("/"))]
+
+
+def _check_server(error: FileNotFoundError) -> None:
+    """Raise the failure of a web server. fsspec reports each of its failures as a file that is not there."""
+    cause = error.__cause__
+    if cause is None:
+        return
+    from aiohttp import ClientError  # takes 0.2 s
+
+    if isinstance(cause, ClientError | TimeoutError) and getattr(cause, "status", None) not in NOT_THERE:
+        raise cause
 
 
 def _split(path: str) -> str | None:

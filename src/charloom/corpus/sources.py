@@ -12,16 +12,29 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from charloom.corpus.articles import COLUMNS, FORMAT, SPLITS, VERSION, is_empty, read_articles
+from charloom.corpus.articles import (
+    COLUMNS,
+    FORMAT,
+    SPLITS,
+    VERSION,
+    LabelError,
+    csv_rows,
+    is_empty,
+    open_csv,
+    read_articles,
+)
 from charloom.corpus.catalogue import open_catalogue
 from charloom.corpus.digests import Overlap
 from charloom.corpus.download import RemoteFile, cache_folder, fetch
 from charloom.corpus.formats import TableColumns
+from charloom.corpus.guesses import as_yaml, head
+from charloom.corpus.headers import check_no_header
 from charloom.corpus.intake import Rules, Source, take_in
+from charloom.corpus.lines import read_pieces
 from charloom.corpus.locations import open_files
 from charloom.errors import InputError
-from charloom.files import atomic_path, file_digest, file_digests, not_utf8, write_json
-from charloom.params import Params
+from charloom.files import atomic_path, file_digest, file_digests, user_path, write_json
+from charloom.params import Params, corpus_form
 from charloom.secrets import without_secrets
 
 # The addresses and hashes are the same as in torchtext 0.18, file torchtext/datasets/ag_news.py.
@@ -74,7 +87,7 @@ def _rules(params: Params) -> Rules:
 
 
 def _table_columns(params: Params) -> TableColumns:
-    return TableColumns(params.data.text_columns, params.data.class_column, params.data.article_end, params.data.errors)
+    return TableColumns(**corpus_form(params).model_dump())
 
 
 def _ready_files(params: Params, root: Path, mirror: str | None) -> dict[str, tuple[str, Path]] | None:
@@ -84,14 +97,15 @@ def _ready_files(params: Params, root: Path, mirror: str | None) -> dict[str, tu
     """
     source = params.data.source
     if source == "ag_news":
-        address = str(root / mirror) if mirror and "://" not in mirror else mirror
+        address = str(user_path(mirror, root)) if mirror and "://" not in mirror else mirror
         return {
             split: (remote.url, fetch(remote, cache_folder(), mirror=address, timeout_s=params.data.timeout))
             for split, remote in AG_NEWS.items()
         }
-    folder = SAMPLE if source == "sample" else root / source
+    folder = SAMPLE if source == "sample" else user_path(source, root)
     paths = {split: folder / f"{split}.csv" for split in SPLITS}
-    as_ag_news = source == "sample" or (params.data.class_column, params.data.text_columns) == AG_NEWS_COLUMNS
+    stated = params.data.class_column, params.data.text_columns
+    as_ag_news = source == "sample" or (stated == AG_NEWS_COLUMNS and params.data.header is not True)
     if as_ag_news and all(path.is_file() for path in paths.values()):
         return {split: (source, path) for split, path in paths.items()}
     return None
@@ -102,8 +116,15 @@ def _take_ready(paths: Mapping[str, Path], folder: Path, params: Params, root: P
 
     Returns the class names and the counts, as `take_in` does.
     """
-    rules, errors = _rules(params), params.data.errors
-    class_names, counts = _inspect(params.data.source, root, paths, errors)
+    rules, errors, source = _rules(params), params.data.errors, params.data.source
+    if params.data.header == "auto":
+        for path in paths.values():
+            _check_first_row(path, errors)
+    try:
+        class_names, counts = _inspect(source, root, paths, errors)
+    except LabelError as error:
+        remedy = f"data.source: {as_yaml(source.rstrip('/') + '/*.csv')}"
+        raise InputError(f"{error}; to read the classes as names, whatever they are, set {remedy}") from None
     if rules.change_nothing and errors == "strict" and not counts["empty"]:
         _copy(paths, folder)
         return class_names, counts
@@ -112,6 +133,14 @@ def _take_ready(paths: Mapping[str, Path], folder: Path, params: Params, root: P
         for split, path in paths.items()
     }
     return take_in(Source(texts, class_names), folder, rules)
+
+
+def _check_first_row(path: Path, errors: str) -> None:
+    """Raise InputError if a file with AG_NEWS' columns seems to begin with a header."""
+    with open_csv(path, errors) as file:
+        if rows := head(csv_rows(file, str(path))):
+            class_column, text_columns = AG_NEWS_COLUMNS
+            check_no_header([row for _, row in rows], text_columns, class_column, f"{path}:{rows[0][0]}")
 
 
 def _inspect(source: str, root: Path, paths: Mapping[str, Path], errors: str) -> tuple[list[str], Counter[str]]:
@@ -148,7 +177,7 @@ def _describe(path: Path, origin: str, articles: int) -> dict[str, Any]:
 
 def _class_names(source: str, root: Path, test: Path, count: int) -> list[str]:
     """The names of `count` classes: the lines of classes.txt, or AG_NEWS' names, or numbers."""
-    listed = (SAMPLE if source == "sample" else root / source) / "classes.txt"
+    listed = (SAMPLE if source == "sample" else user_path(source, root)) / "classes.txt"
     if source != "ag_news" and listed.is_file():
         names = _read_class_names(listed)
     elif file_digest(test, "md5") == AG_NEWS["test"].md5:
@@ -164,8 +193,6 @@ def _class_names(source: str, root: Path, test: Path, count: int) -> list[str]:
 
 
 def _read_class_names(path: Path) -> list[str]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise not_utf8(str(path), error) from None
-    return [line.strip() for line in text.removeprefix("\ufeff").split("\n") if line.strip()]
+    with path.open("rb") as file:
+        text = "".join(read_pieces(file, str(path)))
+    return [line.strip() for line in text.split("\n") if line.strip()]

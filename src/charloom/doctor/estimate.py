@@ -28,7 +28,6 @@ from charloom.training.setup import Prepared, prepare
 
 WINDOWS, VOCABULARY, RAW = Path("data/windows"), Path("data/vocab.json"), Path("data/raw")
 WARM_UP = 10  # steps before the clock starts; on a GPU, the first four are slow, because they are recorded
-MEASURE_S = 10.0  # seconds of training steps that are measured
 SAMPLES = 20_000, 120_000  # characters of the two measurements from which the time for more characters follows
 
 
@@ -84,10 +83,11 @@ class Estimate:
         return self.train.seconds(self.train.steps(params.train)) + self.others_s
 
 
-def estimate(params: Params) -> Estimate:
+def estimate(params: Params, measured_s: float) -> Estimate:
     """Measure the stages baselines, train and evaluate with these parameters, for some seconds each.
 
-    Raises InputError if data/windows is missing or was made with other parameters.
+    `measured_s` says for how many seconds it trains. Raises InputError if data/windows is missing or was made with
+    other parameters.
     """
     began = time.perf_counter()
     check_windows(params)
@@ -97,7 +97,7 @@ def estimate(params: Params) -> Estimate:
     prepared = prepare(params, WINDOWS, VOCABULARY, Group(device=device))
     Sampler(prepared.training, prepared.vocabulary)
     setup_s = time.perf_counter() - began
-    train = measure_training(prepared, params, setup_s)
+    train = measure_training(prepared, params, setup_s, measured_s)
     return Estimate(
         train=train,
         evaluate_s=measure_evaluation(prepared, params),
@@ -115,10 +115,10 @@ def check_windows(params: Params) -> None:
         raise InputError(f"{WINDOWS}: made with other parameters of windows; make them again with `dvc repro windows`")
 
 
-def measure_training(prepared: Prepared, params: Params, setup_s: float) -> TrainTime:
+def measure_training(prepared: Prepared, params: Params, setup_s: float, measured_s: float) -> TrainTime:
     """Train some steps, and validate once."""
     training, vocabulary, valid = prepared
-    step_s = measure_steps(training)
+    step_s = measure_steps(training, measured_s)
     sampler = Sampler(training, vocabulary)
     validation_s = timed(lambda: sampler(training.record(validate=True)))
     whole = 0.0 if training.validation.is_whole else valid.characters / params.train.valid_characters
@@ -140,13 +140,13 @@ def measure_training(prepared: Prepared, params: Params, setup_s: float) -> Trai
     )
 
 
-def measure_steps(training: Training) -> float:
-    """The seconds of a training step."""
+def measure_steps(training: Training, measured_s: float) -> float:
+    """The seconds of a training step, measured for `measured_s` seconds."""
     for _ in range(WARM_UP):
         training.train_step()
     training.fetch_losses()  # waits for the GPU
     began, first = time.perf_counter(), training.step
-    while (passed := time.perf_counter() - began) < MEASURE_S:
+    while (passed := time.perf_counter() - began) < measured_s:
         training.train_step()
         if training.step % training.log_every == 0:
             training.fetch_losses()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from enum import Enum
 from typing import NamedTuple
 
+from charloom.secrets import without_secrets
 from charloom.terminal import on_one_line
-
-_PASSWORD = re.compile(r"//[^/@\s]*@")
 
 
 class Mark(Enum):
@@ -29,9 +27,9 @@ class Fact(NamedTuple):
 
     @property
     def line(self) -> str:
-        """The fact without its mark, as one line that is safe on a terminal and contains no password of a URL."""
+        """The fact without its mark, as one line that is safe on a terminal and contains no secret."""
         text = f"{self.subject}: {self.found}" + (f"; {self.remedy}" if self.remedy else "")
-        return on_one_line(" ".join(_PASSWORD.sub("//", text).split()))
+        return on_one_line(" ".join(without_secrets(text).split()))
 
 
 def ok(subject: str, found: str) -> Fact:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from configparser import ConfigParser
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -16,7 +19,9 @@ QUEUE = "refs/exps/celery/stash"  # DVC stores each experiment that waits as a c
 # Prints nothing if no remote is configured, otherwise the address of the remote and, on the next line, whether the
 # folder exists. A name of DVC's Python interface is not a promise, but `dvc status --cloud` would compare every file.
 ASK_REMOTE = """
+import sys
 from dvc.config import Config
+sys.stdout.reconfigure(encoding="utf-8")
 if Config.from_cwd()["core"].get("remote"):
     from dvc.repo import Repo  # makes .dvc/tmp
     with Repo() as repo:
@@ -24,6 +29,9 @@ if Config.from_cwd()["core"].get("remote"):
         print(odb.fs.unstrip_protocol(odb.path))
         print(odb.fs.exists(odb.path))
 """
+
+
+NO_SCM = "dvc config --local core.no_scm true"  # DVC then works in a folder that is in no git repository
 
 
 class CommandError(Exception):
@@ -36,7 +44,7 @@ def output_of(command: Sequence[str], timeout_s: float = LOCAL_S) -> str:
         done = subprocess.run(
             command,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             timeout=timeout_s,
             stdin=subprocess.DEVNULL,
@@ -51,6 +59,18 @@ def output_of(command: Sequence[str], timeout_s: float = LOCAL_S) -> str:
     return done.stdout
 
 
+def lacks_git(folder: Path) -> bool:
+    """Whether DVC refuses to work in `folder`, because the folder is in no git repository and DVC expects one.
+
+    A ZIP file of a checkout, for example, has no git repository.
+    """
+    if any((each / ".git").exists() for each in (folder.resolve(), *folder.resolve().parents)):
+        return False
+    config = ConfigParser()
+    config.read([folder / ".dvc/config", folder / ".dvc/config.local"], encoding="utf-8")
+    return not config.getboolean("core", "no_scm", fallback=False)
+
+
 def check_git() -> Fact:
     """Whether git is installed, and whether this folder is in a repository that has a commit."""
     try:
@@ -63,6 +83,9 @@ def check_git() -> Fact:
         commit = output_of(["git", "rev-parse", "--short", "HEAD"]).strip()
         changed = len(output_of(["git", "--no-optional-locks", "status", "--porcelain"]).splitlines())
     except CommandError:
+        if lacks_git(Path()):
+            remedy = f"call `{NO_SCM}` for `dvc repro`; `dvc exp run` needs `git init` and a commit"
+            return fault("git", f"{release}, and this folder is in no git repository", remedy)
         remedy = "`dvc repro` works without one, but `dvc exp run` needs `git init` and a commit"
         return warning("git", f"{release}, and this folder has no commit", remedy)
     return ok("git", f"{release}, commit {commit}, {changed} changed files")
@@ -79,13 +102,18 @@ def check_dvc(folder: Path) -> Fact:
         return fault(
             "DVC", f"{release}, but there is no {' and no '.join(missing)} here", "run this in a charloom checkout"
         )
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):  # DVC calls getuser, too
+        found = f"{release}, but this user has no name: its id is {os.getuid()}"
+        return fault("DVC", found, "set the environment variables USER to any name and HOME to a folder")
     return ok("DVC", release)
 
 
 def check_remote(timeout_s: float) -> Iterator[Fact]:
     """Whether DVC's default remote can be reached, if one is configured. No training needs it."""
     try:
-        lines = output_of([sys.executable, "-c", ASK_REMOTE], timeout_s + LOCAL_S / 3).splitlines()
+        lines = output_of([sys.executable, "-X", "utf8", "-c", ASK_REMOTE], timeout_s + LOCAL_S / 3).splitlines()
     except CommandError as error:
         remedy = "no training needs the remote; check `dvc remote list` before `dvc push`"
         yield warning("DVC remote", f"cannot be reached: {error}", remedy)

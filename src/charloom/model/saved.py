@@ -13,11 +13,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from charloom.corpus.articles import AG_NEWS_FORM
 from charloom.errors import InputError
 from charloom.files import atomic_path, file_digest, read_json, write_json
 from charloom.model.memory import Memory
 from charloom.model.network import CharModel
-from charloom.params import ModelParams
+from charloom.params import CorpusForm, ModelParams
 from charloom.text.split import ClassCount
 from charloom.text.vocab import Vocabulary
 
@@ -50,6 +51,7 @@ class SavedModel(NamedTuple):
     digest: str  # the SHA-256 of model.safetensors
     class_counts: Sequence[ClassCount] = ()  # of a conditioned model: each class, and its number of training articles
     class_temperature: float = 1.0  # charloom/evaluation/classification.py divides the evidence for a class by it
+    corpus_form: CorpusForm = AG_NEWS_FORM  # of the files that the model was trained on
 
     def class_names(self) -> list[str]:
         """The names of the classes, by class id. Raises InputError if the model is not conditioned."""
@@ -72,10 +74,12 @@ def save_model(
     train_key: str,
     class_counts: Sequence[ClassCount] = (),
     class_temperature: float = 1.0,
+    corpus_form: CorpusForm = AG_NEWS_FORM,
 ) -> str:
     """Write model.safetensors, then model.json. Returns the SHA-256 of model.safetensors.
 
-    `class_counts` are the classes of a conditioned model in the order of their ids.
+    `class_counts` are the classes of a conditioned model in the order of their ids. `corpus_form` decides nothing in
+    the model. It says how the files of its corpus were read.
     """
     weights = folder / "model.safetensors"
     with atomic_path(weights) as temporary:
@@ -93,6 +97,7 @@ def save_model(
             "vocabulary": vocabulary.to_json(),
             "classes": [each.model_dump() for each in class_counts],
             "class_temperature": class_temperature,
+            "corpus": corpus_form.model_dump(),
         },
     )
     return digest
@@ -107,6 +112,8 @@ def load_model(folder: Path | str, device: torch.device | str = "cpu") -> SavedM
         vocabulary = Vocabulary.from_json(about["vocabulary"], str(about_path))
         class_counts = CLASS_COUNTS.validate_python(about.get("classes", []))
         class_temperature = TEMPERATURE.validate_python(about.get("class_temperature", 1.0))
+        # A model.json without this entry is older, and so is one that lacks a part of it.
+        corpus_form = CorpusForm.model_validate(AG_NEWS_FORM.model_dump() | about.get("corpus", {}))
     except (ValidationError, KeyError, AttributeError, TypeError):
         raise InputError(f"{about_path}: not the description of a model") from None
     with torch.device("meta"):  # shapes without data, so a hostile file that states a huge size takes no memory
@@ -126,7 +133,8 @@ def load_model(folder: Path | str, device: torch.device | str = "cpu") -> SavedM
     model.load_state_dict(tensors, assign=True)
     if stored or params.memory:
         model.memory = _make_memory(stored, model, vocabulary, weights)
-    return SavedModel(model.to(device).eval(), vocabulary, key, about["model_digest"], class_counts, class_temperature)
+    digest = about["model_digest"]
+    return SavedModel(model.to(device).eval(), vocabulary, key, digest, class_counts, class_temperature, corpus_form)
 
 
 def _tensors(model: CharModel) -> dict[str, Tensor]:

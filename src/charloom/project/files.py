@@ -20,6 +20,7 @@ PIPELINE = (
     ".dvc/.gitignore",
     ".dvcignore",
     ".gitignore",
+    ".gitattributes",
     "corpora/README.md",
     "stages",
 )

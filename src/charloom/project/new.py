@@ -54,8 +54,10 @@ def new_project(folder: Path) -> str:
 
 def _check_free(folder: Path) -> None:
     """Raise InputError if there is something that a new project would replace."""
-    if any("\ud800" <= char <= "\udfff" for char in str(folder)):  # Python's form of a byte that is not UTF-8
-        raise InputError(f"{folder}: the name is not valid UTF-8, which DVC needs; choose another name")
+    try:
+        os.fsencode(folder).decode("utf-8")
+    except UnicodeDecodeError:
+        raise InputError(f"{folder}: the name is not valid UTF-8, which DVC needs; choose another name") from None
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; give the name of a new folder")
     if folder.is_dir() and any(folder.iterdir()):

@@ -38,7 +38,8 @@ def set_params(path: Path, settings: Mapping[str, object]) -> None:
             raise InputError(f"params.yaml has no {key}")
         params[section][name] = value
     path.parent.mkdir(parents=True, exist_ok=True)
-    editor.dump(params, path)
+    with path.open("w", encoding="utf-8") as file:  # for a path, ruamel would use the encoding of the locale
+        editor.dump(params, file)
 
 
 def _editor() -> YAML:

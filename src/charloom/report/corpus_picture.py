@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from charloom.report.canvas import OTHER, OURS, add_title_and_grid, drawing
+from charloom.report.canvas import OTHER, OURS, add_title_and_grid, drawing, shown_name
 from charloom.report.summary import Summary
-from charloom.terminal import harmless
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,11 +19,11 @@ BARS = 20  # at most this many classes and this many characters are shown
 
 def draw_corpus(path: Path, summary: Summary) -> None:
     """Draw the summary as a PNG."""
-    with warnings.catch_warnings(), drawing(path, (12, 9)) as figure:
-        warnings.filterwarnings("ignore", "Glyph", UserWarning)  # characters that the font lacks are drawn as boxes
+    names = {label: shown_name(summary.classes[label - 1]) for label, _ in summary.train.classes.most_common(BARS)}
+    with drawing(path, (12, 9), list(names.values())) as figure:
         (lengths, classes), (characters, coverage) = figure.subplots(2, 2)
         _draw_lengths(lengths, summary)
-        _draw_classes(classes, summary)
+        _draw_classes(classes, summary, names)
         _draw_characters(characters, summary)
         _draw_coverage(coverage, summary)
 
@@ -43,17 +42,17 @@ def _draw_lengths(axes: Axes, summary: Summary) -> None:
     axes.legend(frameon=False)
 
 
-def _draw_classes(axes: Axes, summary: Summary) -> None:
-    shown = summary.train.classes.most_common(BARS)
+def _draw_classes(axes: Axes, summary: Summary, names: Mapping[int, str]) -> None:
+    """Draw the shares of the classes that `names` has."""
     title = "Articles by class"
-    if len(summary.classes) > len(shown):
+    if len(summary.classes) > len(names):
         title += f" (the {BARS} largest of {len(summary.classes)})"
     add_title_and_grid(axes, title)
-    places = np.arange(len(shown))
+    places = np.arange(len(names))
     for name, split, colour, shift in (("train", summary.train, OURS, -0.19), ("test", summary.test, OTHER, 0.19)):
-        share = [100 * split.classes[label] / split.articles for label, _ in shown]
+        share = [100 * split.classes[label] / split.articles for label in names]
         axes.barh(places + shift, share, 0.36, color=colour, label=name)
-    axes.set_yticks(places, [harmless(summary.classes[label - 1]).replace("$", r"\$")[:30] for label, _ in shown])
+    axes.set_yticks(places, [*names.values()])
     axes.invert_yaxis()
     axes.margins(x=0.25)  # room for the legend
     axes.set(xlabel="% of the articles")

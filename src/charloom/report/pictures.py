@@ -7,18 +7,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
+from rich.cells import cell_len
 
 from charloom.evaluation.breakdown import BreakdownPart
 from charloom.evaluation.classification import Classification
 from charloom.evaluation.evaluation import Evaluation
-from charloom.report.canvas import OTHER, OURS, OURS_PALE, TEST, one_chart
+from charloom.report.canvas import OTHER, OURS, OURS_PALE, TEST, one_chart, shown_name
 from charloom.report.context import THIS_MODEL, Context, paired
-from charloom.terminal import harmless
 from charloom.training.history import Record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+LEGIBLE = 14  # more classes than this have no room for their names and numbers
+COLUMNS = 70  # this many characters have room below a chart
 UNCONDITIONED = "This model is not conditioned on classes (model.conditioning: none)."
 
 
@@ -89,7 +92,8 @@ def draw_parts(
 ) -> None:
     """Draw two bars for each part of a split: the bits of the model and those of the n-gram. `ngram` may be empty."""
     compared = [(place, other) for place, (_, other) in enumerate(paired(ours, ngram)) if other]
-    with one_chart(path, title) as axes:
+    part_names = [shown_name(part.name) for part in ours]
+    with one_chart(path, title, part_names) as axes:
         for name, parts, colour, shift in (
             (THIS_MODEL, [*enumerate(ours)], OURS, -0.19),
             (ngram_name, compared, OTHER, 0.19),
@@ -99,7 +103,7 @@ def draw_parts(
                 bars = axes.barh(places, [part.bits for _, part in parts], 0.36, color=colour, label=name)
                 axes.bar_label(bars, fmt="%.2f", padding=3)
         axes.margins(x=0.12)  # room for the labels
-        axes.set_yticks(range(len(ours)), [_plain(part.name) for part in ours])
+        axes.set_yticks(range(len(ours)), part_names)
         axes.invert_yaxis()
         axes.set(xlabel=_with_note("bits", note))
         axes.legend(frameon=False)
@@ -122,8 +126,12 @@ def draw_accuracy(
 
 
 def draw_confusion(path: Path, classification: Classification | None) -> None:
-    """Draw the number of articles by actual class and predicted class."""
-    with one_chart(path, "Articles by actual and predicted class") as axes:
+    """Draw the number of articles by actual class and predicted class.
+
+    With many classes, the picture has neither names nor numbers: an axis shows class ids.
+    """
+    names = [shown_name(name) for name in classification.names] if classification else []
+    with one_chart(path, "Articles by actual and predicted class", names) as axes:
         axes.grid(visible=False)
         if classification is None:
             _write_text(axes, UNCONDITIONED)
@@ -131,13 +139,19 @@ def draw_confusion(path: Path, classification: Classification | None) -> None:
         counts = classification.confusion
         shares = counts / counts.sum(1, keepdims=True).clip(1)
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-        names = [_plain(name) for name in classification.names]
         axes.set(xlabel="predicted class", ylabel="actual class")
-        axes.set_xticks(range(len(names)), names)
-        axes.set_yticks(range(len(names)), names)
-        for (row, column), share in np.ndenumerate(shares):
-            colour = "white" if share > 0.5 else "black"
-            axes.text(column, row, f"{counts[row, column]:,}", color=colour, ha="center", va="center")
+        if len(names) <= LEGIBLE:
+            side_by_side = len(names) * max(map(cell_len, names)) < COLUMNS
+            axes.set_xticks(range(len(names)), names, rotation=0 if side_by_side else 90)
+            axes.set_yticks(range(len(names)), names)
+            _write_counts(axes, counts, shares)
+
+
+def _write_counts(axes: Axes, counts: npt.NDArray[np.int64], shares: npt.NDArray[np.float64]) -> None:
+    """Write each count into its square, in white where the square is dark."""
+    for (row, column), share in np.ndenumerate(shares):
+        colour = "white" if share > 0.5 else "black"
+        axes.text(column, row, f"{counts[row, column]:,}", color=colour, ha="center", va="center")
 
 
 def _with_note(label: str, note: str) -> str:
@@ -149,8 +163,3 @@ def _write_text(axes: Axes, text: str) -> None:
     """Show a text instead of a chart."""
     axes.set_axis_off()
     axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes)
-
-
-def _plain(name: str) -> str:
-    """A name escaped for matplotlib, which reads text between dollar signs as a formula."""
-    return harmless(name).replace("$", r"\$")

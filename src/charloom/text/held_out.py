@@ -50,6 +50,7 @@ def hold_out(path: Path, fraction: float, seed: int) -> HeldOut:
             return HeldOut(key, bound)
     if lowest >= highest:
         raise InputError(
-            f"{path}: {int(highest >= 0)} different article(s); at least two are needed, one of them for validation"
+            f"{path}: {int(highest >= 0)} different article(s); at least two are needed, one of them for validation;"
+            " add articles, or if the corpus is one long text, set data.article_end: 1000 to cut it into articles"
         )
     return HeldOut(key, highest if highest < bound else lowest + 1)

@@ -1,24 +1,18 @@
-"""Reads the text that a user gives to a command: in pieces, cut into lines, as ids.
+"""Prepares the text that a user gives to a command: cut into lines, as ids.
 
 A text comes in pieces, so that memory does not grow with the text. A piece may begin and end anywhere in the text.
 """
 
 from __future__ import annotations
 
-import codecs
-import io
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import IO
 
 import numpy as np
 
 from charloom.errors import say
-from charloom.files import not_utf8
 from charloom.text.vocab import Codes, Vocabulary, code_points
-
-PIECE_BYTES = 1 << 16
 
 
 def encode(vocabulary: Vocabulary, text: str) -> Codes:
@@ -54,28 +48,6 @@ def warn_of_unknown(characters: Counter[str], where: str) -> None:
     if characters:
         named = name_unknown(characters)
         say(f"warning: {where}: some characters are not in the vocabulary and are read as <unk>: {named}", sys.stderr)
-
-
-def read_pieces(stream: IO[bytes], name: str) -> Iterator[str]:
-    r"""Read UTF-8 text in pieces of about PIECE_BYTES. Each line end (\n, \r\n, \r) becomes a newline.
-
-    Raises InputError if a byte is not UTF-8. `name` is the name of the stream in the message.
-    """
-    decoder = codecs.getincrementaldecoder("utf-8-sig")()
-    lines = io.IncrementalNewlineDecoder(decoder, translate=True)
-    offset = 0
-    while True:
-        data = stream.read(PIECE_BYTES)
-        begin = offset - len(decoder.getstate()[0])  # the decoder keeps the bytes of an incomplete character
-        try:
-            piece = lines.decode(data, final=not data)
-        except UnicodeDecodeError as error:
-            raise not_utf8(name, error, begin) from None
-        if piece:
-            yield piece
-        if not data:
-            return
-        offset += len(data)
 
 
 def cut_lines(pieces: Iterable[str]) -> Iterator[str]:

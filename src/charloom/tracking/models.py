@@ -25,7 +25,8 @@ NAME = "charloom"
 PACKAGE = Path(__file__).parents[1]
 # The code that is copied into each logged model: charloom's own modules (errors.py and the like), the packages text and
 # model, and the modules of the package corpus that text and model import
-SERVED = ("*.py", "corpus/__init__.py", "corpus/articles.py", "corpus/digests.py", "text/*.py", "model/*.py")
+_CORPUS = ("__init__", "articles", "digests", "encodings", "lines")
+SERVED = ("*.py", *(f"corpus/{name}.py" for name in _CORPUS), "text/*.py", "model/*.py")
 # the packages that a served model imports
 REQUIREMENTS = ("torch", "numpy", "safetensors", "pydantic", "portalocker", "scipy")
 MLFLOW_TYPES = {"int": "long", "float": "double", "bool": "boolean"}  # Python's types → MLflow's names for them

@@ -1,8 +1,11 @@
-"""The runs of an experiment in MLflow: the list of all runs, and the search for one run."""
+"""The runs of an experiment in MLflow: the list of all runs, their groups, and the search for one run."""
 
 from __future__ import annotations
 
+import json
 import math
+import statistics
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,6 +19,10 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 
+SEED = "train.seed"
+TEST_DATA = "test data"  # stands among the parameters: the digest of the data on which the model was tested
+
+
 @dataclass(frozen=True)
 class RunRow:
     """A run as `charloom runs` lists it."""
@@ -27,11 +34,52 @@ class RunRow:
     params: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class RunGroup:
+    """Runs that differ in their seed only, the best first."""
+
+    rows: Sequence[RunRow]
+
+    @property
+    def best(self) -> RunRow:
+        """The run with the fewest bits per character."""
+        return self.rows[0]
+
+    @property
+    def scores(self) -> list[float]:
+        """The bits per character of each seed. A training that was repeated with the same seed counts once."""
+        return list({row.params.get(SEED): row.bpc for row in reversed(self.rows) if row.bpc is not None}.values())
+
+    @property
+    def mean(self) -> float | None:
+        """The mean over the seeds. None if no run has an evaluation."""
+        return statistics.fmean(self.scores) if self.scores else None
+
+    @property
+    def spread(self) -> float | None:
+        """The standard deviation over the seeds (with n - 1). None if there are fewer than two seeds."""
+        return statistics.stdev(self.scores) if len(self.scores) > 1 else None
+
+
 def list_runs(params: TrackingParams) -> list[RunRow]:
     """The runs of the experiment, sorted by bits per character of the test split. Runs without evaluation come last."""
     store = Store.read(params)
     rows = [_row(run) for run in store.find()] if store else []
     return sorted(rows, key=lambda row: math.inf if row.bpc is None else row.bpc)
+
+
+def grouped(rows: Sequence[RunRow]) -> list[RunGroup]:
+    """The groups of runs that differ in their seed only, sorted by their mean. `rows` are sorted as by `list_runs`."""
+    groups = defaultdict(list)
+    for row in rows:
+        # A run without an evaluation lacks the parameters of the evaluation, so it is never among evaluated runs.
+        groups[json.dumps(_shared(row), sort_keys=True), row.bpc is None].append(row)
+    return sorted(map(RunGroup, groups.values()), key=lambda group: math.inf if group.mean is None else group.mean)
+
+
+def _shared(row: RunRow) -> dict[str, str]:
+    """The parameters that all runs of a group have in common."""
+    return {name: value for name, value in row.params.items() if name != SEED and not name.startswith("tracking.")}
 
 
 def differing(rows: Sequence[RunRow]) -> list[str]:
@@ -61,7 +109,16 @@ def find_run(params: TrackingParams, wanted: str) -> tuple[Store, Run]:
     return store, found[0]
 
 
+def tested_on(run: Run) -> str | None:
+    """The digest of the data on which the model of a run was tested. None if the run does not state it."""
+    for each in run.inputs.dataset_inputs if run.inputs else []:
+        if any(tag.key == "mlflow.data.context" and tag.value == "test" for tag in each.tags):
+            return str(each.dataset.digest)
+    return None
+
+
 def _row(run: Run) -> RunRow:
     bpc = run.data.metrics.get("test/bpc")
     name, params = with_no_secrets([run.info.run_name, run.data.params])  # an earlier charloom may have logged them
-    return RunRow(run.info.run_id, name, run.info.status, bpc, params)
+    data = tested_on(run)
+    return RunRow(run.info.run_id, name, run.info.status, bpc, params if data is None else {**params, TEST_DATA: data})

@@ -24,6 +24,8 @@ MAX_PROMPTS = 512
 MAX_PROMPT = 10_000  # characters of a prompt, after its normalization
 MAX_LENGTH = 10_000  # of the parameter `length`
 MAX_CHARACTERS = 200_000  # the number of prompts × (the characters of the longest prompt + `length`)
+# In a request over HTTP with `inputs` or `instances`, MLflow turns a null in a column of texts into this text.
+NULL = "None"
 
 
 class Writer(PythonModel):
@@ -39,7 +41,8 @@ class Writer(PythonModel):
         """The text that follows each `prompt`, in a column `text`.
 
         If the input has a column `class`, each text is written as an article of that class. `params` are the fields of
-        charloom.model.sampling.Sampling. A null has the default of its field.
+        charloom.model.sampling.Sampling. A null has the default of its field. A null in `class` means no class. A null
+        in `prompt` is an error.
 
         A request may have at most 512 prompts of at most 10,000 characters, and `length` may be at most 10,000. The
         number of prompts × (the characters of the longest prompt + `length`) may be at most 200,000.
@@ -59,14 +62,19 @@ class Writer(PythonModel):
 
     def _class_ids(self, class_names: pandas.Series) -> list[int]:
         """The class ids of these names. A null becomes `no_class`."""
-        no_class = self.saved.model.no_class
-        return [no_class if pandas.isna(name) else self.saved.class_named(name) for name in class_names]
+        nulls = {NULL} - {each.name for each in self.saved.class_counts}
+        return [
+            self.saved.model.no_class if pandas.isna(name) or name in nulls else self.saved.class_named(name)
+            for name in class_names
+        ]
 
 
 def check_size(prompts: list[Any], length: int) -> None:
     """Raise InputError if a prompt is not a text, or if a request is too large."""
     if not all(isinstance(prompt, str) for prompt in prompts):
         raise InputError("a prompt is not a text; an empty prompt is ''")
+    if NULL in prompts:
+        raise InputError(f"a prompt is null, or the text {NULL}, which MLflow writes for null; an empty prompt is ''")
     if len(prompts) > MAX_PROMPTS:
         raise InputError(f"{len(prompts)} prompts; a request may have at most {MAX_PROMPTS}, so send several requests")
     longest = max(map(len, prompts), default=0)

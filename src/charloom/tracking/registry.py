@@ -7,6 +7,7 @@ the experiment.
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,11 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from charloom.corpus.download import cache_folder
+from charloom.corpus.download import cache_folder, cache_lock
 from charloom.errors import InputError
-from charloom.files import exclusive, file_digest
+from charloom.files import file_digest
 from charloom.params import TrackingParams
-from charloom.tracking.overview import find_run
+from charloom.tracking.overview import find_run, tested_on
 from charloom.tracking.relocation import check_files
 from charloom.tracking.store import Store, tracking_uri
 
@@ -52,14 +53,6 @@ def promote(params: TrackingParams, wanted: str, alias: str, *, other_data: bool
     return now if before is None else f"{now}; before, it was version {before.version}: {_described(old)}"
 
 
-def tested_on(run: Run) -> str | None:
-    """The digest of the data on which the model of a run was tested. None if the run does not state it."""
-    for each in run.inputs.dataset_inputs if run.inputs else []:
-        if any(tag.key == "mlflow.data.context" and tag.value == "test" for tag in each.tags):
-            return str(each.dataset.digest)
-    return None
-
-
 def fetch_model(params: TrackingParams, model: str) -> Path:
     """The folder with the files of a model in MLflow. They are downloaded into the user's cache, if they are not there.
 
@@ -71,7 +64,7 @@ def fetch_model(params: TrackingParams, model: str) -> Path:
     if digest is None:
         raise InputError(f"{model}: {_described(run)} has no model; `charloom publish` adds it if this folder has it")
     folder = cache_folder() / "models" / digest
-    with exclusive(folder.with_suffix(".lock"), f"the model {digest[:8]} in the cache"):
+    with cache_lock(folder.with_suffix(".lock"), f"the model {digest[:8]} in the cache"):
         if not folder.exists():
             _download(store, run, digest, folder)
     return folder
@@ -137,7 +130,17 @@ def _register(store: Store, name: str, run: Run) -> str:
     # Not the address models:/ID, because MLflow would look for it in its global store.
     where = client.get_logged_model(model_id).artifact_location
     made = client.create_model_version(name, where, run.info.run_id, model_id=model_id)
+    _show_version(store, model_id, {"name": name, "version": made.version})
     return str(made.version)
+
+
+def _show_version(store: Store, model_id: str, version: dict[str, object]) -> None:
+    """Make MLflow's list of models show the version. A server does this itself; a store without a server does not."""
+    from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
+
+    shown = json.loads(store.client.get_logged_model(model_id).tags.get(MLFLOW_MODEL_VERSIONS, "[]"))
+    if version not in shown:
+        store.client.set_logged_model_tags(model_id, {MLFLOW_MODEL_VERSIONS: json.dumps([*shown, version])})
 
 
 def _version_at(store: Store, name: str, alias: str) -> ModelVersion | None:

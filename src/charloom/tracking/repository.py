@@ -54,5 +54,5 @@ def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run git with English messages. Raises OSError if git is not installed."""
     english = {**os.environ, "LC_ALL": "C"}
     return subprocess.run(
-        ["git", *arguments], env=english, capture_output=True, text=True, errors="replace", check=False
+        ["git", *arguments], env=english, capture_output=True, encoding="utf-8", errors="replace", check=False
     )

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from charloom.errors import say
 from charloom.model.network import CharModel
 from charloom.params import Params
-from charloom.text.split import EncodedSplit
+from charloom.text.split import ClassCount, EncodedSplit
 from charloom.text.vocab import Vocabulary
 from charloom.training.loop import Training
 from charloom.training.parallel import Group
+
+SHOWN = 5  # name this many classes in a message
 
 
 class Prepared(NamedTuple):
@@ -32,3 +36,15 @@ def prepare(params: Params, windows: Path, vocabulary_path: Path, group: Group) 
     model = CharModel(len(vocabulary), params.model, len(train.class_names))
     labelled = train.labelled(params.data.labelled_fraction, params.data.seed)
     return Prepared(Training(model, labelled, valid, params.train, group), vocabulary, valid)
+
+
+def name_rare_classes(class_counts: Sequence[ClassCount]) -> None:
+    """Print the classes with at most one training article that has its class. The model can hardly learn them.
+
+    Such a class occurs in the test split only, or once, or its other articles are held out for validation or unlabelled
+    (data.labelled_fraction).
+    """
+    rare = [f"{each.name} ({each.articles})" for each in class_counts if each.articles < 2]
+    if rare:
+        names = ", ".join(rare[:SHOWN]) + ", …" * (len(rare) > SHOWN)
+        say(f"{len(rare)} class(es) have no labelled training article or only one, too few to learn from: {names}")

@@ -1,0 +1,176 @@
+"""Says what the files of a corpus seem to be, and which parameters read them. Reads only the beginning of the files."""
+
+from __future__ import annotations
+
+import codecs
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import IO, Any
+
+from charloom.corpus.articles import SPLITS, csv_rows, read_articles
+from charloom.corpus.formats import TableColumns, json_objects
+from charloom.corpus.guesses import HEAD_ROWS, Cell, Guess, as_yaml, guess_columns, head, looks_like_header
+from charloom.corpus.headers import other_delimiter
+from charloom.corpus.labels import class_name
+from charloom.corpus.lines import read_lines, read_pieces
+from charloom.corpus.locations import File, files_of_splits
+from charloom.corpus.parquet_tables import parquet_columns, parquet_rows
+from charloom.corpus.shortage import MANY
+from charloom.corpus.sources import AG_NEWS_COLUMNS, CATALOGUE
+from charloom.errors import InputError
+from charloom.files import user_path
+
+ROWS = 1000  # of each file, or lines of a text
+EXAMPLE = 60  # characters of an example
+PIECES = 64  # of 64 KiB, at most, of a text
+FILES = 20  # of each split: their first rows are compared with the parameters
+NAMES = 10  # show this many class names
+LONGEST_MEAN = 10_000  # characters: longer pieces of a text are chapters, not articles
+CUT = 1000  # characters: the longest articles into which a text without separators is cut
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a corpus seems to be."""
+
+    facts: Sequence[str]  # sentences
+    columns: Sequence[tuple[str, str, str]]  # of a table: the name or number, an example, and what the column is
+    params: Mapping[str, Any]  # of the section data
+
+
+@dataclass(frozen=True)
+class _Table:
+    header: Sequence[str] | None
+    rows: Sequence[Sequence[Cell]]
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.header or map(str, range(1, 1 + len(self.rows[0]))))
+
+
+def inspect_source(source: str, root: Path) -> Inspection:
+    """Inspect what data.source can name. A relative path starts at `root`.
+
+    Raises InputError if a file cannot be read. The message says what the file is and what to do.
+    """
+    if source in ("ag_news", "sample") or source.startswith(CATALOGUE):
+        return Inspection(["charloom knows this corpus by its name."], [], {"source": source})
+    splits = files_of_splits(source, root)
+    first = next(iter(splits.values()))[0]
+    with first.opened() as file:
+        marked = file.peek(3).startswith(codecs.BOM_UTF8)
+        found = _text(file, first) if first.kind.format == ".txt" else _table(file, first)
+    encoding = "" if first.kind.format == ".parquet" else ", UTF-8" + " with a byte order mark" * marked
+    facts = [f"{first.name}: {first.kind.format}{encoding}.", *found.facts]
+    _check(splits, found.params)
+    return Inspection(facts, found.columns, {"source": _source(source, root, found.params)} | dict(found.params))
+
+
+def _text(file: IO[bytes], about: File) -> Inspection:
+    text = "".join(head(read_pieces(file, about.name), PIECES))  # in pieces, because a book can be one line
+    lines = [line.strip() for line in text.split("\n")[:ROWS]]
+    full = [line for line in lines if line]
+    if not full:
+        raise InputError(f"{about.name}: contains no text; name a file with text")
+    ends = {"blank_line": sum(bool(line) and not before for before, line in zip(["", *lines], lines, strict=False))}
+    ends["line"] = len(full)
+    characters = sum(map(len, full))
+    fitting = [end for end, count in ends.items() if 2 <= count >= len(full) / 50 and characters / count < LONGEST_MEAN]
+    facts = [
+        f"The first {len(lines):,} line(s) contain {ends['blank_line']:,} article(s) if a blank line ends each, and"
+        f" {len(full):,} if each line is an article. A line has {characters / len(full):,.0f} characters on average.",
+        f"The first line is {full[0][:EXAMPLE]!r}.",
+    ]
+    return Inspection(facts, [], {"article_end": fitting[0] if fitting else min(CUT, max(10, characters // MANY))})
+
+
+def _table(file: io.BufferedReader, about: File) -> Inspection:
+    table = {".jsonl": _json_table, ".parquet": _parquet_table}.get(about.kind.format, _csv_table)(file, about)
+    if not table.rows:
+        raise InputError(f"{about.name}: contains no row; name a file with rows")
+    guess = guess_columns(table.header, table.rows)
+    header = ""
+    if about.kind.format in (".csv", ".tsv"):
+        header = f", {'with' if table.header else 'without'} a header line"
+    facts = [f"{len(table.names)} columns{header}. These are the first {len(table.rows):,} rows:"]
+    params = guess.in_params(table.header)
+    if header:
+        params.setdefault("header", "auto")
+    return Inspection(facts, _columns(table, guess), params)
+
+
+def _csv_table(file: IO[bytes], about: File) -> _Table:
+    delimiter = "\t" if about.kind.format == ".tsv" else ","
+    lines = (line for _, line in read_lines(file, about.name))
+    rows = [row for _, row in head(csv_rows(lines, about.name, delimiter), ROWS)]
+    if remedy := other_delimiter(rows):
+        raise InputError(f"{about.name}: the table has one column{remedy}")
+    header = rows[0] if rows and looks_like_header(rows[:HEAD_ROWS]) else None
+    return _Table(header, [row for row in rows[1 if header else 0 :] if len(row) == len(rows[0])])
+
+
+def _json_table(file: IO[bytes], about: File) -> _Table:
+    objects = [fields for _, fields in head(json_objects(file, about.name, "strict"), ROWS)]
+    names = [name for name in objects[0] if all(name in fields for fields in objects)] if objects else []
+    return _Table(names, [[fields[name] for name in names] for fields in objects])
+
+
+def _parquet_table(file: IO[bytes], about: File) -> _Table:
+    names = [name for name, is_plain in parquet_columns(file, about.name).items() if is_plain]
+    return _Table(names, [row for _, row in head(parquet_rows(file, about.name, names, "strict"), ROWS)])
+
+
+def _columns(table: _Table, guess: Guess) -> list[tuple[str, str, str]]:
+    """For each column its name, an example, and how it is used or how many rows have no value."""
+    return [
+        (name, next((str(cell)[:EXAMPLE] for cell in cells if not _is_empty(cell)), ""), _use(index, cells, guess))
+        for index, (name, cells) in enumerate(zip(table.names, zip(*table.rows, strict=True), strict=True))
+    ]
+
+
+def _use(index: int, cells: Sequence[Cell], guess: Guess) -> str:
+    if index == guess.class_:
+        found = sorted({name for cell in cells if (name := class_name(cell))})
+        return f"class ({len(found):,}: {', '.join(found[:NAMES])}{', …' * (len(found) > NAMES)})"
+    if index in guess.texts:
+        return "text"
+    empty = sum(map(_is_empty, cells))
+    return f"not used, no value in {empty:,} row(s)" if empty else "not used"
+
+
+def _is_empty(cell: Cell) -> bool:
+    return class_name(cell) == ""
+
+
+def _check(splits: Mapping[str, Sequence[File]], params: Mapping[str, Any]) -> None:
+    """Read the first articles of the first files as the stage download will. Raises the InputError that it would raise.
+
+    The parameters come from the first file, so another file can contradict them.
+    """
+    unused = {"text_columns": [1], "class_column": None, "article_end": "line"}
+    columns = TableColumns(**unused | dict(params), errors="strict")
+    first, *others = chain.from_iterable(files[:FILES] for files in splits.values())
+    head(first.articles(columns))
+    for file in others if first.kind.format != ".parquet" else []:  # a remote Parquet file is copied as a whole
+        try:
+            head(file.articles(columns))
+        except InputError as error:
+            raise InputError(
+                f"{error}; {first.name} is different; name only the files that are alike, such as data.source:"
+                f" {as_yaml(first.name)}"
+            ) from None
+
+
+def _source(source: str, root: Path, params: Mapping[str, Any]) -> str:
+    """The value of data.source. A glob, if the files look like those of AG_NEWS but have other classes."""
+    paths = [user_path(source, root) / f"{split}.csv" for split in SPLITS]
+    if (params.get("class_column"), params.get("text_columns")) == AG_NEWS_COLUMNS and all(map(Path.is_file, paths)):
+        try:
+            for path in paths:
+                head(read_articles(path))
+        except InputError:
+            return source.rstrip("/") + "/*.csv"
+    return source
