@@ -134,10 +134,13 @@ def test_a_training_does_not_continue_the_run_of_another_checkout_on_this_machin
     assert len(tracked.curve(runs[cards[1].tags["checkout"]])) == 2
 
 
+@pytest.mark.parametrize("scheme", ["http", "postgresql+psycopg"])
 def test_a_silent_server_costs_a_training_the_timeout_and_one_warning(
-    root: Path, start_python: Start, silent_port: int, monkeypatch: pytest.MonkeyPatch
+    root: Path, start_python: Start, silent_port: int, monkeypatch: pytest.MonkeyPatch, scheme: str
 ) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent_port}")
+    if scheme != "http":
+        pytest.importorskip("psycopg")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"{scheme}://127.0.0.1:{silent_port}")
     process = start_python(TRAINING, "a", TIMEOUT_S)
     out, err = process.communicate("\n", timeout=120)
     assert process.returncode == 0, err

@@ -199,8 +199,13 @@ def _client(uri: str, timeout_s: float) -> MlflowClient:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # it prints the server's password too
+    os.environ.setdefault("PGCONNECT_TIMEOUT", str(max(2, round(timeout_s))))  # for PostgreSQL, which rounds 1 up to 2
     from mlflow import MlflowClient
 
+    if not uri.startswith("http"):
+        from mlflow.store.db import utils  # takes a second
+
+        utils.MAX_RETRY_COUNT = 1  # MLflow has no setting for it, and retries for 100 seconds
     return MlflowClient(uri)
 
 
