@@ -142,6 +142,6 @@ def test_dvc_experiments_are_runs_with_their_names_in_the_store_of_the_main_chec
         assert each.data.metrics["test/bpc"] > 0
         assert artefact(main, each, "reports/samples.txt")
         assert str(main.folder) in each.info.artifact_uri
-    listed = charloom(main, "runs").output
+    listed = charloom(main, "runs", "--each").output
     assert all(name in listed for name in found)
     assert "agrees: dvc.lock" in charloom(main, "verify", "queued-one").output
