@@ -75,7 +75,8 @@ def test_determinism_fixes_the_random_numbers_and_the_algorithms() -> None:
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"]
 
 
-def test_auto_divides_the_cores_among_the_processes() -> None:
+def test_auto_divides_the_cores_among_the_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     before = torch.get_num_threads()
     try:
         set_threads("auto")
