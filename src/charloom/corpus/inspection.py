@@ -10,15 +10,15 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
+from charloom.corpus.article_ends import ENOUGH, count_paragraphs, find_separator, guess_article_end
 from charloom.corpus.articles import SPLITS, csv_rows, read_articles
 from charloom.corpus.formats import TableColumns, json_objects
-from charloom.corpus.guesses import HEAD_ROWS, Cell, Guess, as_yaml, guess_columns, head, looks_like_header
+from charloom.corpus.guesses import HEAD_ROWS, Cell, Guess, are_numbers, as_yaml, guess_columns, head, looks_like_header
 from charloom.corpus.headers import other_delimiter
 from charloom.corpus.labels import class_name
 from charloom.corpus.lines import read_lines
 from charloom.corpus.locations import File, files_of_splits
 from charloom.corpus.parquet_tables import parquet_columns, parquet_rows
-from charloom.corpus.shortage import MANY
 from charloom.corpus.sources import AG_NEWS_COLUMNS, CATALOGUE
 from charloom.errors import InputError
 
@@ -26,8 +26,7 @@ ROWS = 1000  # of each file, or lines of a text
 EXAMPLE = 60  # characters of an example
 FILES = 20  # of each split: their first rows are compared with the parameters
 NAMES = 10  # show this many class names
-LONGEST_MEAN = 10_000  # characters: longer pieces of a text are chapters, not articles
-CUT = 1000  # characters: the longest articles into which a text without separators is cut
+FEWEST_CHARACTERS = 1000  # of a text with few lines; fewer teach a model nothing
 
 
 @dataclass(frozen=True)
@@ -60,29 +59,41 @@ def inspect_source(source: str, root: Path) -> Inspection:
     first = next(iter(splits.values()))[0]
     with first.opened() as file:
         marked = file.peek(3).startswith(codecs.BOM_UTF8)
-        found = _text(file, first) if first.kind.format == ".txt" else _table(file, first)
+        is_text = first.kind.format == ".txt"
+        found = _text(file, first, sum(map(len, splits.values()))) if is_text else _table(file, first)
     encoding = "" if first.kind.format == ".parquet" else ", UTF-8" + " with a byte order mark" * marked
     facts = [f"{first.name}: {first.kind.format}{encoding}.", *found.facts]
     _check(splits, found.params)
     return Inspection(facts, found.columns, {"source": _source(source, root, found.params)} | dict(found.params))
 
 
-def _text(file: IO[bytes], about: File) -> Inspection:
-    lines = [line.strip() for _, line in head(read_lines(file, about.name), ROWS)]
-    full = [line for line in lines if line]
-    if not full:
-        raise InputError(f"{about.name}: contains no text; name a file with text")
-    ends = {"blank_line": sum(bool(line) and not before for before, line in zip(["", *lines], lines, strict=False))}
-    ends["line"] = len(full)
+def _text(file: IO[bytes], about: File, files: int) -> Inspection:
+    lines = [line.rstrip() for _, line in head(read_lines(file, about.name), ROWS)]
+    full, more = list(filter(None, lines)), len(lines) == ROWS
     characters = sum(map(len, full))
-    fitting = [end for end, count in ends.items() if 2 <= count >= len(full) / 50 and characters / count < LONGEST_MEAN]
+    if files == 1 and len(full) < ENOUGH and characters < FEWEST_CHARACTERS:
+        raise InputError(f"{about.name}: contains {_few(characters)}; name a file with more text")
     facts = [
-        f"In the first {len(lines):,} lines there are {ends['blank_line']:,} articles if a blank line ends an article,"
-        f" and {len(full):,} if each line is an article. The lines have {characters / len(full):,.0f} characters on"
-        " average.",
-        f"The first line is {full[0][:EXAMPLE]!r}.",
+        f"In the first {len(lines):,} line(s) there are {count_paragraphs(lines):,} article(s) if a blank line ends an"
+        f" article, and {len(full):,} if each line is an article. The lines have {characters / len(full):,.0f}"
+        " characters on average.",
+        f"The first line is {full[0].strip()[:EXAMPLE]!r}.",
     ]
-    return Inspection(facts, [], {"article_end": fitting[0] if fitting else min(CUT, max(10, characters // MANY))})
+    if separator := find_separator(full):
+        facts.append(_separated(*separator))
+    return Inspection(facts, [], {"article_end": guess_article_end(lines, more, files)})
+
+
+def _few(characters: int) -> str:
+    return f"{characters} characters, too few to learn from" if characters else "no text"
+
+
+def _separated(line: str, times: int) -> str:
+    program = f'{{sub(/[ \\r]+$/, "")}} $0 == "{line}" {{print ""; next}} NF'
+    return (
+        f"The line {line!r} occurs {times:,} times. If it stands between articles, make blank lines of these lines:"
+        f" `awk '{program}' OLD > NEW.txt`"
+    )
 
 
 def _table(file: io.BufferedReader, about: File) -> Inspection:
@@ -90,6 +101,8 @@ def _table(file: io.BufferedReader, about: File) -> Inspection:
     if not table.rows:
         raise InputError(f"{about.name}: contains no row; name a file with rows")
     guess = guess_columns(table.header, table.rows)
+    if all(are_numbers([row[index] for row in table.rows]) for index in guess.texts):
+        raise InputError(f"{about.name}: only numbers and dates, no column of text; name a table with texts")
     header = ""
     if about.kind.format in (".csv", ".tsv"):
         header = f", {'with' if table.header else 'without'} a header line"
