@@ -110,7 +110,8 @@ def test_the_printed_lines_read_the_file(charloom: Charloom, name: str) -> None:
     assert articles_read(ended.out) == len(TITLES) + (name == "txt, one blank line")
 
 
-def test_a_text_without_separators_is_cut(charloom: Charloom) -> None:
+def test_a_text_without_separators_is_cut(charloom: Charloom, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("charloom.corpus.lines.MAX_LINE_BYTES", 10_000)  # the book is one line, longer than this
     Path("book.txt").write_text(" ".join(TITLES * 30))
     ended = charloom("data", "--source", "book.txt", model=None)
     assert block(ended.out) == {"source": "book.txt", "article_end": 1000}

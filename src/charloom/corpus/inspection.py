@@ -16,7 +16,7 @@ from charloom.corpus.formats import TableColumns, json_objects
 from charloom.corpus.guesses import HEAD_ROWS, Cell, Guess, are_numbers, as_yaml, guess_columns, head, looks_like_header
 from charloom.corpus.headers import other_delimiter
 from charloom.corpus.labels import class_name
-from charloom.corpus.lines import read_lines
+from charloom.corpus.lines import read_lines, read_pieces
 from charloom.corpus.locations import File, files_of_splits
 from charloom.corpus.parquet_tables import parquet_columns, parquet_rows
 from charloom.corpus.sources import AG_NEWS_COLUMNS, CATALOGUE
@@ -24,6 +24,7 @@ from charloom.errors import InputError
 
 ROWS = 1000  # of each file, or lines of a text
 EXAMPLE = 60  # characters of an example
+PIECES = 64  # of 64 KiB, at most, of a text
 FILES = 20  # of each split: their first rows are compared with the parameters
 NAMES = 10  # show this many class names
 FEWEST_CHARACTERS = 1000  # of a text with few lines; fewer teach a model nothing
@@ -68,15 +69,15 @@ def inspect_source(source: str, root: Path) -> Inspection:
 
 
 def _text(file: IO[bytes], about: File, files: int) -> Inspection:
-    lines = [line.rstrip() for _, line in head(read_lines(file, about.name), ROWS)]
-    full, more = list(filter(None, lines)), len(lines) == ROWS
+    text = "".join(head(read_pieces(file, about.name), PIECES))  # in pieces, because a book can be one line
+    lines, more = text.split("\n")[:ROWS], text.count("\n") >= ROWS
+    full = [line for line in lines if line.strip()]
     characters = sum(map(len, full))
     if files == 1 and len(full) < ENOUGH and characters < FEWEST_CHARACTERS:
         raise InputError(f"{about.name}: contains {_few(characters)}; name a file with more text")
     facts = [
-        f"In the first {len(lines):,} line(s) there are {count_paragraphs(lines):,} article(s) if a blank line ends an"
-        f" article, and {len(full):,} if each line is an article. The lines have {characters / len(full):,.0f}"
-        " characters on average.",
+        f"The first {len(lines):,} line(s) contain {count_paragraphs(lines):,} article(s) if a blank line ends each,"
+        f" and {len(full):,} if each line is an article. A line has {characters / len(full):,.0f} characters on average.",
         f"The first line is {full[0].strip()[:EXAMPLE]!r}.",
     ]
     if separator := find_separator(full):
