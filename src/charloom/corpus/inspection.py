@@ -75,9 +75,10 @@ def _text(file: IO[bytes], about: File, files: int) -> Inspection:
     characters = sum(map(len, full))
     if files == 1 and len(full) < ENOUGH and characters < FEWEST_CHARACTERS:
         raise InputError(f"{about.name}: contains {_few(characters)}; name a file with more text")
+    mean = characters / len(full)
     facts = [
         f"The first {len(lines):,} line(s) contain {count_paragraphs(lines):,} article(s) if a blank line ends each,"
-        f" and {len(full):,} if each line is an article. A line has {characters / len(full):,.0f} characters on average.",
+        f" and {len(full):,} if each line is an article. A line has {mean:,.0f} characters on average.",
         f"The first line is {full[0].strip()[:EXAMPLE]!r}.",
     ]
     if separator := find_separator(full):
