@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from charloom.corpus.article_ends import WHOLE_FILE, count_paragraphs, find_separator, guess_article_end
+from charloom.corpus.article_ends import (
+    WHOLE_FILE,
+    count_paragraphs,
+    find_beginning,
+    find_separator,
+    guess_article_end,
+)
 
 LINES = [f"The ship number {number} came late." for number in range(100)]
 PARAGRAPHS = [line for each in LINES for line in (each, "")]
@@ -56,6 +64,16 @@ def test_each_of_many_short_files_is_an_article(lines: list[str], end: str | int
 
 def test_paragraphs_have_blank_lines_between_them() -> None:
     assert count_paragraphs(["", "a", "b", " ", "", "c"]) == 2
+
+
+@pytest.mark.parametrize("line", ['[Event "Blitz"]', ">seq1", "From a@b.org Thu"])
+def test_articles_that_begin_with_a_line_of_their_own_are_found(line: str) -> None:
+    pattern = find_beginning([line, "a", "", "b", "", line, "c"])
+    assert pattern is not None
+    assert re.match(pattern, line)
+    assert find_beginning([line, "a", "b", "", line, "c"]) is None
+    assert find_beginning([line, "a", "", "b"]) is None
+    assert find_beginning(["a", line, "b", line]) is None
 
 
 @pytest.mark.parametrize("line", ["%", "-----", "* * *", "<|endoftext|>", "~~~"])

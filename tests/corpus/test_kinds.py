@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path, PurePosixPath
@@ -52,6 +53,10 @@ def test_the_tables_have_a_row_for_each_made_file() -> None:
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.made)
 def test_the_lines_read_the_kind(kind: Kind, tmp_path: Path) -> None:
     make(kind.made, tmp_path)
+    if kind.made in ("games.pgn", "genes.fasta", "mail.mbox"):
+        shutil.copy(tmp_path / kind.made, tmp_path / "mine.txt")
+        command = kind.command.partition(f" {kind.made}")[0]
+        assert any(f"`{command} OLD > NEW.txt`" in fact for fact in inspect_source("mine.txt", tmp_path).facts)
     if kind.command:
         command = kind.command.replace("python", sys.executable, 1)
         subprocess.run(command, shell=True, check=True, cwd=tmp_path)

@@ -13,6 +13,9 @@ LONGEST_MEAN = 10_000  # characters: longer pieces of a text are chapters, not a
 CUT = 1000  # characters: the longest articles into which a text without separators is cut
 WHOLE_FILE = 1_000_000  # the largest number for data.article_end: each shorter file is one article
 
+# Kinds of text in which an article begins with a line of its own, by the pattern of this line (of awk and of Python).
+BEGINNINGS = {r"\[Event ": "chess games (PGN)", ">": "sequences (FASTA)", "From ": "e-mails (mbox)"}
+
 _SEPARATOR = re.compile(r"[^\w'\"\\]+|<\|\w+\|>")  # such as %, ---- and <|endoftext|>
 
 
@@ -42,6 +45,16 @@ def guess_article_end(lines: Sequence[str], more: bool = False, files: int = 1) 
 def count_paragraphs(lines: Sequence[str]) -> int:
     """The number of groups of lines with blank lines between them."""
     return sum(bool(line.strip()) and not before.strip() for before, line in zip(["", *lines], lines, strict=False))
+
+
+def find_beginning(lines: Sequence[str]) -> str | None:
+    """The key of BEGINNINGS with which the first line begins, if the articles do not end at the blank lines already."""
+    first = next(filter(None, lines), "")
+    for pattern in BEGINNINGS:
+        if re.match(pattern, first):
+            articles = sum(re.match(pattern, line) is not None for line in lines)
+            return pattern if articles > 1 and articles != count_paragraphs(lines) else None
+    return None
 
 
 def find_separator(lines: Sequence[str]) -> tuple[str, int] | None:

@@ -10,7 +10,14 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
-from charloom.corpus.article_ends import ENOUGH, count_paragraphs, find_separator, guess_article_end
+from charloom.corpus.article_ends import (
+    BEGINNINGS,
+    ENOUGH,
+    count_paragraphs,
+    find_beginning,
+    find_separator,
+    guess_article_end,
+)
 from charloom.corpus.articles import SPLITS, csv_rows, read_articles
 from charloom.corpus.formats import TableColumns, json_objects
 from charloom.corpus.guesses import HEAD_ROWS, Cell, Guess, are_numbers, as_yaml, guess_columns, head, looks_like_header
@@ -81,13 +88,22 @@ def _text(file: IO[bytes], about: File, files: int) -> Inspection:
         f" and {len(full):,} if each line is an article. A line has {mean:,.0f} characters on average.",
         f"The first line is {full[0].strip()[:EXAMPLE]!r}.",
     ]
-    if separator := find_separator(full):
+    if beginning := find_beginning(lines):
+        facts.append(_begun(beginning))
+    elif separator := find_separator(full):
         facts.append(_separated(*separator))
     return Inspection(facts, [], {"article_end": guess_article_end(lines, more, files)})
 
 
 def _few(characters: int) -> str:
     return f"{characters} characters, too few to learn from" if characters else "no text"
+
+
+def _begun(pattern: str) -> str:
+    return (
+        f"The text seems to be {BEGINNINGS[pattern]}. This command makes each of them an article:"
+        f" `awk '/^{pattern}/{{print \"\"}} NF' OLD > NEW.txt`"
+    )
 
 
 def _separated(line: str, times: int) -> str:
