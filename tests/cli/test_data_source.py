@@ -118,6 +118,18 @@ def test_a_text_without_separators_is_cut(charloom: Charloom, monkeypatch: pytes
     assert articles_read(ended.out) > 100
 
 
+def test_a_separator_is_named_with_the_command_that_makes_blank_lines_of_it(charloom: Charloom) -> None:
+    Path("OLD").write_text("<|endoftext|>\r\n".join(f"{title}.\r\n\r\nNo wind.\r\n" for title in TITLES))
+    Path("OLD.txt").write_bytes(Path("OLD").read_bytes())
+    ended = charloom("data", "--source", "OLD.txt", model=None)
+    assert f"The line '<|endoftext|>' occurs {len(TITLES) - 1} times." in ended.out
+    command = ended.out.partition("these lines: `")[2].partition("`")[0]
+    subprocess.run(command, shell=True, check=True)
+    again = charloom("data", "--source", "NEW.txt", model=None)
+    assert block(again.out) == {"source": "NEW.txt", "article_end": "blank_line"}
+    assert articles_read(again.out) == len(TITLES)
+
+
 @pytest.mark.parametrize("source", ["mine", "mine/*.csv"])
 @pytest.mark.parametrize("first_class", [0, 1])
 def test_the_lines_for_a_folder_with_two_splits(
@@ -177,8 +189,22 @@ def test_a_corpus_that_has_a_name_needs_no_other_line(charloom: Charloom, source
         ("a.csv", csv_lines("label;text", comma=";"), "';' seems to be between the columns; convert it"),
         ("a.csv", b"", "a.csv: contains no row; name a file with rows"),
         ("a.csv", b"label,text\n", "a.csv: contains no row; name a file with rows"),
-        ("a.txt", b" \n", "a.txt: contains no text; name a file with text"),
-        ("a.jsonl", b'{"a": 1}\n', "a.jsonl:1: column 'a' contains int, not text"),
+        ("a.txt", b" \n", "a.txt: contains no text; name a file with more text"),
+        ("a.txt", b"The sea\n", "a.txt: contains 7 characters, too few to learn from; name a file with more text"),
+        ("a.csv", b"Date,Open\n19-Sep-03,29.76\n18-Sep-03,28.49\n", "a.csv: only numbers and dates, no column of text"),
+        (
+            "a.log.gz",
+            gzip.compress(b"The ship"),
+            "seems to be plain text; rename the file so that its name ends in .txt.gz",
+        ),
+        ("a.log.gz", gzip.compress(b"The ship")[:-9], "a.log.gz: cannot be unpacked: Compressed file ended before"),
+        (
+            "a.svg",
+            b"<svg>",
+            "seems to be HTML or XML; save its text as plain text in UTF-8, or to learn the markup, rename",
+        ),
+        ("a.jsonl", b'{"a": 1}\n', "a.jsonl: only numbers and dates, no column of text; name a table with texts"),
+        ("a.jsonl", b'{"a": ["x"]}\n', "a.jsonl:1: column 'a' contains list, not text; name columns with text"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named_as_what_it_is(

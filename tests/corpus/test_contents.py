@@ -18,6 +18,8 @@ from tests.corpus.test_formats import table_columns, texts
         (b'[{"text": "a"}, ', "a JSON array, not JSON lines"),
         (b'\xef\xbb\xbf [\n  "a",\n', "a JSON array, not JSON lines"),
         (b"[Verse 1]\nThe sea", "plain text"),
+        (b"[10:55] <anna> The sea", "plain text"),
+        (b"[1,\n 2]", "a JSON array, not JSON lines"),
         (b'{"text": "a"}\n{"text": ', "JSON lines"),
         (b'{\n  "text": "a"\n}', "one JSON object"),
         (b"{sings} The sea", "plain text"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from charloom.corpus.guesses import as_yaml, guess_columns
+from charloom.corpus.guesses import are_numbers, as_yaml, guess_columns
 from charloom.params_file import load_params
 from tests.param_files import with_value
 
@@ -43,6 +43,12 @@ def test_the_columns_are_guessed(
 ) -> None:
     guess = guess_columns(header, rows(*columns))
     assert (list(guess.texts), guess.class_) == (texts, class_)
+
+
+@pytest.mark.parametrize("cell", [3, "3.5", "19-Sep-03", "2026-11-28T10:15:00Z", "Nov 28, 2026"])
+def test_numbers_and_dates_are_no_text(cell: object) -> None:
+    assert are_numbers([cell, "", None])
+    assert not are_numbers([cell, "May the sea", "12+30=42"])
 
 
 @pytest.mark.parametrize(

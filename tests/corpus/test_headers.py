@@ -220,10 +220,24 @@ def test_a_repeated_header_is_an_error() -> None:
     )
 
 
+def convert(message: str, folder: Path) -> None:
+    """Run the command that a message gives."""
+    command = message.rpartition("convert it: `")[2].removesuffix("`").replace("python", sys.executable, 1)
+    subprocess.run(command, shell=True, check=True, cwd=folder)
+
+
+def test_the_command_for_tables_without_quoting_converts_the_table(tmp_path: Path) -> None:
+    rows = ["ham\t" + '"' * (number == 7) + line for number, line in enumerate(LONG)]
+    (tmp_path / "OLD").write_bytes(table(*rows))
+    message = error_message((tmp_path / "OLD").read_bytes(), ".tsv", table_columns([2], 1))
+    assert message.startswith("mine.tsv:8: not a CSV row")
+    convert(message, tmp_path)
+    assert len(read((tmp_path / "NEW.csv").read_bytes(), ".csv", table_columns([2], 1))) == len(LONG)
+
+
 def test_the_command_for_other_delimiters_converts_the_table(tmp_path: Path) -> None:
     (tmp_path / "OLD").write_bytes(table("label;text", *(line.replace(",", ";") for line in LONG)))
     message = error_message((tmp_path / "OLD").read_bytes(), ".csv", table_columns([2], 1))
-    command = message.rpartition("convert it: `")[2].removesuffix("`").replace("python", sys.executable, 1)
-    subprocess.run(command, shell=True, check=True, cwd=tmp_path)
+    convert(message, tmp_path)
     named = table_columns(class_column="label")
     assert len(read((tmp_path / "NEW.csv").read_bytes(), ".csv", named)) == len(LONG)

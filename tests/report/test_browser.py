@@ -68,6 +68,15 @@ def test_the_page_requests_nothing_and_the_browser_logs_no_error(browser: Chrome
     assert browser.title.startswith("LSTM, 1 layer of 12 units on <i>mine")
 
 
+def test_arabic_begins_at_the_right(desktop: Chrome) -> None:
+    left = desktop.execute_script("""
+        const cells = [...document.querySelector('.cells').children].slice(0, 3);
+        cells.forEach((cell, index) => cell.textContent = 'سلم'[index]);
+        return cells.map(cell => cell.getBoundingClientRect().left);""")
+    desktop.refresh()
+    assert left[0] > left[1] > left[2] > 300
+
+
 def test_the_content_security_policy_blocks_an_injected_element(desktop: Chrome, httpserver: HTTPServer) -> None:
     bad = f"<img id=bad src='{httpserver.url_for('/x')}' onerror=document.title=1>"
     desktop.execute_script("document.body.insertAdjacentHTML('beforeend', arguments[0])", bad)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from charloom.evaluation.samples import SampleGroup
-from charloom.report.page import write_page
+from charloom.report.page import visible, write_page
 from charloom.training.history import Record
 from tests.report.conftest import HOSTILE, Reported, sampled, unmeasured
 
@@ -84,6 +84,22 @@ def without_memory(reported: Reported) -> Reported:
 def test_parameters_are_shown_as_in_params_yaml(page: Page) -> None:
     for name, value in (("deduplicate", "false"), ("max_size", "null"), ("text_columns", "[2, 3]")):
         assert f'<th scope="row">{name}</th><td>{value}</td>' in page.html
+
+
+def test_a_corpus_without_classes_is_not_divided_by_class(page: Page, reported: Reported, tmp_path: Path) -> None:
+    evaluation = reported.evaluation
+    breakdown = evaluation.breakdown._replace(by_class=evaluation.breakdown.by_class[:1])
+    readings = [replace(reading, class_name="nameless") for reading in evaluation.readings]
+    alone = replace(evaluation, breakdown=breakdown, readings=readings)
+    without = written(tmp_path, reported._replace(evaluation=alone))
+    assert "By class" in page.text
+    assert "By class" not in without.text
+    assert "nameless" not in without.text
+
+
+@pytest.mark.parametrize(("char", "shown"), [(" ", "␣"), ("\u3000", "U+3000"), ("\u200d", "U+200D"), ("é", "é")])
+def test_characters_that_cannot_be_seen_are_shown_as_their_code_points(char: str, shown: str) -> None:
+    assert visible(char) == shown
 
 
 def test_a_hostile_text_is_shown_and_adds_no_element_handler_or_address(page: Page) -> None:

@@ -242,6 +242,16 @@ def test_hostile_characters_and_class_names_are_only_shown(chrome: Chrome, encod
     assert chrome.get_log("browser") == []
 
 
+def test_a_wide_space_is_shown_as_its_code_point(chrome: Chrome, encoded: Encoded, tmp_path: Path) -> None:
+    saved = random_model(encoded)
+    characters = tuple(char.replace(" ", "\u3000") for char in saved.vocabulary.characters)
+    saved = saved._replace(vocabulary=replace(saved.vocabulary, characters=characters))
+    opened(chrome, write_model(tmp_path / "play.html", saved))
+    type_text(chrome, "The\u3000cup")
+    by_id(chrome, "text").send_keys(Keys.ARROW_LEFT * 4)
+    assert "At the cursor, the text has U+3000." in by_id(chrome, "actual").text
+
+
 def test_a_memory_that_has_counted_a_short_text(chrome: Chrome, encoded: Encoded, tmp_path: Path) -> None:
     model = remembering_model(encoded, memory=10)
     eos = encoded.vocabulary.eos

@@ -32,6 +32,10 @@ MAX_CHARACTERS = 1 << 26  # in an article, because memory must hold a whole arti
 AG_NEWS_FORM = CorpusForm(text_columns=[2, 3], class_column=1, header="auto", article_end="blank_line", errors="strict")
 COLUMNS = {2: "class, text", 3: "class, title, description"}
 
+# A program that reads a table in which tabs divide the cells and quotes are text, and writes it as CSV.
+_UNQUOTED = (
+    'import csv, sys; csv.writer(sys.stdout).writerows(csv.reader(sys.stdin, delimiter="\\t", quoting=csv.QUOTE_NONE))'
+)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 csv.field_size_limit(MAX_CHARACTERS)  # the module's default is 128 KiB
@@ -125,9 +129,15 @@ def csv_rows(lines: Iterable[str], name: str, delimiter: str = ",") -> Iterator[
         except StopIteration:
             return
         except csv.Error as error:
-            raise InputError(f"{name}:{line}: not a CSV row: {error}") from None
+            raise InputError(f"{name}:{line}: not a CSV row: {error}; {_remedy(delimiter)}") from None
         if row:
             yield line, row
+
+
+def _remedy(delimiter: str) -> str:
+    if delimiter == "\t":
+        return f"if quotes have no special meaning in this file, convert it: `python -c '{_UNQUOTED}' < OLD > NEW.csv`"
+    return "correct the quotes; a quote inside a quoted cell is written twice"
 
 
 def _article(row: list[str], columns: int, path: Path, line: int) -> Article:

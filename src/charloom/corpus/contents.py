@@ -12,24 +12,27 @@ from charloom.corpus.encodings import Recognised, recognise
 _TO_JSONL = "import json, sys; [print(json.dumps(each)) for each in json.load(sys.stdin)]"
 JSON_ARRAY = Recognised("a JSON array, not JSON lines", f"convert it: `python -c '{_TO_JSONL}' < OLD > NEW.jsonl`")
 _JSON_OBJECT = Recognised("one JSON object", "save its articles as JSON lines, an object for each article (.jsonl)")
-_MARKUP = Recognised("HTML or XML", "save its text as plain text in UTF-8 (.txt)")
 
 
-def seems_to_be(head: bytes) -> Recognised:
-    """What a file is by its first bytes (encodings.HEAD_BYTES are enough), and what makes charloom read it."""
+def seems_to_be(head: bytes, packed: str = "") -> Recognised:
+    """What a file is by its first bytes (encodings.HEAD_BYTES are enough), and what makes charloom read it.
+
+    `packed` is the last ending of the file's name if the file is compressed. `head` is then of the unpacked content.
+    """
     if recognised := recognise(head):
         return recognised
     text = head.decode("utf-8-sig", "replace").lstrip()
-    if re.match(r'\[\s*[\[{"\d]', text):
+    if re.match(r'\[\s*([\[{"]|-?[\d.]+\s*,)', text):
         return JSON_ARRAY
     if text.startswith("{") and '"' in text:
-        return _renamed("JSON lines", ".jsonl") if _is_object(text.partition("\n")[0]) else _JSON_OBJECT
+        return _renamed("JSON lines", ".jsonl" + packed) if _is_object(text.partition("\n")[0]) else _JSON_OBJECT
     if re.match(r"<[!?a-zA-Z]", text):
-        return _MARKUP
+        to_txt = _renamed("HTML or XML", ".txt" + packed)
+        return to_txt._replace(remedy=f"save its text as plain text in UTF-8, or to learn the markup, {to_txt.remedy}")
     for what, ending, delimiter in (("a table with tabs", ".tsv", "\t"), ("a table with commas", ".csv", ",")):
         if _is_table(text, delimiter):
-            return _renamed(what, ending)
-    return _renamed("plain text", ".txt")
+            return _renamed(what, ending + packed)
+    return _renamed("plain text", ".txt" + packed)
 
 
 def _renamed(what: str, ending: str) -> Recognised:

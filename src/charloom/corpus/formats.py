@@ -21,6 +21,8 @@ from charloom.errors import InputError
 
 TableRow = tuple[str, Sequence[object]]  # the place of a row in messages, and the cells of TableColumns.all
 CUT_REMEDY = "set data.article_end: 1000 to cut the text into articles of at most so many characters"
+_RAGGED = "remove lines that are no rows, such as comments, and put quotes around a cell that contains a separator"
+_NO_TEXT = "name columns with text in data.text_columns, or write the text of each row into one"
 Reader = Callable[[IO[bytes], str, "TableColumns"], Iterator[ClassedText]]  # of a file, its name in messages, columns
 
 
@@ -99,7 +101,7 @@ def _chosen_cells(
 ) -> Iterator[TableRow]:
     for line, row in rows:
         if len(row) != width:
-            raise InputError(f"{name}:{line}: {len(row)} columns, but the first row has {width}")
+            raise InputError(f"{name}:{line}: {len(row)} columns, but the first row has {width}; {_RAGGED}")
         if row == header and width > 1:  # in a table with one column, it can be an article
             raise InputError(f"{name}:{line}: this line repeats the header; remove it")
         yield f"{name}:{line}", [row[index] for index in indices]
@@ -187,7 +189,7 @@ def _text(cells: Sequence[object], columns: TableColumns, place: str) -> str:
     """The texts of several columns, joined by a space. A null is left out."""
     for column, value in zip(columns.text_columns, cells, strict=True):
         if not (value is None or isinstance(value, str)):
-            raise InputError(f"{place}: column {column!r} contains {type(value).__name__}, not text")
+            raise InputError(f"{place}: column {column!r} contains {type(value).__name__}, not text; {_NO_TEXT}")
     text = " ".join(text for text in cells if isinstance(text, str))
     if columns.errors == "replace":  # an escape in JSON, such as \ud800, can give a lone surrogate
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -27,7 +27,8 @@ TEXT_WORDS = {
     *("message", "poem", "question", "review", "sentence", "story", "summary", "text", "title", "tweet"),
 }
 
-_DIGITS = re.compile(r"[-+.,:/ ]*\d[-+.,:/ \d]*")  # a number, a date or a time
+_MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
+_DIGITS = re.compile(rf"(?=.*\d)(?:[-+.,:/ \d]|{_MONTH}|T(?=\d)|Z)+")  # a number, a date or a time
 _NUMBER = re.compile(r"\s*[-+]?\d+(\.\d*)?\s*")
 _WORDS = re.compile(r"[^\W\d]+\W+[^\W\d]")  # two words
 _PLAIN = re.compile(r"[^\W\d]\w*(?:[ .-]\w+)*|[\w./-]*/[\w./-]*")  # needs no quotes in YAML
@@ -181,6 +182,12 @@ def _guess_texts(names: Sequence[set[str]], columns: Sequence[Sequence[Cell]], a
 def _most_are_different_words(cells: Sequence[Cell]) -> bool:
     different = {str(cell) for cell in cells}
     return 2 * sum(_WORDS.search(cell) is not None for cell in different) > len(cells)
+
+
+def are_numbers(cells: Sequence[Cell]) -> bool:
+    """Whether most of these cells are numbers, dates or times. Cells without a value do not count."""
+    full = [str(cell) for cell in cells if cell not in (None, "")]
+    return 2 * sum(_DIGITS.fullmatch(cell) is not None for cell in full) > len(full)
 
 
 def _is_date(cell: Cell) -> bool:

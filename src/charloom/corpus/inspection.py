@@ -10,15 +10,22 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
+from charloom.corpus.article_ends import (
+    BEGINNINGS,
+    ENOUGH,
+    count_paragraphs,
+    find_beginning,
+    find_separator,
+    guess_article_end,
+)
 from charloom.corpus.articles import SPLITS, csv_rows, read_articles
 from charloom.corpus.formats import TableColumns, json_objects
-from charloom.corpus.guesses import HEAD_ROWS, Cell, Guess, as_yaml, guess_columns, head, looks_like_header
+from charloom.corpus.guesses import HEAD_ROWS, Cell, Guess, are_numbers, as_yaml, guess_columns, head, looks_like_header
 from charloom.corpus.headers import other_delimiter
 from charloom.corpus.labels import class_name
 from charloom.corpus.lines import read_lines, read_pieces
 from charloom.corpus.locations import File, files_of_splits
 from charloom.corpus.parquet_tables import parquet_columns, parquet_rows
-from charloom.corpus.shortage import MANY
 from charloom.corpus.sources import AG_NEWS_COLUMNS, CATALOGUE
 from charloom.errors import InputError
 from charloom.files import user_path
@@ -28,8 +35,7 @@ EXAMPLE = 60  # characters of an example
 PIECES = 64  # of 64 KiB, at most, of a text
 FILES = 20  # of each split: their first rows are compared with the parameters
 NAMES = 10  # show this many class names
-LONGEST_MEAN = 10_000  # characters: longer pieces of a text are chapters, not articles
-CUT = 1000  # characters: the longest articles into which a text without separators is cut
+FEWEST_CHARACTERS = 1000  # of a text with few lines; fewer teach a model nothing
 
 
 @dataclass(frozen=True)
@@ -62,29 +68,51 @@ def inspect_source(source: str, root: Path) -> Inspection:
     first = next(iter(splits.values()))[0]
     with first.opened() as file:
         marked = file.peek(3).startswith(codecs.BOM_UTF8)
-        found = _text(file, first) if first.kind.format == ".txt" else _table(file, first)
+        is_text = first.kind.format == ".txt"
+        found = _text(file, first, sum(map(len, splits.values()))) if is_text else _table(file, first)
     encoding = "" if first.kind.format == ".parquet" else ", UTF-8" + " with a byte order mark" * marked
     facts = [f"{first.name}: {first.kind.format}{encoding}.", *found.facts]
     _check(splits, found.params)
     return Inspection(facts, found.columns, {"source": _source(source, root, found.params)} | dict(found.params))
 
 
-def _text(file: IO[bytes], about: File) -> Inspection:
+def _text(file: IO[bytes], about: File, files: int) -> Inspection:
     text = "".join(head(read_pieces(file, about.name), PIECES))  # in pieces, because a book can be one line
-    lines = [line.strip() for line in text.split("\n")[:ROWS]]
-    full = [line for line in lines if line]
-    if not full:
-        raise InputError(f"{about.name}: contains no text; name a file with text")
-    ends = {"blank_line": sum(bool(line) and not before for before, line in zip(["", *lines], lines, strict=False))}
-    ends["line"] = len(full)
+    lines, more = text.split("\n")[:ROWS], text.count("\n") >= ROWS
+    full = [line for line in lines if line.strip()]
     characters = sum(map(len, full))
-    fitting = [end for end, count in ends.items() if 2 <= count >= len(full) / 50 and characters / count < LONGEST_MEAN]
+    if files == 1 and len(full) < ENOUGH and characters < FEWEST_CHARACTERS:
+        raise InputError(f"{about.name}: contains {_few(characters)}; name a file with more text")
+    mean = characters / len(full)
     facts = [
-        f"The first {len(lines):,} line(s) contain {ends['blank_line']:,} article(s) if a blank line ends each, and"
-        f" {len(full):,} if each line is an article. A line has {characters / len(full):,.0f} characters on average.",
-        f"The first line is {full[0][:EXAMPLE]!r}.",
+        f"The first {len(lines):,} line(s) contain {count_paragraphs(lines):,} article(s) if a blank line ends each,"
+        f" and {len(full):,} if each line is an article. A line has {mean:,.0f} characters on average.",
+        f"The first line is {full[0].strip()[:EXAMPLE]!r}.",
     ]
-    return Inspection(facts, [], {"article_end": fitting[0] if fitting else min(CUT, max(10, characters // MANY))})
+    if beginning := find_beginning(lines):
+        facts.append(_begun(beginning))
+    elif separator := find_separator(full):
+        facts.append(_separated(*separator))
+    return Inspection(facts, [], {"article_end": guess_article_end(lines, more, files)})
+
+
+def _few(characters: int) -> str:
+    return f"{characters} characters, too few to learn from" if characters else "no text"
+
+
+def _begun(pattern: str) -> str:
+    return (
+        f"The text seems to be {BEGINNINGS[pattern]}. This command makes each of them an article:"
+        f" `awk '/^{pattern}/{{print \"\"}} NF' OLD > NEW.txt`"
+    )
+
+
+def _separated(line: str, times: int) -> str:
+    program = f'{{sub(/[ \\r]+$/, "")}} $0 == "{line}" {{print ""; next}} NF'
+    return (
+        f"The line {line!r} occurs {times:,} times. If it stands between articles, make blank lines of these lines:"
+        f" `awk '{program}' OLD > NEW.txt`"
+    )
 
 
 def _table(file: io.BufferedReader, about: File) -> Inspection:
@@ -92,6 +120,8 @@ def _table(file: io.BufferedReader, about: File) -> Inspection:
     if not table.rows:
         raise InputError(f"{about.name}: contains no row; name a file with rows")
     guess = guess_columns(table.header, table.rows)
+    if all(are_numbers([row[index] for row in table.rows]) for index in guess.texts):
+        raise InputError(f"{about.name}: only numbers and dates, no column of text; name a table with texts")
     header = ""
     if about.kind.format in (".csv", ".tsv"):
         header = f", {'with' if table.header else 'without'} a header line"

@@ -86,15 +86,20 @@ class File:
         Raises InputError if the content does not have the format and compression that the name of the file says, and
         RunError if a remote file cannot be read, also for an error in the block.
         """
-        with _explain_remote_errors(self.system, self.name):
-            try:
-                with self._open(self.kind.compression) as file:
-                    self._check(file)
-                    yield file
-            except DAMAGED as error:
-                if self.kind.compression is None or getattr(error, "errno", None):
-                    raise
-                raise InputError(f"{self.name}: cannot be unpacked: {self._damage(error)}") from None
+        with _explain_remote_errors(self.system, self.name), self.unpacked() as file:
+            self._check(file)
+            yield file
+
+    @contextmanager
+    def unpacked(self) -> Iterator[io.BufferedReader]:
+        """Open the unpacked content, whatever it is. Raises InputError if it cannot be unpacked, also in the block."""
+        try:
+            with self._open(self.kind.compression) as file:
+                yield file
+        except DAMAGED as error:
+            if self.kind.compression is None or getattr(error, "errno", None):
+                raise
+            raise InputError(f"{self.name}: cannot be unpacked: {self._damage(error)}") from None
 
     def _check(self, file: io.BufferedReader) -> None:
         """Raise InputError if the first bytes show that the file has another format than its name says."""
@@ -183,14 +188,23 @@ def _find(source: str, root: Path) -> list[File]:
         raise InputError(f"{stated}: found nothing at {_name(system, path)}; data.source must be {known}")
     files = [File(system, each, kind, _split(each[len(base) :])) for each in sorted(paths) if (kind := Kind.of(each))]
     if not files:
-        endings, packed = ", ".join(READERS), ", ".join(COMPRESSED)
-        with _explain_remote_errors(system, stated), system.open(paths[0]) as file:
-            seems = seems_to_be(file.read(HEAD_BYTES))
-        raise InputError(
-            f"{stated}: no file there ends in {endings} (with or without {packed} after it);"
-            f" {PurePosixPath(paths[0]).name} seems to be {seems.what}; {seems.remedy}"
-        )
+        with _explain_remote_errors(system, stated):
+            raise _unknown_endings(system, paths, stated)
     return files
+
+
+def _unknown_endings(system: AbstractFileSystem, paths: Sequence[str], stated: str) -> InputError:
+    """The error for files with other endings. It says what the first file, unpacked, is by its content."""
+    endings, compressed = ", ".join(READERS), ", ".join(COMPRESSED)
+    path = PurePosixPath(paths[0])
+    packed = path.suffix if path.suffix.lower() in COMPRESSED else ""
+    with File(system, paths[0], Kind(".txt", COMPRESSED.get(packed.lower())), None).unpacked() as file:
+        seems = seems_to_be(file.peek(HEAD_BYTES)[:HEAD_BYTES], packed)
+    others = f", and the other {len(paths) - 1:,} file(s) too" if len(paths) > 1 else ""
+    return InputError(
+        f"{stated}: no file there ends in {endings} (with or without {compressed} after it);"
+        f" {path.name} seems to be {seems.what}; {seems.remedy}{others}"
+    )
 
 
 def _system(source: str, root: Path) -> tuple[AbstractFileSystem, str]:

@@ -60,4 +60,5 @@ class Census:
         if (characters := len(text) // MANY) >= 10:
             characters = min(1000, characters // 10 * 10)
             helps.append(f"set data.article_end: {characters} to cut it into articles of at most so many characters")
-        return ", or ".join([*helps, "add articles" if helps else "add articles or change the fraction"])
+        can_split = self.articles > 1 and not helps
+        return ", or ".join([*helps, "add articles" + " or change the fraction" * can_split])

@@ -31,14 +31,17 @@ def draw_corpus(path: Path, summary: Summary) -> None:
 def _draw_lengths(axes: Axes, summary: Summary) -> None:
     add_title_and_grid(axes, "Length of the articles")
     both = summary.train, summary.test
-    edges = np.geomspace(min(split.length_at(0) for split in both), 1 + max(split.length_at(1) for split in both), 41)
+    shortest, longest = min(split.length_at(0) for split in both), max(split.length_at(1) for split in both)
+    edges = np.unique(np.geomspace(shortest, longest + 1, 41).round()) - 0.5  # no bin without a whole number
+    ticks = np.unique(np.geomspace(shortest, longest, 7).round())
     for name, split, colour in (("train", summary.train, OURS), ("test", summary.test, OTHER)):
         share = np.full(split.articles, 100 / split.articles)
         axes.hist(
             split.lengths, edges.tolist(), weights=share, histtype="step", linewidth=1.5, color=colour, label=name
         )
     axes.set(xscale="log", xlabel="characters", ylabel="% of the articles")
-    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_xticks(ticks, [f"{tick:,.0f}" for tick in ticks])
+    axes.xaxis.minorticks_off()
     axes.legend(frameon=False)
 
 
@@ -75,4 +78,5 @@ def _draw_coverage(axes: Axes, summary: Summary) -> None:
     bars = axes.bar([str(each.min_count) for each in coverage], [each.characters for each in coverage], color=OURS)
     axes.bar_label(bars, [f"{each.characters:,}\n{each.test:.3%}" for each in coverage], padding=3)
     axes.margins(y=0.2)  # room for the labels
+    axes.locator_params(axis="y", integer=True)
     axes.set(xlabel="vocab.min_count", ylabel="characters")

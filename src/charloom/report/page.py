@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -215,8 +216,14 @@ def _in_text(symbol: int, vocabulary: Vocabulary) -> str:
 
 
 def visible(char: str) -> str:
-    """A character as the tooltip shows it. White space is visible."""
-    return VISIBLE.get(char) or harmless(char)
+    """A character as the tooltip shows it. Characters that cannot be seen alone are shown as in U+3000.
+
+    These are white space, accents, and characters that only join or change others, as in many emoji.
+    """
+    if char in VISIBLE:
+        return VISIBLE[char]
+    unseen = len(char) == 1 and unicodedata.category(char) in ("Zs", "Mn", "Cf")
+    return f"U+{ord(char):04X}" if unseen else harmless(char)
 
 
 def _column(group: SampleGroup) -> tuple[str, list[list[str]]]:

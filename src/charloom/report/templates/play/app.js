@@ -4,6 +4,7 @@ const FRAME = 14; // milliseconds of work before the screen is drawn again
 const TOO_LONG = `A text has at most ${MOST_CHARACTERS} characters here.`;
 const SLIDERS = ["temperature", "top-p"];
 const VISIBLE = new Map([[" ", "␣"], ["\n", "↵"], ["\t", "⇥"]]);
+const UNSEEN = /^[\p{Zs}\p{Mn}\p{Cf}]$/u; // white space, accents, and characters that only join or change others
 
 const byId = id => document.getElementById(id);
 const make = (name, className, text = "") => {
@@ -185,7 +186,10 @@ class Page {
 
   shown(id) {
     const character = this.about.characters[id];
-    return character ? VISIBLE.get(character) ?? character : id === this.about.eos ? "■" : "?";
+    if (!character) return id === this.about.eos ? "■" : "?";
+    if (VISIBLE.has(character)) return VISIBLE.get(character);
+    const code = character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0");
+    return UNSEEN.test(character) ? `U+${code}` : character;
   }
 
   showClasses({ evidence }) {
