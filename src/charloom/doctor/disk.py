@@ -11,7 +11,7 @@ from charloom.doctor.facts import Fact, fault, ok, warning
 from charloom.errors import InputError
 from charloom.leftovers import Leftover, leftovers
 from charloom.params import ModelParams, Params
-from charloom.terminal import in_bytes, in_time
+from charloom.terminal import in_bytes
 from charloom.text.vocab import Vocabulary
 
 FLOAT_BYTES = 4
@@ -79,10 +79,7 @@ def check_leftovers(root: Path) -> list[Fact]:
 
 
 def _about(leftover: Leftover) -> Fact:
-    found = f"{leftover.folder}: {in_bytes(leftover.size)}, {in_time(leftover.age_s)} old"
     if leftover.finished:
-        return warning(
-            "checkpoints", f"{found}, of a finished training", "`dvc repro` or `charloom clean` removes them"
-        )
+        return warning("checkpoints", str(leftover), "`dvc repro` or `charloom clean` removes them")
     remedy = "`dvc repro` with the same parameters resumes the training, `charloom clean` removes the checkpoints"
-    return warning("checkpoints", f"{found}, of a training that was stopped", remedy)
+    return warning("checkpoints", f"{leftover}, of a training that was stopped", remedy)
