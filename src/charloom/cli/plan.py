@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from charloom.cli.options import warn
 from charloom.doctor.programs import output_of, queued
-from charloom.errors import InputError, say
+from charloom.errors import InputError, say, warn
 from charloom.params import Params
 from charloom.params_file import load_params
 from charloom.terminal import in_time

@@ -5,13 +5,12 @@ A text comes in pieces, so that memory does not grow with the text. A piece may 
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from charloom.errors import say
+from charloom.errors import warn
 from charloom.text.vocab import Codes, Vocabulary, code_points
 
 
@@ -47,7 +46,7 @@ def warn_of_unknown(characters: Counter[str], where: str) -> None:
     """
     if characters:
         named = name_unknown(characters)
-        say(f"warning: {where}: some characters are not in the vocabulary and are read as <unk>: {named}", sys.stderr)
+        warn(f"{where}: some characters are not in the vocabulary and are read as <unk>: {named}")
 
 
 def cut_lines(pieces: Iterable[str]) -> Iterator[str]:
