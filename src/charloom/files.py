@@ -140,15 +140,22 @@ def exclusive(path: Path, what: str) -> Iterator[None]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as file:
-        try:
-            portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
-        except portalocker.LockException:
+        if not try_lock(file):
             say(f"waiting for {_holder(file)}: it is using {what}")
             portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE)
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def try_lock(file: IO[str]) -> bool:
+    """Lock an open file, unless another process has locked it. Returns whether the file is locked now."""
+    try:
+        portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
+    except portalocker.LockException:
+        return False
+    return True
 
 
 def user_path(path: str, root: Path = Path()) -> Path:

@@ -13,8 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import portalocker
-
+from charloom.files import try_lock
 from charloom.terminal import in_bytes, in_time
 
 
@@ -83,12 +82,7 @@ def _idle(folder: Path) -> Iterator[bool]:
         yield True
         return
     with file:
-        try:
-            portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
-            idle = True
-        except portalocker.LockException:
-            idle = False
-        yield idle
+        yield try_lock(file)
 
 
 def _measure(folder: Path) -> Leftover:
