@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))  # the code of this project, not of an installed copy
 
-from charloom.errors import say
+from charloom.errors import warn
 from charloom.files import write_json
 from charloom.params import Params
 from charloom.stage import run_stage
@@ -25,10 +25,9 @@ def build_vocab(params: Params) -> None:
         normalize=params.data.normalize,
     )
     if len(vocabulary) > MANY_SYMBOLS:
-        say(
-            f"warning: the vocabulary has {len(vocabulary)} symbols; more than {MANY_SYMBOLS} make a training slow."
-            " To turn rare characters into <unk>, raise vocab.min_count or set vocab.max_size in params.yaml",
-            sys.stderr,
+        warn(
+            f"the vocabulary has {len(vocabulary)} symbols; more than {MANY_SYMBOLS} make a training slow."
+            " To turn rare characters into <unk>, raise vocab.min_count or set vocab.max_size in params.yaml"
         )
     vocabulary.save(Path("data/vocab.json"))
     write_json(Path("details/vocab.json"), {"symbols": len(vocabulary), "characters_seen": sum(vocabulary.counts)})

@@ -67,7 +67,6 @@ def lead(prepared: Prepared, checkpoints: Checkpoints, key: str, params: Params)
     name_rare_classes(training.class_counts)
     card = make_card(params, Path("data/raw"), {"train_key": key}).trained_on(training.device)
     with stop_requests() as stopping:
-        checkpoints.forget_if_recorded(Path("dvc.lock"))
         resume(training, checkpoints)
         sampler = Sampler(training, vocabulary)  # the first listener, because the others show its samples
         with (

@@ -28,25 +28,18 @@ if TYPE_CHECKING:
     from charloom.text.vocab import Vocabulary
 
 
-_MODULE_OF = {
-    "CharloomError": "charloom.errors",
-    "Cost": "charloom.model.scoring",
-    "EncodedSplit": "charloom.text.split",
-    "InputError": "charloom.errors",
-    "Params": "charloom.params",
-    "RunError": "charloom.errors",
-    "Sampling": "charloom.model.sampling",
-    "SavedModel": "charloom.model.saved",
-    "Surprisal": "charloom.model.scoring",
-    "Vocabulary": "charloom.text.vocab",
-    "framed": "charloom.text.texts",
-    "load_model": "charloom.model.saved",
-    "load_params": "charloom.params_file",
-    "sample": "charloom.model.sampling",
-    "score_articles": "charloom.model.scoring",
-    "stream": "charloom.model.sampling",
-    "surprisals": "charloom.model.scoring",
+_NAMES = {
+    "charloom.errors": ("CharloomError", "InputError", "RunError"),
+    "charloom.model.sampling": ("Sampling", "sample", "stream"),
+    "charloom.model.saved": ("SavedModel", "load_model"),
+    "charloom.model.scoring": ("Cost", "Surprisal", "score_articles", "surprisals"),
+    "charloom.params": ("Params",),
+    "charloom.params_file": ("load_params",),
+    "charloom.text.split": ("EncodedSplit",),
+    "charloom.text.texts": ("framed",),
+    "charloom.text.vocab": ("Vocabulary",),
 }
+_MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
 __all__ = [
     "CharloomError",
     "Cost",

@@ -22,17 +22,15 @@ def cpu_limit(groups: Path = GROUPS, own: Path = OWN) -> float | None:
     for path in paths:
         for controller in CONTROLLERS:
             group = groups / controller / path.strip("/")
-            while group.is_relative_to(groups / controller):
-                limits += _limits(group)
-                group = group.parent
+            for each in (group, *group.parents):
+                limits += _limits(each) if each.is_relative_to(groups / controller) else ()
     return min(limits, default=None)
 
 
 def _limits(group: Path) -> Iterator[float]:
     """The limits in one group's folder. A quota is microseconds of CPU time in each period. No quota: max or -1."""
-    quotas = [_text(group / "cpu.max").split()]  # version 2
-    quotas.append([_text(group / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period")])  # version 1
-    for words in quotas:
+    version_1 = [_text(group / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period")]
+    for words in (_text(group / "cpu.max").split(), version_1):
         with suppress(ValueError, ZeroDivisionError):  # not two numbers
             quota, period = map(int, words)
             if quota > 0:

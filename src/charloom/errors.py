@@ -1,4 +1,4 @@
-"""The two kinds of failure that a user sees. `exit_with` turns them into exit codes, `say` prints one line.
+"""The two kinds of failure that a user sees. `exit_with` turns them into exit codes, `say` and `warn` print one line.
 
 Every command, stage and script starts with `exit_with`, so all of them treat text and failures in the same way.
 
@@ -115,6 +115,11 @@ def say(message: str, file: IO[str] | None = None) -> None:
     line = " ".join(without_secrets(message).split())
     shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
     print(f"{shown}\n", end="", file=file, flush=True)  # one write, so that lines of several threads do not mix
+
+
+def warn(message: str) -> None:
+    """Print a warning to stderr, as one line."""
+    say(f"warning: {message}", sys.stderr)
 
 
 def _show_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

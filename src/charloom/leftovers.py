@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from charloom.files import try_lock
+from charloom.terminal import in_bytes, in_time
 
 
 @dataclass(frozen=True)
@@ -25,44 +26,35 @@ class Leftover:
     age_s: float  # seconds since the last checkpoint was written
     finished: bool  # whether the training reached its end
 
+    def __str__(self) -> str:
+        """The folder, the size and the age of the checkpoints, in one line."""
+        finished = ", of a finished training" if self.finished else ""
+        return f"{self.folder}: {in_bytes(self.size)}, {in_time(self.age_s)} old{finished}"
+
 
 def finished_file(folder: Path) -> Path:
     """The file with the MD5 of the model.json of a finished training. `folder` has the training's checkpoints."""
     return folder / "finished"
 
 
-def is_recorded(folder: Path, dvc_lock: Path) -> bool:
-    """Whether the training of this folder has finished and the file `dvc_lock` has its result.
-
-    model.json contains the train_key, so another training with the same weights does not count.
-    """
-    finished = finished_file(folder)
-    return (
-        finished.exists()
-        and dvc_lock.exists()
-        and finished.read_text("utf-8") in dvc_lock.read_text("utf-8", "replace")
-    )
-
-
 def forget_recorded(root: Path, dvc_lock: Path) -> None:
     """Delete the checkpoints of all trainings whose results are in the file `dvc_lock`, except of those that run.
 
-    DVC has stored a result in its cache before the result is in dvc.lock, so no training is repeated.
+    DVC has stored a result in its cache before the result is in dvc.lock, so no training is repeated by accident. If
+    the user repeats a recorded training on purpose, it starts again.
+
+    model.json contains the train_key, so another training with the same weights does not count.
     """
-    for folder in _folders(root):
-        with _idle(folder) as idle:
-            if idle and is_recorded(folder, dvc_lock):
-                shutil.rmtree(folder)
+    recorded = dvc_lock.read_text("utf-8", "replace") if dvc_lock.exists() else ""
+    for folder in _idle_folders(root):
+        finished = finished_file(folder)
+        if finished.exists() and finished.read_text("utf-8") in recorded:
+            shutil.rmtree(folder)
 
 
 def leftovers(root: Path) -> list[Leftover]:
     """The checkpoints of all trainings that do not run, the largest first."""
-    found = []
-    for folder in _folders(root):
-        with _idle(folder) as idle:
-            if idle:
-                found.append(_measure(folder))
-    return sorted(found, key=lambda each: each.size, reverse=True)
+    return sorted(map(_measure, _idle_folders(root)), key=lambda each: each.size, reverse=True)
 
 
 def remove(folder: Path) -> bool:
@@ -73,8 +65,12 @@ def remove(folder: Path) -> bool:
     return idle
 
 
-def _folders(root: Path) -> list[Path]:
-    return sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+def _idle_folders(root: Path) -> Iterator[Path]:
+    """The folder of each training that does not run. A training cannot begin while the caller uses its folder."""
+    for folder in sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else ():
+        with _idle(folder) as idle:
+            if idle:
+                yield folder
 
 
 @contextmanager

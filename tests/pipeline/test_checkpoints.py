@@ -23,6 +23,8 @@ def test_checkpoints_stay_until_dvc_has_recorded_the_result(finished: Workspace,
     (folder,) = checkpoints(workspace)
     assert "step" not in workspace.repro("train").output, "the finished training was repeated"
     assert folder.exists(), "no stage ran after DVC had recorded the result"
+    repeated = workspace.repro("--force", "--single-item", "train")
+    assert "step" in repeated.output, "a training that is repeated on purpose starts again"
     assert workspace.repro().stages == ["evaluate"]
     assert checkpoints(workspace) == []
 

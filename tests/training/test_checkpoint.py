@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from charloom.files import file_digest
+from charloom.leftovers import forget_recorded
 from charloom.training.checkpoint import Checkpoint, Checkpoints
 
 
@@ -79,12 +80,12 @@ def test_checkpoints_are_deleted_only_if_dvc_has_recorded_the_result(tmp_path: P
     checkpoints = Checkpoints(tmp_path / "key")
     checkpoints.save(checkpoint(1))
     checkpoints.finish_saving()
-    checkpoints.forget_if_recorded(dvc_lock)
+    forget_recorded(tmp_path, dvc_lock)
     checkpoints.note_finished(result)
-    checkpoints.forget_if_recorded(dvc_lock)
+    forget_recorded(tmp_path, dvc_lock)
     dvc_lock.write_text("md5: 0123")
-    checkpoints.forget_if_recorded(dvc_lock)
+    forget_recorded(tmp_path, dvc_lock)
     assert checkpoints.read() is not None
     dvc_lock.write_text(f"md5: {file_digest(result, 'md5')}")
-    checkpoints.forget_if_recorded(dvc_lock)
+    forget_recorded(tmp_path, dvc_lock)
     assert checkpoints.read() is None

@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from charloom.errors import say
-from charloom.leftovers import Leftover, leftovers, remove
+from charloom.leftovers import leftovers, remove
 from charloom.stage import checkpoints_root
-from charloom.terminal import in_bytes, in_time
+from charloom.terminal import in_bytes
 
 
 @click.command()
@@ -23,13 +23,7 @@ def clean(dry_run: bool) -> None:
     """
     removed = [each for each in leftovers(checkpoints_root()) if dry_run or remove(each.folder)]
     for each in removed:
-        say(f"{'would remove' if dry_run else 'removed'} {in_words(each)}")
+        say(f"{'would remove' if dry_run else 'removed'} {each}")
     total = in_bytes(sum(each.size for each in removed))
     trainings = f"{len(removed)} training{'s' * (len(removed) != 1)}"
     say(f"{'would free' if dry_run else 'freed'} {total}: the checkpoints of {trainings}")
-
-
-def in_words(leftover: Leftover) -> str:
-    """The folder, the size and the age of checkpoints, in one line."""
-    finished = ", of a finished training" if leftover.finished else ""
-    return f"{leftover.folder}: {in_bytes(leftover.size)}, {in_time(leftover.age_s)} old{finished}"

@@ -18,6 +18,8 @@ from charloom.secrets import without_secrets
 
 ENDS = 10  # list this many of the most frequent characters, and this many of the rarest
 CLASSES = 20  # list this many classes, the largest first
+TEXTS = "code point", "example", "use"  # columns of texts that are not the first of their table
+LENGTHS = {"shortest article": 0, "5th percentile": 0.05, "median": 0.5, "95th percentile": 0.95, "longest article": 1}
 
 Row = tuple[str, ...]
 
@@ -73,22 +75,17 @@ def show_source(console: Console, source: str) -> None:
     for fact in found.facts:
         console.print(shown(without_secrets(fact)), soft_wrap=True)
     if found.columns:
-        columns = begin_table()
-        for name in ("column", "example", "use"):
-            columns.add_column(name, overflow="fold")
-        for row in found.columns:
-            columns.add_row(*map(shown, row))
-        console.print(columns)
+        console.print(table(("column", "example", "use"), found.columns))
     console.print("These lines of params.yaml read it:\n\ndata:")
     for name, value in found.params.items():
         console.print(shown(without_secrets(f"  {name}: {as_yaml(value)}")), soft_wrap=True)
 
 
 def table(header: Row, rows: Iterable[Row]) -> Table:
-    """A table whose names are aligned left and whose numbers are aligned right."""
+    """A table whose texts are aligned left and whose numbers are aligned right. The first column has texts."""
     made = begin_table()
     for place, name in enumerate(header):
-        made.add_column(name, justify="left" if place == 0 or name == "code point" else "right", overflow="fold")
+        made.add_column(name, justify="left" if place == 0 or name in TEXTS else "right", overflow="fold")
     for row in rows:
         made.add_row(*map(shown, row))
     return made
@@ -99,14 +96,7 @@ def splits(summary: Summary) -> Iterator[Row]:
     both = summary.train, summary.test
     yield "articles", *(f"{split.articles:,}" for split in both)
     yield "characters", *(f"{split.characters:,}" for split in both)
-    lengths = {
-        "shortest article": 0.0,
-        "5th percentile": 0.05,
-        "median": 0.5,
-        "95th percentile": 0.95,
-        "longest article": 1.0,
-    }
-    for name, share in lengths.items():
+    for name, share in LENGTHS.items():
         yield name, *(f"{split.length_at(share):,}" for split in both)
     yield "equal to an earlier article", *(f"{split.repeated:,}" for split in both)
     yield "also in the other split", f"{summary.duplicates:,}", f"{summary.test_duplicates:,}"

@@ -1,15 +1,14 @@
-"""For the subcommands that use a model: the options --model and --device, loading the model, and warnings."""
+"""For the subcommands that use a model: the options --model and --device, and loading the model."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from charloom.errors import InputError, say
+from charloom.errors import InputError
 from charloom.files import user_path
 
 if TYPE_CHECKING:
@@ -72,8 +71,3 @@ def folder_of(model: str) -> Path:
 
     with tracker_needed():
         return fetch_model(load_params().tracking, model)
-
-
-def warn(message: str) -> None:
-    """Print a warning to stderr."""
-    say(f"warning: {message}", sys.stderr)

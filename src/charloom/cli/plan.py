@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from charloom.cli.options import warn
 from charloom.doctor.programs import output_of, queued
-from charloom.errors import InputError, say
+from charloom.errors import InputError, say, warn
 from charloom.params import Params
 from charloom.params_file import load_params
 from charloom.terminal import in_time
@@ -30,18 +29,14 @@ NO_TIME: dict[str, set[str]] = {
     "tracking": {"enabled", "experiment", "timeout"},
 }
 
+POSITIVE = click.FloatRange(min=0, min_open=True)
+
 
 @click.command()
-@click.option(
-    "--hours",
-    type=click.FloatRange(min=0, min_open=True),
-    default=8.0,
-    show_default=True,
-    help="The length of the night.",
-)
+@click.option("--hours", type=POSITIVE, default=8.0, show_default=True, help="The length of the night.")
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=0, min_open=True),
+    type=POSITIVE,
     default=10.0,
     show_default=True,
     help="Train for so long to measure a step. A longer time gives a better estimate.",

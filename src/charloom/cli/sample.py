@@ -11,7 +11,8 @@ from itertools import chain
 
 import click
 
-from charloom.cli.options import model_options, open_model, warn
+from charloom.cli.options import model_options, open_model
+from charloom.errors import warn
 from charloom.terminal import harmless
 from charloom.text.texts import unknown, warn_of_unknown
 

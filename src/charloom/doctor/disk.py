@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from charloom.cells import CELLS
 from charloom.corpus.articles import read_source
 from charloom.doctor.facts import Fact, fault, ok, warning
 from charloom.errors import InputError
-from charloom.leftovers import Leftover, leftovers
+from charloom.leftovers import leftovers
 from charloom.params import ModelParams, Params
-from charloom.terminal import in_bytes, in_time
+from charloom.terminal import in_bytes
 from charloom.text.vocab import Vocabulary
 
 FLOAT_BYTES = 4
@@ -28,11 +29,8 @@ def check_disk(params: Params, root: Path, runs: int = 1) -> Fact:
     free = shutil.disk_usage(root).free
     needed, estimate = needed_bytes(params, runs)
     found = f"{in_bytes(free)} are free, and about {in_bytes(needed)} are needed ({estimate})"
-    if free < needed:
-        return fault(
-            "disk", found, "free some space: `charloom clean` and `dvc gc --workspace` delete what is not needed"
-        )
-    return ok("disk", found)
+    remedy = "free some space: `charloom clean` and `dvc gc --workspace` delete what is not needed"
+    return ok("disk", found) if free >= needed else fault("disk", found, remedy)
 
 
 def needed_bytes(params: Params, runs: int = 1) -> tuple[int, str]:
@@ -73,16 +71,11 @@ def parameters(model: ModelParams, symbols: int, classes: int) -> int:
     return count + gates * (hidden + 1)
 
 
-def check_leftovers(root: Path) -> list[Fact]:
-    """The checkpoints of trainings that were stopped."""
-    return [_about(each) for each in leftovers(root)]
-
-
-def _about(leftover: Leftover) -> Fact:
-    found = f"{leftover.folder}: {in_bytes(leftover.size)}, {in_time(leftover.age_s)} old"
-    if leftover.finished:
-        return warning(
-            "checkpoints", f"{found}, of a finished training", "`dvc repro` or `charloom clean` removes them"
-        )
+def check_leftovers(root: Path) -> Iterator[Fact]:
+    """The checkpoints of trainings that do not run."""
     remedy = "`dvc repro` with the same parameters resumes the training, `charloom clean` removes the checkpoints"
-    return warning("checkpoints", f"{found}, of a training that was stopped", remedy)
+    for each in leftovers(root):
+        if each.finished:
+            yield warning("checkpoints", str(each), "`dvc repro` or `charloom clean` removes them")
+        else:
+            yield warning("checkpoints", f"{each}, of a training that was stopped", remedy)

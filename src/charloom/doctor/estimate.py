@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import time
+from bisect import bisect_right
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -58,11 +59,8 @@ class TrainTime:
 
     def steps_in(self, seconds: float) -> int:
         """The most steps that fit into so many seconds. 0 if not one fits."""
-        low, high = 0, max(1, int(seconds / self.step_s) + 1)
-        while high - low > 1:  # `seconds` grows with the steps
-            middle = (low + high) // 2
-            low, high = (middle, high) if self.seconds(middle) <= seconds else (low, middle)
-        return low
+        # `seconds` grows with the steps
+        return bisect_right(range(1, int(seconds / self.step_s) + 1), seconds, key=self.seconds)
 
 
 @dataclass(frozen=True)
@@ -146,13 +144,12 @@ def measure_steps(training: Training, measured_s: float) -> float:
         training.train_step()
     training.fetch_losses()  # waits for the GPU
     began, first = time.perf_counter(), training.step
-    while (passed := time.perf_counter() - began) < measured_s:
+    while time.perf_counter() - began < measured_s:
         training.train_step()
         if training.step % training.log_every == 0:
             training.fetch_losses()
     training.fetch_losses()
-    passed = time.perf_counter() - began
-    return passed / (training.step - first)
+    return (time.perf_counter() - began) / (training.step - first)
 
 
 def measure_evaluation(prepared: Prepared, params: Params) -> float:

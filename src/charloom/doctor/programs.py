@@ -29,8 +29,6 @@ if Config.from_cwd()["core"].get("remote"):
         print(odb.fs.unstrip_protocol(odb.path))
         print(odb.fs.exists(odb.path))
 """
-
-
 NO_SCM = "dvc config --local core.no_scm true"  # DVC then works in a folder that is in no git repository
 
 

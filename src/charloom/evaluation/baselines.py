@@ -54,15 +54,7 @@ class Baselines:
 
     def save(self, path: Path) -> None:
         """Write baselines.json."""
-        value = {
-            "bpc": self.bpc,
-            "ngram": self.ngram,
-            "breakdown": self.breakdown._asdict(),
-            "train": self.train,
-            "test": self.test,
-            "labelled": self.labelled,
-            "accuracy": self.accuracy,
-        }
+        value = {**vars(self), "breakdown": self.breakdown._asdict()}
         write_json(path, {"format": FORMAT, "version": VERSION, **value})
 
     @classmethod

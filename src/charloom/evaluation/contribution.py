@@ -36,8 +36,7 @@ def contribution(model: CharModel, codes: Codes) -> Contribution | None:
     nothing = Remembered(torch.full_like(remembered.probabilities, 1 / model.symbols))
     logits, _ = model(ids[:-1], remembered=nothing)
     return Contribution(
-        _bits(remembered.probabilities.log(), ids[1:]),
-        _bits(torch.log_softmax(logits.float(), -1), ids[1:]),
+        _bits(remembered.probabilities.log(), ids[1:]), _bits(torch.log_softmax(logits.float(), -1), ids[1:])
     )
 
 

@@ -81,10 +81,7 @@ class Evaluation:
 
 
 def evaluate_model(
-    saved: SavedModel,
-    test: EncodedSplit,
-    params: EvaluateParams,
-    class_names: Sequence[str],
+    saved: SavedModel, test: EncodedSplit, params: EvaluateParams, class_names: Sequence[str]
 ) -> Evaluation:
     """Evaluate a model on the test split, or on a sample of at most `params.max_characters`.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import torch
 
 from charloom.cpus import GROUPS, auto_threads
-from charloom.errors import InputError, RunError, is_out_of_memory, say
+from charloom.errors import InputError, RunError, is_out_of_memory, warn
 from charloom.text.workers import usable_cores
 
 GPUS = Path("/proc/driver/nvidia/gpus")  # NVIDIA's driver for Linux lists its GPUs here
@@ -28,10 +27,7 @@ def choose_device(wanted: str, key: str) -> torch.device:
     unusable = "" if "cuda" in available else unusable_gpu()
     if wanted == "auto":
         if unusable:
-            say(
-                f"warning: {key} = 'auto': computing on the CPU, because torch cannot use the GPU: {unusable}",
-                sys.stderr,
-            )
+            warn(f"{key} = 'auto': computing on the CPU, because torch cannot use the GPU: {unusable}")
         return torch.device("cuda" if "cuda" in available else "cpu")
     if wanted == "cuda" and unusable:
         raise InputError(f"{key} = 'cuda': torch cannot use this machine's GPU: {unusable}")
@@ -40,7 +36,7 @@ def choose_device(wanted: str, key: str) -> torch.device:
             f"{key} = {wanted!r}: not on this machine, which has {', '.join(available)}; choose one of these, or auto"
         )
     if wanted == "mps":
-        say(f"warning: {key} = 'mps': a long training can fill the memory (pytorch issue 145374)", sys.stderr)
+        warn(f"{key} = 'mps': a long training can fill the memory (pytorch issue 145374)")
     return torch.device(wanted)
 
 

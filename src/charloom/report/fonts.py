@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
-from charloom.errors import say
+from charloom.errors import warn
 
 if TYPE_CHECKING:
     from matplotlib.font_manager import FontEntry
@@ -72,8 +71,7 @@ def _found(path: str, characters: Iterable[str]) -> set[str]:
 
 def _say_missing(characters: list[str]) -> None:
     shown = "".join(characters[:SHOWN]) + "…" * (len(characters) > SHOWN)
-    say(
-        f"warning: the fonts of this machine lack {len(characters)} character(s) of the class names ({shown}), so the"
-        " pictures show boxes; install a font with these characters, such as one of https://fonts.google.com/noto",
-        sys.stderr,
+    warn(
+        f"the fonts of this machine lack {len(characters)} character(s) of the class names ({shown}), so the"
+        " pictures show boxes; install a font with these characters, such as one of https://fonts.google.com/noto"
     )

@@ -8,8 +8,8 @@ import json
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -39,39 +39,34 @@ def write_page(path: Path, evaluation: Evaluation, context: Context) -> None:
     classification = evaluation.classification
     accuracy_after = classification.accuracy_after if classification else {}
     baselines = context.baselines
-    page = (
-        templates()
-        .get_template("page.html")
-        .render(
-            evaluation=evaluation,
-            context=context,
-            total=evaluation.scores.total,
-            baselines=baseline_bars(
-                context.all_bpc(evaluation), {} if context.same_training_text else context.all_train_characters()
-            ),
-            training=training_chart(context.history, evaluation.scores.total.bits_per_character),
-            positions=position_chart(evaluation, context),
-            class_bars=part_bars(evaluation.breakdown.by_class, baselines.breakdown.by_class),
-            kind_bars=part_bars(evaluation.breakdown.by_kind, baselines.breakdown.by_kind),
-            samples_by_temperature=[_column(group) for group in evaluation.samples if group.class_name is None],
-            samples_by_class=[_column(group) for group in evaluation.samples if group.class_name is not None],
-            class_temperature=next(
-                (each.temperature for each in evaluation.samples if each.class_name is not None), None
-            ),
-            samples_cut=any(map(_is_cut, evaluation.samples)),
-            strip=strip(context.samples),
-            classifier_bars=classifier_bars(context.all_accuracy(evaluation), baselines.labelled),
-            accuracy_after_bars=accuracy_bars(accuracy_after, accuracy_after.keys()),
-            readings=[(reading, cells(reading, context.vocabulary)) for reading in evaluation.readings],
-            memory=memory_table(evaluation.readings, context.vocabulary),
-            visible=visible,
-            symbols=[*map(visible, context.vocabulary.characters), EOS, UNK],
-            heat=HEAT,
-            script=Markup(script),  # the script is part of charloom and contains no text of a corpus
-            script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        )
+    page = templates().get_template("page.html")
+    text = page.render(
+        evaluation=evaluation,
+        context=context,
+        total=evaluation.scores.total,
+        baselines=baseline_bars(
+            context.all_bpc(evaluation), {} if context.same_training_text else context.all_train_characters()
+        ),
+        training=training_chart(context.history, evaluation.scores.total.bits_per_character),
+        positions=position_chart(evaluation, context),
+        class_bars=part_bars(evaluation.breakdown.by_class, baselines.breakdown.by_class),
+        kind_bars=part_bars(evaluation.breakdown.by_kind, baselines.breakdown.by_kind),
+        samples_by_temperature=[_column(group) for group in evaluation.samples if group.class_name is None],
+        samples_by_class=[_column(group) for group in evaluation.samples if group.class_name is not None],
+        class_temperature=next((each.temperature for each in evaluation.samples if each.class_name is not None), None),
+        samples_cut=any(map(_is_cut, evaluation.samples)),
+        strip=strip(context.samples),
+        classifier_bars=classifier_bars(context.all_accuracy(evaluation), baselines.labelled),
+        accuracy_after_bars=accuracy_bars(accuracy_after, accuracy_after.keys()),
+        readings=[(reading, cells(reading, context.vocabulary)) for reading in evaluation.readings],
+        memory=memory_table(evaluation.readings, context.vocabulary),
+        visible=visible,
+        symbols=[*map(visible, context.vocabulary.characters), EOS, UNK],
+        heat=HEAT,
+        script=Markup(script),  # the script is part of charloom and contains no text of a corpus
+        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
-    write_text(path, page)
+    write_text(path, text)
 
 
 def templates() -> Environment:
@@ -239,24 +234,14 @@ def _is_cut(group: SampleGroup) -> bool:
 
 def _reading_json(reading: Reading) -> Markup:
     """A reading for the script: for each symbol its id, its bits, and each expected id with its percentage."""
-    surprisal = reading.surprisal
-    rows: list[Any] = [
-        [symbol, round(bits, 2), *(each for pair in zip(ids, _percents(shares), strict=True) for each in pair)]
-        for symbol, bits, ids, shares in zip(
-            reading.codes.tolist(),
-            surprisal.bits.tolist(),
-            surprisal.expected.tolist(),
-            surprisal.probabilities.tolist(),
-            strict=True,
-        )
-    ]
+    columns = reading.codes, reading.surprisal.bits, reading.surprisal.expected, reading.surprisal.probabilities
+    rows = []
+    for symbol, bits, ids, shares in zip(*(column.tolist() for column in columns), strict=True):
+        percents = (round(100 * share, 1) for share in shares)
+        rows.append([symbol, round(bits, 2), *chain.from_iterable(zip(ids, percents, strict=True))])
     return Markup(json.dumps(rows, separators=(",", ":")))  # only numbers, which need no escaping
 
 
 def _as_yaml(value: object) -> str:
     """A parameter's value as params.yaml has it: true, null, [0.5, 1.0]."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _percents(shares: Sequence[float]) -> list[float]:
-    return [round(100 * share, 1) for share in shares]

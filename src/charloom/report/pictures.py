@@ -68,14 +68,8 @@ def draw_positions(
     with one_chart(path, "Bits by position in the article") as axes:
         for name, parts, colour in ((THIS_MODEL, ours, OURS), (ngram_name, ngram, OTHER)):
             if parts:
-                axes.plot(
-                    [int(part.name) for part in parts],
-                    [part.bits for part in parts],
-                    color=colour,
-                    marker="o",
-                    markersize=3,
-                    label=name,
-                )
+                positions, bits = [int(part.name) for part in parts], [part.bits for part in parts]
+                axes.plot(positions, bits, color=colour, marker="o", markersize=3, label=name)
         axes.set(xscale="log", xlabel=_with_note("characters from the article's beginning", note))
         axes.set(ylabel="bits per symbol")
         axes.xaxis.set_major_formatter("{x:g}")

@@ -53,7 +53,7 @@ def encode_splits(
     shutil.rmtree(folder, ignore_errors=True)
     counts = {
         **_encode_rows(train, ("train", "valid"), held_out.divide, folder, encoding, class_names),
-        **_encode_rows(test, ("test",), _undivided, folder, encoding, class_names),
+        **_encode_rows(test, ("test",), lambda articles: [articles], folder, encoding, class_names),
     }
     if not counts["train_windows"]:
         raise InputError(
@@ -115,7 +115,3 @@ def _encode_rows(
 def _encode_range(rows: RowRange, *, divide: Divide, encoding: Encoding) -> list[EncodedArticles]:
     """Encode the articles of a range, separately for each split."""
     return [encode_articles(articles, encoding) for articles in divide(read_range(rows))]
-
-
-def _undivided(articles: list[Article]) -> list[list[Article]]:
-    return [articles]

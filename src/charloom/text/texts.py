@@ -5,13 +5,12 @@ A text comes in pieces, so that memory does not grow with the text. A piece may 
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from charloom.errors import say
+from charloom.errors import warn
 from charloom.text.vocab import Codes, Vocabulary, code_points
 
 
@@ -47,23 +46,13 @@ def warn_of_unknown(characters: Counter[str], where: str) -> None:
     """
     if characters:
         named = name_unknown(characters)
-        say(f"warning: {where}: some characters are not in the vocabulary and are read as <unk>: {named}", sys.stderr)
+        warn(f"{where}: some characters are not in the vocabulary and are read as <unk>: {named}")
 
 
 def cut_lines(pieces: Iterable[str]) -> Iterator[str]:
     """The lines of a text that comes in pieces. Blank lines are left out."""
-    begun: list[str] = []  # the parts so far of a line whose end has not been read yet
-    for piece in pieces:
-        *ended, last = piece.split("\n")
-        for line in ended:
-            begun.append(line)
-            whole = "".join(begun)
-            begun.clear()
-            if whole.strip():
-                yield whole
-        begun.append(last)
-    if (whole := "".join(begun)).strip():
-        yield whole
+    for lines in _whole_lines(pieces):
+        yield from (line for line in lines.split("\n") if line.strip())
 
 
 def normalized_pieces(vocabulary: Vocabulary, pieces: Iterable[str]) -> Iterator[str]:
@@ -74,15 +63,20 @@ def normalized_pieces(vocabulary: Vocabulary, pieces: Iterable[str]) -> Iterator
     if vocabulary.normalize == "none":
         yield from pieces
         return
+    yield from map(vocabulary.normalized, _whole_lines(pieces))
+
+
+def _whole_lines(pieces: Iterable[str]) -> Iterator[str]:
+    """The same text in other pieces. Each piece ends after a newline, except the last one."""
     begun: list[str] = []  # the parts of the text after the last newline
     for piece in pieces:
         ended, newline, last = piece.rpartition("\n")
         if newline:
-            yield vocabulary.normalized("".join([*begun, ended, newline]))
+            yield "".join([*begun, ended, newline])
             begun.clear()
         begun.append(last)
     if whole := "".join(begun):
-        yield vocabulary.normalized(whole)
+        yield whole
 
 
 def without_last_newline(pieces: Iterable[str]) -> Iterator[str]:

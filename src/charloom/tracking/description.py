@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Set
+from textwrap import indent
 
 from charloom.evaluation.samples import SampleGroup
 from charloom.terminal import harmless
@@ -34,13 +35,9 @@ def describe(model: str, test: Mapping[str, float], samples: Iterable[SampleGrou
             f"The best of {len(texts)} samples ({harmless(heading)}) has {len(_words(text))} words, and {known}"
             " different words of this sample occur in the test split."
         )
-        lines.append(_as_block(harmless(text[:SHOWN].strip("\n"))))
+        # an indented block, which Markdown shows unchanged
+        lines.append(indent(harmless(text[:SHOWN].strip("\n")), "    ", lambda _: True))
     return "\n\n".join(lines)
-
-
-def _as_block(text: str) -> str:
-    """The text as an indented block, which Markdown shows unchanged."""
-    return "\n".join(f"    {line}" for line in text.splitlines())
 
 
 def _quality(text: str, words: Set[str]) -> float:

@@ -8,7 +8,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +17,6 @@ from charloom.model.saved import SavedModel
 from charloom.params import Params, TrackingParams
 from charloom.secrets import without_secrets
 from charloom.text.split import EncodedSplit
-from charloom.text.vocab import Vocabulary
 from charloom.tracking.card import Card, as_trained, evaluation_card
 from charloom.tracking.description import describe, words_of
 from charloom.tracking.dvclock import DvcLock
@@ -30,13 +28,7 @@ from charloom.training.sampler import read_training_samples, strip
 NAME_CHARACTERS = 250  # the longest name of a metric that MLflow accepts
 MODEL = "models/charloom/model.safetensors"
 # The files of a workspace that a run keeps as artefacts
-ARTEFACTS = (
-    "details/*",
-    "metrics/*",
-    "models/charloom/*",
-    "plots/*",
-    "reports/*",
-)
+ARTEFACTS = ("details/*", "metrics/*", "models/charloom/*", "plots/*", "reports/*")
 # These artefacts can contain the address of the corpus. A run gets them without secrets.
 WITH_ADDRESSES = ("params.yaml", "data/raw/source.json")
 DESCRIPTION = "mlflow.note.content"  # the tag that MLflow's pages show above the numbers of a run
@@ -54,10 +46,11 @@ class Evaluated:
     @classmethod
     def of_workspace(cls, params: Params, saved: SavedModel, workspace: Path) -> Evaluated:
         """The evaluation of the model `saved`, whose files are in this workspace."""
+        test, vocabulary = workspace / "data/windows/test", saved.vocabulary
         return cls(
             card=evaluation_card(params, saved, workspace / "data"),
             history=read_history(workspace / "plots/history.csv"),
-            words=partial(_test_words, workspace, saved.vocabulary),
+            words=lambda: words_of(EncodedSplit.load(test, len(vocabulary)), vocabulary),
             workspace=workspace,
         )
 
@@ -164,10 +157,6 @@ def _description(evaluated: Evaluated, measured: dict[str, float]) -> str:
     samples = read_samples(path) if path.exists() else []
     test = {name.removeprefix("test/"): value for name, value in measured.items()}
     return describe(evaluated.card.model, test, samples, evaluated.words())
-
-
-def _test_words(workspace: Path, vocabulary: Vocabulary) -> set[str]:
-    return words_of(EncodedSplit.load(workspace / "data/windows/test", len(vocabulary)), vocabulary)
 
 
 def stage_metrics(folder: Path) -> dict[str, float]:

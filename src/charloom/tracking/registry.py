@@ -10,10 +10,9 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from charloom.corpus.download import cache_folder, cache_lock
 from charloom.errors import InputError
@@ -26,9 +25,11 @@ from charloom.tracking.store import Store, tracking_uri
 if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
+    from mlflow.tracking import MlflowClient
 
 RUN, REGISTERED = "runs:/", "models:/"  # beginnings of addresses
 FILES = ("model.safetensors", "model.json")
+T = TypeVar("T")
 NOT_FOUND = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # MLflow's codes for a model that does not exist
 
 
@@ -39,7 +40,7 @@ def promote(params: TrackingParams, wanted: str, alias: str, *, other_data: bool
     names a model that was tested on other data. `other_data` allows this.
     """
     store, run = find_run(params, wanted)
-    before = _version_at(store, params.experiment, alias)
+    before = _if_known(lambda: store.client.get_model_version_by_alias(params.experiment, alias))
     if before:
         old = store.client.get_run(str(before.run_id))
         if tested_on(old) != tested_on(run) and not other_data:
@@ -84,36 +85,37 @@ def _download(store: Store, run: Run, digest: str, folder: Path) -> None:
 
 
 def _run_of(params: TrackingParams, model: str) -> tuple[Store, Run]:
-    if model.startswith(REGISTERED):
-        name, separator, alias = model.removeprefix(REGISTERED).partition("@")
-        number = ""
-        if not separator:
-            name, _, number = name.rpartition("/")
-        store = Store.read(params)
-        with _not_found(model):
-            if store is None:
-                raise InputError(f"{model}: no such model in {tracking_uri()}")
-            client = store.client
-            version = (
-                client.get_model_version_by_alias(name, alias) if separator else client.get_model_version(name, number)
-            )
-            return store, client.get_run(str(version.run_id))
-    return find_run(params, model.removeprefix(RUN).removesuffix("/charloom"))
+    if not model.startswith(REGISTERED):
+        return find_run(params, model.removeprefix(RUN).removesuffix("/charloom"))
+    store = Store.read(params)
+    if store is None:
+        raise InputError(f"{model}: no such model in {tracking_uri()}")
+    client = store.client
+    run = _if_known(lambda: client.get_run(str(_version(client, model.removeprefix(REGISTERED)).run_id)))
+    if run is None:
+        raise InputError(f"{model}: no such model in {tracking_uri()}; `charloom promote RUN` makes one from a run")
+    return store, run
 
 
-@contextmanager
-def _not_found(model: str) -> Iterator[None]:
-    """Turn MLflow's error for an unknown model into an InputError."""
+def _version(client: MlflowClient, address: str) -> ModelVersion:
+    """The version at NAME@ALIAS or NAME/NUMBER."""
+    name, separator, alias = address.partition("@")
+    if separator:
+        return client.get_model_version_by_alias(name, alias)
+    name, _, number = address.rpartition("/")
+    return client.get_model_version(name, number)
+
+
+def _if_known(ask: Callable[[], T]) -> T | None:
+    """What `ask` returns. None if MLflow answers that it does not know such a model."""
     from mlflow.exceptions import MlflowException
 
     try:
-        yield
+        return ask()
     except MlflowException as error:
         if error.error_code not in NOT_FOUND:
             raise
-        raise InputError(
-            f"{model}: no such model in {tracking_uri()}; `charloom promote RUN` makes one from a run"
-        ) from None
+        return None
 
 
 def _register(store: Store, name: str, run: Run) -> str:
@@ -141,18 +143,6 @@ def _show_version(store: Store, model_id: str, version: dict[str, object]) -> No
     shown = json.loads(store.client.get_logged_model(model_id).tags.get(MLFLOW_MODEL_VERSIONS, "[]"))
     if version not in shown:
         store.client.set_logged_model_tags(model_id, {MLFLOW_MODEL_VERSIONS: json.dumps([*shown, version])})
-
-
-def _version_at(store: Store, name: str, alias: str) -> ModelVersion | None:
-    """The version with this alias. None if there is no such version."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return store.client.get_model_version_by_alias(name, alias)
-    except MlflowException as error:
-        if error.error_code not in NOT_FOUND:
-            raise
-        return None
 
 
 def _quoted(name: str) -> str:

@@ -64,9 +64,7 @@ class TrainingStream:
         # Start time of the request in progress. Infinity while no request is in progress, so that nothing can time out.
         self._request_began = math.inf
         self._previous: tuple[float, int] | None = None  # the last record: its time, and the characters read until then
-        self._warned = (
-            threading.Lock()
-        )  # the first warning acquires the lock and keeps it, so no second warning follows
+        self._warned = threading.Lock()  # the first warning keeps the lock, so no second warning follows
         for record in history:
             self._queue.put(TimedRecord(record, now_ms(), None))
         self._thread = threading.Thread(target=self._run, daemon=True, name="tracking")

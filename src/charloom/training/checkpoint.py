@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -24,7 +23,7 @@ from torch import Tensor
 
 from charloom.errors import RunError, say
 from charloom.files import atomic_path, exclusive, file_digest, write_text
-from charloom.leftovers import finished_file, is_recorded
+from charloom.leftovers import finished_file
 
 VERSION = 4
 
@@ -135,15 +134,6 @@ class Checkpoints:
     def note_finished(self, result: Path) -> None:
         """Record that this training has finished, and the MD5 of its model.json. dvc.lock contains MD5s, too."""
         write_text(finished_file(self._folder), file_digest(result, "md5"))
-
-    def forget_if_recorded(self, dvc_lock: Path) -> None:
-        """Delete the checkpoints if the file `dvc_lock` already records the result of this training.
-
-        In that case the user is repeating the training on purpose. If DVC was killed before it recorded the result, the
-        checkpoints stay, so that the finished training is not repeated. The caller holds the lock.
-        """
-        if is_recorded(self._folder, dvc_lock):
-            shutil.rmtree(self._folder)
 
 
 def _bytes_tensor(data: bytes) -> Tensor:

@@ -8,13 +8,12 @@ in the same order, so the results have the same bytes.
 from __future__ import annotations
 
 import gc
-import sys
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from charloom.errors import say
+from charloom.errors import warn
 
 WARM_UP = 3  # steps before the recording, in which torch and cuDNN allocate what they keep
 
@@ -74,6 +73,6 @@ class Recorded:
         except torch.cuda.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            say(f"warning: the steps are slower, because torch cannot record them: {error}", sys.stderr)
+            warn(f"the steps are slower, because torch cannot record them: {error}")
             return None
         return graph

@@ -41,12 +41,7 @@ class Training:
     """
 
     def __init__(
-        self,
-        model: CharModel,
-        train: EncodedSplit,
-        valid: EncodedSplit,
-        params: TrainParams,
-        group: Group,
+        self, model: CharModel, train: EncodedSplit, valid: EncodedSplit, params: TrainParams, group: Group
     ) -> None:
         """`group` is the group of processes that share the training.
 
@@ -60,11 +55,8 @@ class Training:
         history = HISTORY if model.params.memory else 0  # what the memory looks back on
         self.batches = BATCHING[params.batching](train, params.batch_size, params.seed, device, self.columns, history)
         self.class_counts = train.class_counts if model.conditioned else []
-        self._class_ids = (
-            ClassIds(train, model.no_class, model.params.class_dropout, params.seed, device)
-            if model.conditioned
-            else None
-        )
+        dropout = model.params.class_dropout
+        self._class_ids = ClassIds(train, model.no_class, dropout, params.seed, device) if model.conditioned else None
         self._recall = Recall(model, train, self.batches, self._class_ids, params.seed) if model.params.memory else None
         self.steps = count_steps(params, self.batches.steps_per_epoch, params.batch_size * self.batches.length)
         self.log_every = interval(params.log_every, self.steps, MAX_RECORDS)

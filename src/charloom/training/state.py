@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import asdict, astuple
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,7 +11,7 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from charloom.cells import CELLS
-from charloom.errors import InputError, say
+from charloom.errors import InputError, warn
 from charloom.model.device import describe_device
 from charloom.model.saved import TensorSpec, tensor_specs
 from charloom.model.states import make_state, state_tensors
@@ -92,10 +91,9 @@ def restore(training: Training, checkpoint: Checkpoint) -> None:
     if adam_steps != {float(min(position.step, MAX_ADAM_STEP))}:
         raise ValueError(f"its step {position.step} and its optimizer's count of steps contradict each other")
     if position.made_with != made_with(training):
-        say(
-            f"warning: this training continues a checkpoint of {position.made_with} with {made_with(training)}, so it"
-            " ends in other bytes than an undisturbed training",
-            sys.stderr,
+        warn(
+            f"this training continues a checkpoint of {position.made_with} with {made_with(training)}, so it"
+            " ends in other bytes than an undisturbed training"
         )
     training.model.load_state_dict(checkpoint.group("model"))
     training.best = checkpoint.group("best")
