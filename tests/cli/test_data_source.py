@@ -93,6 +93,11 @@ FILES: dict[str, tuple[str, bytes, dict[str, Any]]] = {
         as_parquet({"x": pa.array(["sea", "air"] * 60).dictionary_encode(), "y": TITLES}),
         {"text_columns": ["y"], "class_column": "x"},
     ),
+    "one column whose texts contain a comma": (
+        "a.csv",
+        "\n".join(f'"{title}, again"' for title in TITLES).encode(),
+        {"text_columns": [1], "class_column": None},
+    ),
     "txt, blank lines": ("a.txt", "\n\n".join(TITLES).encode(), {"article_end": "blank_line"}),
     "txt, lines": ("a.txt", "\n".join(TITLES).encode(), {"article_end": "line"}),
     "txt, one blank line": ("a.txt", ("\n".join(TITLES) + "\n\nThe end\n").encode(), {"article_end": "line"}),
@@ -116,6 +121,15 @@ def test_a_text_without_separators_is_cut(charloom: Charloom, monkeypatch: pytes
     ended = charloom("data", "--source", "book.txt", model=None)
     assert block(ended.out) == {"source": "book.txt", "article_end": 1000}
     assert articles_read(ended.out) > 100
+
+
+def test_short_texts_in_many_files_are_not_cut(charloom: Charloom) -> None:
+    Path("mine").mkdir()
+    for number, title in zip(NUMBERS, TITLES, strict=True):
+        Path(f"mine/{number}.txt").write_text(title)
+    ended = charloom("data", "--source", "mine", model=None)
+    assert block(ended.out) == {"source": "mine", "article_end": "blank_line"}
+    assert articles_read(ended.out) == len(TITLES)
 
 
 @pytest.mark.parametrize("source", ["mine", "mine/*.csv"])
@@ -178,7 +192,10 @@ def test_a_corpus_that_has_a_name_needs_no_other_line(charloom: Charloom, source
         ("a.csv", b"", "a.csv: contains no row; name a file with rows"),
         ("a.csv", b"label,text\n", "a.csv: contains no row; name a file with rows"),
         ("a.txt", b" \n", "a.txt: contains no text; name a file with text"),
-        ("a.jsonl", b'{"a": 1}\n', "a.jsonl:1: column 'a' contains int, not text"),
+        ("a.jsonl", b'{"a": 1}\n', "a.jsonl: no column contains text, the columns are a; write the texts"),
+        ("a.jsonl", b'{"a": [1]}\n', "a.jsonl: no column contains text, the columns are a; write the texts"),
+        ("a.parquet", as_parquet({"a": [["x"]], "b": [1]}), "a.parquet: no column contains text, the columns are b"),
+        ("a.csv", csv_lines("label,text").replace(b"late", b"late,"), "a.csv: 3 columns, but the first row has 2"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named_as_what_it_is(

@@ -205,6 +205,12 @@ NAMED, NUMBERED = table_columns(class_column="class"), table_columns([2, 3], 1)
             "mine.parquet: no column 'text', the columns are body; correct",
         ),
         (".parquet", as_parquet({"text": [1], "class": [1]}), NAMED, "mine.parquet: row 1: column 'text' contains int"),
+        (
+            ".parquet",
+            as_parquet({"text": [["a"]], "class": [1]}),
+            NAMED,
+            "mine.parquet: row 1: column 'text' contains l",
+        ),
         (".parquet", as_parquet({"text": ["a", "b\0"], "class": [1, 1]}), NAMED, "mine.parquet: row 2: contains a NUL"),
     ],
 )

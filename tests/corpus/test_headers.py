@@ -103,6 +103,11 @@ def test_an_article_does_not_look_like_a_header(lines: Sequence[str]) -> None:
             ([2, 3], 1),
             {"text_columns": ["text"], "class_column": "label"},
         ),
+        (
+            ("title,text,topic", "Ships,The ship came,sea", "Wind,No wind came,sea"),
+            ([2, 3], 1),  # the defaults of params.yaml, which the user did not choose
+            {"text_columns": ["title", "text"], "class_column": "topic"},
+        ),
         (("0,1", "The ship,sea", "No wind,sea"), ([1], 2), {"text_columns": ["0"], "class_column": "1"}),
         (("v1,v2,,", *(f"{line},," for line in LONG)), ([2], 1), {"text_columns": ["v2"], "class_column": "v1"}),
         (
@@ -164,15 +169,21 @@ def test_a_misspelled_name_is_answered_with_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("sea;The ship came", "';' seems to be between the columns; convert it: `python -c 'import csv"),
-        ("sea\tThe ship came", r"'\t' seems to be between the columns; rename the file so that its name ends in .tsv"),
-        ("The ship came", "set data.text_columns: [1] and data.class_column: null"),
+        (
+            "sea;The ship came",
+            "the table has one column; ';' seems to be between the columns; convert it: `python -c 'import csv",
+        ),
+        ("sea\tThe ship came", r"the table has one column; '\t' seems to be between the columns; rename the file"),
+        (
+            "The ship came",
+            "1 columns, but data.text_columns and data.class_column ask for column 3; set data.text_columns: [1] and"
+            " data.class_column: null",
+        ),
     ],
 )
 def test_a_table_with_too_few_columns_is_an_error_with_a_remedy(line: str, says: str) -> None:
     message = error_message(table(line, line), ".csv", table_columns([2, 3], 1))
-    assert message.startswith("mine.csv:1: 1 columns, but data.text_columns and data.class_column ask for column 3; ")
-    assert says in message
+    assert message.startswith(f"mine.csv:1: {says}")
 
 
 def test_only_the_first_rows_decide() -> None:
@@ -227,3 +238,17 @@ def test_the_command_for_other_delimiters_converts_the_table(tmp_path: Path) -> 
     subprocess.run(command, shell=True, check=True, cwd=tmp_path)
     named = table_columns(class_column="label")
     assert len(read((tmp_path / "NEW.csv").read_bytes(), ".csv", named)) == len(LONG)
+
+
+@pytest.mark.parametrize("end", ["ship came", 'ship came"'])
+def test_the_command_for_tabs_and_unpaired_quotation_marks_converts_the_table(tmp_path: Path, end: str) -> None:
+    """Without the error, the text of the second row would also contain the rows up to the next quotation mark."""
+    lines = ["label\ttext", "sea\tThe sea", 'air\t"The wind', "sea\tA wave", f"air\tThe {end}", 'sea\t"Land!" he said']
+    (tmp_path / "OLD").write_bytes(table(*lines))
+    message = error_message((tmp_path / "OLD").read_bytes(), ".tsv", table_columns(class_column="label"))
+    assert message.startswith("mine.tsv:3: ")
+    command = message.rpartition("convert the file: `")[2].removesuffix("`").replace("python", sys.executable, 1)
+    subprocess.run(command, shell=True, check=True, cwd=tmp_path)
+    named = table_columns(class_column="label")
+    converted = [text for _, text in read((tmp_path / "NEW.csv").read_bytes(), ".csv", named)]
+    assert converted == ["The sea", '"The wind', "A wave", f"The {end}", '"Land!" he said']

@@ -88,10 +88,12 @@ _FREQUENT: Mapping[str, str] = {
     "WINDOWS-1254": "[a-z][âçğıîöşû]",
     "WINDOWS-1251": _CYRILLIC,
     "KOI8-R": _CYRILLIC,
+    "ISO-8859-5": _CYRILLIC,
     "IBM866": _CYRILLIC,
     "WINDOWS-1253": "[α-ω][αοιετσνςάέήίόύώ]",
     "WINDOWS-1255": "[א-ת][יוהלאמרתשנב]",
     "WINDOWS-1256": "[ء-ي][اليمون]",
+    "CP874": "[ก-ฮ][าเนรอมกงี]",
     "CP932": "[ぁ-ん]{2}",  # contains Shift JIS
     "EUC-JP": "[ぁ-ん]{2}",
     "GB18030": "[的一是不了在有人这中大国]",
@@ -147,6 +149,8 @@ def wrong_byte(
     for a few wrong bytes.
     """
     sample = error.object[max(0, error.start - SAMPLE_BYTES) : error.start + SAMPLE_BYTES]
+    lines_before = error.object[: error.object.rfind(b"\n", 0, error.start) + 1]
+    utf8_before = utf8_before or not lines_before.isascii()
     return not_utf8(place, error, offset, _remedy(sample, utf8_before, f", or set {option}" if option else ""))
 
 

@@ -12,7 +12,7 @@ from typing import IO
 from charloom.corpus.articles import MAX_CHARACTERS, check_text, csv_rows, is_empty
 from charloom.corpus.contents import JSON_ARRAY
 from charloom.corpus.guesses import head
-from charloom.corpus.headers import Column, Header, find_columns, no_column
+from charloom.corpus.headers import Column, Header, find_columns, no_column, wrong_width
 from charloom.corpus.intake import ClassedText
 from charloom.corpus.labels import class_name
 from charloom.corpus.lines import PIECE_BYTES, REPLACE, cut_text, read_lines, read_pieces
@@ -88,7 +88,9 @@ def read_csv(file: IO[bytes], name: str, columns: TableColumns, delimiter: str =
         return
     line, names = first[0]
     place = f"{name}:{line}"
-    indices = find_columns([row for _, row in first], columns.text_columns, columns.class_column, columns.header, place)
+    indices = find_columns(
+        [row for _, row in first], columns.text_columns, columns.class_column, columns.header, place, delimiter
+    )
     header = names if columns.begin_with_header else None
     below = chain(first[1:] if header else first, rows)
     yield from _articles(_chosen_cells(below, indices, len(names), header, name), columns)
@@ -99,7 +101,7 @@ def _chosen_cells(
 ) -> Iterator[TableRow]:
     for line, row in rows:
         if len(row) != width:
-            raise InputError(f"{name}:{line}: {len(row)} columns, but the first row has {width}")
+            raise InputError(f"{name}:{line}: {wrong_width(row, width)}")
         if row == header and width > 1:  # in a table with one column, it can be an article
             raise InputError(f"{name}:{line}: this line repeats the header; remove it")
         yield f"{name}:{line}", [row[index] for index in indices]
@@ -128,7 +130,9 @@ def json_objects(file: IO[bytes], name: str, errors: str) -> Iterator[tuple[str,
         try:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise InputError(f"{name}:{number}: not JSON: {getattr(error, 'msg', error)}") from None
+            raise InputError(
+                f"{name}:{number}: not JSON: {getattr(error, 'msg', error)}; each line must be an object"
+            ) from None
         if not isinstance(value, dict):
             raise InputError(f'{name}:{number}: not an object such as {{"text": "…"}}')
         yield f"{name}:{number}", value
@@ -187,7 +191,9 @@ def _text(cells: Sequence[object], columns: TableColumns, place: str) -> str:
     """The texts of several columns, joined by a space. A null is left out."""
     for column, value in zip(columns.text_columns, cells, strict=True):
         if not (value is None or isinstance(value, str)):
-            raise InputError(f"{place}: column {column!r} contains {type(value).__name__}, not text")
+            raise InputError(
+                f"{place}: column {column!r} contains {type(value).__name__}, not text; name columns of texts"
+            )
     text = " ".join(text for text in cells if isinstance(text, str))
     if columns.errors == "replace":  # an escape in JSON, such as \ud800, can give a lone surrogate
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
@@ -197,7 +203,9 @@ def _text(cells: Sequence[object], columns: TableColumns, place: str) -> str:
 def _class_name(cell: object, columns: TableColumns, place: str) -> str:
     named = class_name(cell)
     if named is None:
-        raise InputError(f"{place}: column {columns.class_column!r} contains {cell!r:.40}, which is not a class name")
+        raise InputError(
+            f"{place}: column {columns.class_column!r} contains {cell!r:.40}, not a class name; name another column"
+        )
     return _checked(named, place)
 
 

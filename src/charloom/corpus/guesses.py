@@ -137,6 +137,7 @@ def guess_columns(header: Sequence[str] | None, rows: Sequence[Sequence[Cell]]) 
 
     The class is a column whose name says so. Otherwise it is the column with the fewest different values (no dates), if
     each occurs twice on average. A column in which some cell names no class is not the class.
+    Without rows, only the name counts.
 
     The text is each column whose name says so. Otherwise it is each column in which most cells are different and
     contain several words, or else the column with the longest cells. Rows without any value do not count.
@@ -149,7 +150,8 @@ def guess_columns(header: Sequence[str] | None, rows: Sequence[Sequence[Cell]]) 
 
 
 def _guess_class(names: Sequence[set[str]], columns: Sequence[Sequence[Cell]]) -> int | None:
-    different = {index: len(values) for index, cells in enumerate(columns) if (values := _classes(cells))}
+    classes = {index: _classes(cells) for index, cells in enumerate(columns)}
+    different = {index: len(values) for index, values in classes.items() if values or not columns[index]}
     if named := [index for index in different if names[index] & CLASS_WORDS]:
         return named[0]
     repeated = [

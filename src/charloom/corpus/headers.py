@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from charloom.corpus.articles import AG_NEWS_COLUMNS
 from charloom.corpus.guesses import Guess, guess_columns, looks_like_header
 from charloom.errors import InputError
 
@@ -23,7 +24,12 @@ _DELIMITER_REMEDY = {
 
 
 def find_columns(
-    rows: Sequence[Sequence[str]], texts: Sequence[Column], class_: Column | None, header: Header, place: str
+    rows: Sequence[Sequence[str]],
+    texts: Sequence[Column],
+    class_: Column | None,
+    header: Header,
+    place: str,
+    delimiter: str,
 ) -> list[int]:
     """The indices of the text columns and, after them, of the class column if there is one.
 
@@ -33,16 +39,18 @@ def find_columns(
     """
     first = rows[0]
     wanted = [*texts, *([] if class_ is None else [class_])]
-    if missing := [name for name in wanted if isinstance(name, str) and name not in first]:
-        raise InputError(f"{place}: {no_column(missing[0], first, rows)}{other_delimiter(rows)}")
+    missing = [column for column in wanted if (column > len(first) if isinstance(column, int) else column not in first)]
+    if missing and (remedy := other_delimiter(rows, delimiter)):
+        raise InputError(f"{place}: the table has one column; {remedy}")
+    if missing and isinstance(missing[0], str):
+        raise InputError(f"{place}: {no_column(missing[0], first, rows)}")
     numbers = [first.index(column) + 1 if isinstance(column, str) else column for column in wanted]
     if isinstance(texts[0], int) and header == "auto":
         check_no_header(rows, numbers[: len(texts)], None if class_ is None else numbers[-1], place)
-    if max(numbers) > len(first):
-        remedy = other_delimiter(rows) or f"; set {_guess(rows).in_words(None)}"
+    if missing:
         raise InputError(
             f"{place}: {len(first)} columns, but data.text_columns and data.class_column ask for column"
-            f" {max(numbers)}{remedy}"
+            f" {max(numbers)}; set {_guess(rows).in_words(None)}"
         )
     return [number - 1 for number in numbers]
 
@@ -54,7 +62,8 @@ def check_no_header(rows: Sequence[Sequence[str]], texts: Sequence[int], class_:
     first = rows[0]
     guess = _guess(rows[1:], first)
     stated = Guess([number - 1 for number in texts], None if class_ is None else class_ - 1)
-    if max(*texts, class_ or 0) <= len(first) and (stated.class_ is None or guess.class_ in (None, stated.class_)):
+    by_default = (class_, texts) == AG_NEWS_COLUMNS  # then the user need not have chosen them
+    if max(*texts, class_ or 0) <= len(first) and not by_default:
         guess = stated
     raise InputError(
         f"{place}: this line seems to be a header ({', '.join(first):.100}), but params.yaml gives the columns by"
@@ -74,17 +83,25 @@ def no_column(column: Column, names: Sequence[str], rows: Sequence[Sequence[str]
     return f"{wrong}{correct}, for example {_guess(rows[1:], names).in_words(names)}"
 
 
+def wrong_width(row: Sequence[str], width: int) -> str:
+    """What is wrong if a row has not as many columns as the first one, and what to do."""
+    return (
+        f"{len(row)} columns, but the first row has {width}; correct the row, for example with quotation marks around a"
+        " text that contains the separator of the columns"
+    )
+
+
 def _guess(rows: Sequence[Sequence[str]], header: Sequence[str] | None = None) -> Guess:
     width = len(rows[0]) if header is None else len(header)
     return guess_columns(header, [row for row in rows if len(row) == width])
 
 
-def other_delimiter(rows: Sequence[Sequence[str]]) -> str:
-    """What to do if another character seems to be between the columns. "" if the first row has several columns."""
-    if not rows or len(rows[0]) != 1:
+def other_delimiter(rows: Sequence[Sequence[str]], delimiter: str) -> str:
+    """What to do if another character than `delimiter` seems to be between the columns. "" if none does."""
+    if len(rows) < 2 or len(rows[0]) != 1:
         return ""
     for mark in _DELIMITER_REMEDY:
         counts = {row[0].count(mark) for row in rows}
-        if len(counts) == 1 and counts != {0}:
-            return f"; {mark!r} seems to be between the columns; {_DELIMITER_REMEDY[mark]}"
+        if mark != delimiter and len(counts) == 1 and counts != {0}:
+            return f"{mark!r} seems to be between the columns; {_DELIMITER_REMEDY[mark]}"
     return ""

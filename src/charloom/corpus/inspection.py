@@ -10,16 +10,16 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
-from charloom.corpus.articles import SPLITS, csv_rows, read_articles
+from charloom.corpus.articles import AG_NEWS_COLUMNS, SPLITS, csv_rows, read_articles
 from charloom.corpus.formats import TableColumns, json_objects
 from charloom.corpus.guesses import HEAD_ROWS, Cell, Guess, as_yaml, guess_columns, head, looks_like_header
-from charloom.corpus.headers import other_delimiter
+from charloom.corpus.headers import other_delimiter, wrong_width
 from charloom.corpus.labels import class_name
-from charloom.corpus.lines import read_lines, read_pieces
+from charloom.corpus.lines import REPLACE, read_lines, read_pieces
 from charloom.corpus.locations import File, files_of_splits
 from charloom.corpus.parquet_tables import parquet_columns, parquet_rows
-from charloom.corpus.shortage import MANY
-from charloom.corpus.sources import AG_NEWS_COLUMNS, CATALOGUE
+from charloom.corpus.shortage import cut_length
+from charloom.corpus.sources import CATALOGUE
 from charloom.errors import InputError
 from charloom.files import user_path
 
@@ -29,7 +29,6 @@ PIECES = 64  # of 64 KiB, at most, of a text
 FILES = 20  # of each split: their first rows are compared with the parameters
 NAMES = 10  # show this many class names
 LONGEST_MEAN = 10_000  # characters: longer pieces of a text are chapters, not articles
-CUT = 1000  # characters: the longest articles into which a text without separators is cut
 
 
 @dataclass(frozen=True)
@@ -62,15 +61,20 @@ def inspect_source(source: str, root: Path) -> Inspection:
     first = next(iter(splits.values()))[0]
     with first.opened() as file:
         marked = file.peek(3).startswith(codecs.BOM_UTF8)
-        found = _text(file, first) if first.kind.format == ".txt" else _table(file, first)
+        found = (
+            _text(file, first, min(map(len, splits.values()))) if first.kind.format == ".txt" else _table(file, first)
+        )
     encoding = "" if first.kind.format == ".parquet" else ", UTF-8" + " with a byte order mark" * marked
     facts = [f"{first.name}: {first.kind.format}{encoding}.", *found.facts]
     _check(splits, found.params)
     return Inspection(facts, found.columns, {"source": _source(source, root, found.params)} | dict(found.params))
 
 
-def _text(file: IO[bytes], about: File) -> Inspection:
-    text = "".join(head(read_pieces(file, about.name), PIECES))  # in pieces, because a book can be one line
+def _text(file: IO[bytes], about: File, files: int) -> Inspection:
+    """What a text seems to be. `files` is the number of such files in the smallest split."""
+    text = "".join(
+        head(read_pieces(file, about.name, option=REPLACE), PIECES)
+    )  # in pieces, because a book can be one line
     lines = [line.strip() for line in text.split("\n")[:ROWS]]
     full = [line for line in lines if line]
     if not full:
@@ -78,13 +82,15 @@ def _text(file: IO[bytes], about: File) -> Inspection:
     ends = {"blank_line": sum(bool(line) and not before for before, line in zip(["", *lines], lines, strict=False))}
     ends["line"] = len(full)
     characters = sum(map(len, full))
-    fitting = [end for end, count in ends.items() if 2 <= count >= len(full) / 50 and characters / count < LONGEST_MEAN]
+    fitting = [
+        end for end, count in ends.items() if 2 <= count * files >= len(full) / 50 and characters / count < LONGEST_MEAN
+    ]
     facts = [
         f"The first {len(lines):,} line(s) contain {ends['blank_line']:,} article(s) if a blank line ends each, and"
         f" {len(full):,} if each line is an article. A line has {characters / len(full):,.0f} characters on average.",
         f"The first line is {full[0][:EXAMPLE]!r}.",
     ]
-    return Inspection(facts, [], {"article_end": fitting[0] if fitting else min(CUT, max(10, characters // MANY))})
+    return Inspection(facts, [], {"article_end": fitting[0] if fitting else cut_length(characters)})
 
 
 def _table(file: io.BufferedReader, about: File) -> Inspection:
@@ -92,6 +98,11 @@ def _table(file: io.BufferedReader, about: File) -> Inspection:
     if not table.rows:
         raise InputError(f"{about.name}: contains no row; name a file with rows")
     guess = guess_columns(table.header, table.rows)
+    if not any(isinstance(row[index], str) for row in table.rows for index in guess.texts):
+        raise InputError(
+            f"{about.name}: no column contains text, the columns are {', '.join(table.names):.200}; write the texts of"
+            " the articles into a column"
+        )
     header = ""
     if about.kind.format in (".csv", ".tsv"):
         header = f", {'with' if table.header else 'without'} a header line"
@@ -106,10 +117,14 @@ def _csv_table(file: IO[bytes], about: File) -> _Table:
     delimiter = "\t" if about.kind.format == ".tsv" else ","
     lines = (line for _, line in read_lines(file, about.name))
     rows = [row for _, row in head(csv_rows(lines, about.name, delimiter), ROWS)]
-    if remedy := other_delimiter(rows):
-        raise InputError(f"{about.name}: the table has one column{remedy}")
+    if remedy := other_delimiter(rows, delimiter):
+        raise InputError(f"{about.name}: the table has one column; {remedy}")
     header = rows[0] if rows and looks_like_header(rows[:HEAD_ROWS]) else None
-    return _Table(header, [row for row in rows[1 if header else 0 :] if len(row) == len(rows[0])])
+    below = rows[1 if header else 0 :]
+    same = [row for row in below if len(row) == len(rows[0])]
+    if below and not same:
+        raise InputError(f"{about.name}: {wrong_width(below[0], len(rows[0]))}")
+    return _Table(header, same)
 
 
 def _json_table(file: IO[bytes], about: File) -> _Table:

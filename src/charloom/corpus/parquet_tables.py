@@ -36,8 +36,10 @@ def parquet_rows(
 
     number = 0
     with _explained(name):
-        # With read_dictionary, memory holds a value that many rows share once, as the file does.
-        opened = parquet.ParquetFile(file, read_dictionary=list(columns))
+        # With read_dictionary, memory holds a value that many rows share once, as the file does. pyarrow knows no such
+        # dictionary for a nested column.
+        is_plain = parquet_columns(file, name)
+        opened = parquet.ParquetFile(file, read_dictionary=[column for column in columns if is_plain[column]])
         for batch in opened.iter_batches(batch_size=1024, columns=list(columns)):
             for cells in zip(*(batch.column(column) for column in columns), strict=True):
                 number += 1

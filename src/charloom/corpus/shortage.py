@@ -12,6 +12,11 @@ SEPARATORS = {"\f": "form feed", "\v": "vertical tab", "\x85": "U+0085", "\u2028
 MANY = 100  # articles that an advice aims at, so that the default test_fraction leaves some for each split
 
 
+def cut_length(characters: int) -> int:
+    """The data.article_end that cuts a text of so many characters into MANY articles, if it is long enough."""
+    return min(1000, max(10, characters // MANY // 10 * 10))
+
+
 @dataclass
 class Census:
     """The number and the lengths of the articles of a corpus, and whether they are different."""
@@ -57,7 +62,8 @@ class Census:
                 f"make blank lines of its separators ({SEPARATORS[separator]}, {text.count(separator):,} times):"
                 rf" `sed 's/{code}/\n\n/g' OLD > NEW`"
             )
-        if (characters := len(text) // MANY) >= 10:
-            characters = min(1000, characters // 10 * 10)
-            helps.append(f"set data.article_end: {characters} to cut it into articles of at most so many characters")
+        if len(text) >= 10 * MANY:
+            helps.append(
+                f"set data.article_end: {cut_length(len(text))} to cut it into articles of at most so many characters"
+            )
         return ", or ".join([*helps, "add articles" if helps else "add articles or change the fraction"])

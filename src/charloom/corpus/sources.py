@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from charloom.corpus.articles import (
+    AG_NEWS_COLUMNS,
     COLUMNS,
     FORMAT,
     SPLITS,
@@ -44,7 +45,6 @@ AG_NEWS = {
     "test": RemoteFile("test.csv", AG_NEWS_URL + "test.csv", "d52ea96a97a2d943681189a97654912d"),
 }
 SAMPLE = Path(__file__).parent / "sample"
-AG_NEWS_COLUMNS = 1, [2, 3]  # data.class_column and data.text_columns
 CATALOGUE = "torchtext:"
 AG_NEWS_CLASSES = ("World", "Sports", "Business", "Sci/Tech")
 
@@ -139,8 +139,7 @@ def _check_first_row(path: Path, errors: str) -> None:
     """Raise InputError if a file with AG_NEWS' columns seems to begin with a header."""
     with open_csv(path, errors) as file:
         if rows := head(csv_rows(file, str(path))):
-            class_column, text_columns = AG_NEWS_COLUMNS
-            check_no_header([row for _, row in rows], text_columns, class_column, f"{path}:{rows[0][0]}")
+            check_no_header([row for _, row in rows], [2, 3], 1, f"{path}:{rows[0][0]}")
 
 
 def _inspect(source: str, root: Path, paths: Mapping[str, Path], errors: str) -> tuple[list[str], Counter[str]]:
