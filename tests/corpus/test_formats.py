@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from charloom.corpus import formats
-from charloom.corpus.formats import READERS, TableColumns
-from charloom.corpus.headers import Column
+from charloom.corpus.formats import READERS
 from charloom.corpus.intake import ClassedText
 from charloom.corpus.labels import class_name
+from charloom.corpus.settings import Column, TableColumns
 from charloom.errors import InputError, say
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)

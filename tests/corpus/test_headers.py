@@ -14,9 +14,8 @@ import pytest
 import yaml
 
 from charloom.corpus.articles import SPLITS, read_articles
-from charloom.corpus.formats import TableColumns
 from charloom.corpus.guesses import HEAD_ROWS, looks_like_header
-from charloom.corpus.headers import Column
+from charloom.corpus.settings import Column, TableColumns
 from charloom.errors import InputError
 from tests.corpus.test_formats import error_message, read, table_columns
 from tests.corpus.test_sources import get
@@ -150,9 +149,11 @@ def test_named_columns_without_a_header_are_an_error_whose_values_read_the_file(
     assert message.startswith(
         f"mine.csv:1: no column 'text', the columns are {lines[0].replace(',', ', ')}; if this line"
     )
-    assert message.endswith("; otherwise correct data.text_columns or data.class_column")
+    assert message.endswith("; otherwise correct data.text_columns or data.class_column (null: no classes)")
     said = settings_of(
-        message.replace(", set", "; set").removesuffix("; otherwise correct data.text_columns or data.class_column")
+        message.replace(", set", "; set").removesuffix(
+            "; otherwise correct data.text_columns or data.class_column (null: no classes)"
+        )
     )
     assert said == expected
     assert len(read(table(*lines), ".csv", with_settings(said))) == len(lines)
@@ -161,8 +162,8 @@ def test_named_columns_without_a_header_are_an_error_whose_values_read_the_file(
 def test_a_misspelled_name_is_answered_with_names(tmp_path: Path) -> None:
     message = error_message(b"body,topic\nThe sea,sea\n", ".csv", table_columns(["txt"], "topic"))
     assert message == (
-        "mine.csv:1: no column 'txt', the columns are body, topic; correct data.text_columns or data.class_column, for"
-        " example data.text_columns: [body] and data.class_column: topic"
+        "mine.csv:1: no column 'txt', the columns are body, topic; correct data.text_columns or data.class_column"
+        " (null: no classes), for example data.text_columns: [body] and data.class_column: topic"
     )
 
 

@@ -14,11 +14,12 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
-from charloom.cli.columns import changed, errors_name_options
+from charloom.cli.columns import OptionNaming, changed
 from charloom.corpus.articles import AG_NEWS_FORM, SPLITS, is_empty, read_source
-from charloom.corpus.formats import READERS, TableColumns
+from charloom.corpus.formats import READERS
 from charloom.corpus.lines import read_pieces
 from charloom.corpus.locations import BUFFER_BYTES, COMPRESSED, File, Kind
+from charloom.corpus.settings import TableColumns
 from charloom.errors import InputError, say
 from charloom.params import CorpusForm
 from charloom.text.texts import cut_lines, framed
@@ -105,7 +106,7 @@ class TextFile(NamedTuple):
         Raises InputError, which names the options of the command, if the file cannot be read.
         """
         skipped = 0
-        with errors_name_options(), self.open() as file:
+        with self.open() as file:
             for label, text in self._read(file):
                 if is_empty(text):
                     skipped += 1
@@ -117,7 +118,8 @@ class TextFile(NamedTuple):
     def _read(self, file: IO[bytes]) -> Iterator[tuple[int | str | None, str]]:
         if self.format == "lines":
             return ((None, line) for line in cut_lines(read_pieces(file, self.name)))
-        columns = TableColumns(**self.form.model_dump())
+        naming = OptionNaming(with_classes=self.form.class_column is not None)
+        columns = TableColumns(**self.form.model_dump(), naming=naming)
         if self.format == "csv" and self.form.text_columns == AG_NEWS_FORM.text_columns and _has_two_columns(file):
             columns = replace(columns, text_columns=[2])
         return READERS[f".{self.format}"](file, self.name, columns)

@@ -56,10 +56,6 @@ class Guess:
         params["class_column"] = None if self.class_ is None else columns[-1]
         return params if named or not header else params | {"header": True}
 
-    def in_words(self, header: Sequence[str] | None) -> str:
-        """The same parameters as part of a sentence."""
-        return " and ".join(f"data.{name}: {as_yaml(value):.200}" for name, value in self.in_params(header).items())
-
 
 def head(rows: Iterator[Row], size: int = HEAD_ROWS) -> list[Row]:
     """The next rows, at most `size` of them, and fewer if they are very long. `rows` continues after them."""

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
-from charloom.corpus.articles import AG_NEWS_COLUMNS
+from charloom.corpus.articles import AG_NEWS_FORM
 from charloom.corpus.guesses import Guess, guess_columns, looks_like_header
+from charloom.corpus.settings import Column, Naming, TableColumns
 from charloom.errors import InputError
-
-Column = int | str  # a number, from 1, or a name
-Header = bool | Literal["auto"]  # data.header
-
 
 _TO_COMMAS = 'import csv, sys; csv.writer(sys.stdout).writerows(csv.reader(sys.stdin, delimiter="{}"))'
 # What to do with a table in which one of these characters is between the columns, although another one is expected.
@@ -23,14 +19,7 @@ _DELIMITER_REMEDY = {
 }
 
 
-def find_columns(
-    rows: Sequence[Sequence[str]],
-    texts: Sequence[Column],
-    class_: Column | None,
-    header: Header,
-    place: str,
-    delimiter: str,
-) -> list[int]:
+def find_columns(rows: Sequence[Sequence[str]], columns: TableColumns, place: str, delimiter: str) -> list[int]:
     """The indices of the text columns and, after them, of the class column if there is one.
 
     `rows` are the first rows of the table. `place` is the file and the line of the first one.
@@ -38,49 +27,50 @@ def find_columns(
     Raises InputError if a column is missing, or as `check_no_header` does. The message contains values to copy.
     """
     first = rows[0]
-    wanted = [*texts, *([] if class_ is None else [class_])]
-    missing = [column for column in wanted if (column > len(first) if isinstance(column, int) else column not in first)]
+    numbers = range(1, 1 + len(first))
+    missing = [column for column in columns.all if column not in (first if isinstance(column, str) else numbers)]
     if missing and (remedy := other_delimiter(rows, delimiter)):
         raise InputError(f"{place}: the table has one column; {remedy}")
     if missing and isinstance(missing[0], str):
-        raise InputError(f"{place}: {no_column(missing[0], first, rows)}")
-    numbers = [first.index(column) + 1 if isinstance(column, str) else column for column in wanted]
-    if isinstance(texts[0], int) and header == "auto":
-        check_no_header(rows, numbers[: len(texts)], None if class_ is None else numbers[-1], place)
+        raise InputError(f"{place}: {no_column(missing[0], first, columns.naming, rows)}")
+    if isinstance(columns.text_columns[0], int) and columns.header == "auto":
+        check_no_header(rows, columns, place)
     if missing:
+        name, guess = columns.naming.name, columns.naming.guess(_guess(rows), None)
         raise InputError(
-            f"{place}: {len(first)} columns, but data.text_columns and data.class_column ask for column"
-            f" {max(numbers)}; set {_guess(rows).in_words(None)}"
+            f"{place}: {len(first)} columns, but {name('text_columns')} and {name('class_column')} ask for column"
+            f" {max(missing, key=int)}; set {guess}"
         )
-    return [number - 1 for number in numbers]
+    return [first.index(column) if isinstance(column, str) else column - 1 for column in columns.all]
 
 
-def check_no_header(rows: Sequence[Sequence[str]], texts: Sequence[int], class_: int | None, place: str) -> None:
+def check_no_header(rows: Sequence[Sequence[str]], columns: TableColumns, place: str) -> None:
     """Raise InputError if the first row looks like a header, although the columns are given by numbers from 1."""
     if not looks_like_header(rows):
         return
-    first = rows[0]
-    guess = _guess(rows[1:], first)
-    stated = Guess([number - 1 for number in texts], None if class_ is None else class_ - 1)
-    by_default = (class_, texts) == AG_NEWS_COLUMNS  # then the user need not have chosen them
-    if max(*texts, class_ or 0) <= len(first) and not by_default:
-        guess = stated
+    first, naming = rows[0], columns.naming
+    indices = [column - 1 for column in columns.all if isinstance(column, int)]
+    by_default = columns.text_columns == AG_NEWS_FORM.text_columns  # the user need not have chosen these columns
+    if by_default or max(indices) >= len(first):
+        guess = _guess(rows[1:], first)
+    else:
+        guess = Guess(indices[: len(columns.text_columns)], None if columns.class_column is None else indices[-1])
     raise InputError(
-        f"{place}: this line seems to be a header ({', '.join(first):.100}), but params.yaml gives the columns by"
-        f" number; set {guess.in_words(first)}, or data.header: false if the line is an article"
+        f"{place}: this line seems to be a header ({', '.join(first):.100}), but {naming.stated_by} the columns by"
+        f" number; set {naming.guess(guess, first)}, or {naming.value('header', False)} if the line is an article"
     )
 
 
-def no_column(column: Column, names: Sequence[str], rows: Sequence[Sequence[str]] = ()) -> str:
+def no_column(column: Column, names: Sequence[str], naming: Naming, rows: Sequence[Sequence[str]] = ()) -> str:
     """What is wrong if a table has no column of this name, and what to do.
 
     `rows` are the first rows of a CSV table, in which `names` may be an article.
     """
     wrong = f"no column {column!r}, the columns are {', '.join(names):.200}; "
-    correct = "correct data.text_columns or data.class_column"
+    correct = f"correct {naming.name('text_columns')} or {naming.name('class_column')} (null: no classes)"
     if rows and not looks_like_header(rows):
-        return f"{wrong}if this line is an article, set {_guess(rows).in_words(None)}; otherwise {correct}"
-    return f"{wrong}{correct}, for example {_guess(rows[1:], names).in_words(names)}"
+        return f"{wrong}if this line is an article, set {naming.guess(_guess(rows), None)}; otherwise {correct}"
+    return f"{wrong}{correct}, for example {naming.guess(_guess(rows[1:], names), names)}"
 
 
 def wrong_width(row: Sequence[str], width: int) -> str:

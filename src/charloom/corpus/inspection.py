@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from charloom.corpus.articles import AG_NEWS_COLUMNS, SPLITS, csv_rows, read_articles
-from charloom.corpus.formats import TableColumns, json_objects
+from charloom.corpus.formats import json_objects
 from charloom.corpus.guesses import HEAD_ROWS, Cell, Guess, as_yaml, guess_columns, head, looks_like_header
 from charloom.corpus.headers import other_delimiter, wrong_width
 from charloom.corpus.labels import class_name
 from charloom.corpus.lines import REPLACE, read_lines, read_pieces
 from charloom.corpus.locations import File, files_of_splits
 from charloom.corpus.parquet_tables import parquet_columns, parquet_rows
+from charloom.corpus.settings import TableColumns
 from charloom.corpus.shortage import cut_length
 from charloom.corpus.sources import CATALOGUE
 from charloom.errors import InputError

@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from charloom.corpus.articles import SPLITS
 from charloom.corpus.contents import seems_to_be
 from charloom.corpus.encodings import HEAD_BYTES, check_head, recognise
-from charloom.corpus.formats import READERS, TableColumns
+from charloom.corpus.formats import READERS
 from charloom.corpus.intake import ClassedText, Source
+from charloom.corpus.settings import TableColumns
 from charloom.errors import CharloomError, InputError, RunError, say
 from charloom.files import user_path
 from charloom.secrets import without_secrets

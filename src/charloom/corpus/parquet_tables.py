@@ -26,9 +26,11 @@ def parquet_columns(file: IO[bytes], name: str) -> dict[str, bool]:
 
 
 def parquet_rows(
-    file: IO[bytes], name: str, columns: Sequence[str], errors: str
+    file: IO[bytes], name: str, columns: Sequence[str], errors: str, option: str = REPLACE
 ) -> Iterator[tuple[str, Sequence[object]]]:
     """The cells of these columns for each row, with the place of the row. The file must be seekable.
+
+    `option` is the setting that replaces wrong bytes, "" if there is none.
 
     Raises InputError if the content of the file is not Parquet, or if a text is not UTF-8 and `errors` is "strict".
     """
@@ -44,7 +46,7 @@ def parquet_rows(
             for cells in zip(*(batch.column(column) for column in columns), strict=True):
                 number += 1
                 place = f"{name}: row {number}"
-                yield place, [_python_value(cell, place, errors) for cell in cells]
+                yield place, [_python_value(cell, place, errors, option) for cell in cells]
 
 
 @contextmanager
@@ -59,7 +61,7 @@ def _explained(name: str) -> Iterator[None]:
         raise InputError(f"{name}: not readable as Parquet: {error}") from None
 
 
-def _python_value(value: Any, place: str, errors: str) -> object:
+def _python_value(value: Any, place: str, errors: str, option: str) -> object:
     """An Arrow value as a Python value. Arrow does not check that its strings are UTF-8, so this function checks it."""
     import pyarrow as pa
 
@@ -69,7 +71,9 @@ def _python_value(value: Any, place: str, errors: str) -> object:
         try:
             return value.as_buffer().to_pybytes().decode("utf-8", errors)
         except UnicodeDecodeError as error:
-            raise not_utf8(place, error, remedy=f"convert the text to UTF-8, or set {REPLACE}") from None
+            raise not_utf8(
+                place, error, remedy="convert the text to UTF-8" + f", or set {option}" * bool(option)
+            ) from None
     if isinstance(value, pa.FloatScalar) and value.is_valid:  # 0.1 in 32 bits is not 0.10000000149
         return float(value.cast(pa.string()).as_py())
     return value.as_py()

@@ -14,6 +14,7 @@ from typing import Any
 
 from charloom.corpus.articles import (
     AG_NEWS_COLUMNS,
+    AG_NEWS_FORM,
     COLUMNS,
     FORMAT,
     SPLITS,
@@ -27,17 +28,18 @@ from charloom.corpus.articles import (
 from charloom.corpus.catalogue import open_catalogue
 from charloom.corpus.digests import Overlap
 from charloom.corpus.download import RemoteFile, cache_folder, fetch
-from charloom.corpus.formats import TableColumns
 from charloom.corpus.guesses import as_yaml, head
 from charloom.corpus.headers import check_no_header
 from charloom.corpus.intake import Rules, Source, take_in
 from charloom.corpus.lines import read_pieces
 from charloom.corpus.locations import open_files
+from charloom.corpus.settings import TableColumns
 from charloom.errors import InputError
 from charloom.files import atomic_path, file_digest, file_digests, user_path, write_json
 from charloom.params import Params, corpus_form
 from charloom.secrets import without_secrets
 
+AG_NEWS_TABLE = TableColumns(**AG_NEWS_FORM.model_dump())
 # The addresses and hashes are the same as in torchtext 0.18, file torchtext/datasets/ag_news.py.
 AG_NEWS_URL = "https://raw.githubusercontent.com/mhjabreel/CharCnn_Keras/master/data/ag_news_csv/"
 AG_NEWS = {
@@ -139,7 +141,7 @@ def _check_first_row(path: Path, errors: str) -> None:
     """Raise InputError if a file with AG_NEWS' columns seems to begin with a header."""
     with open_csv(path, errors) as file:
         if rows := head(csv_rows(file, str(path))):
-            check_no_header([row for _, row in rows], [2, 3], 1, f"{path}:{rows[0][0]}")
+            check_no_header([row for _, row in rows], AG_NEWS_TABLE, f"{path}:{rows[0][0]}")
 
 
 def _inspect(source: str, root: Path, paths: Mapping[str, Path], errors: str) -> tuple[list[str], Counter[str]]:
