@@ -295,3 +295,13 @@ def test_score_is_not_advised_to_read_a_class(charloom: Charloom, tmp_path: Path
     path.write_bytes(b"".join(b"sea,Ship %d came\nair,Wind %d came\n" % (number, number) for number in range(5)))
     ended = charloom("score", path, "--text-columns", "title")
     assert "set --text-columns '[2]' and --class-column null; otherwise" in ended.err
+
+
+def test_a_row_is_one_text_even_if_the_articles_of_the_corpus_were_cut(
+    charloom: Charloom, named_folder: Path, tmp_path: Path
+) -> None:
+    model = with_form(named_folder, tmp_path / "model", article_end=10)
+    path = tmp_path / "mine.csv"
+    path.write_bytes(CONTENT[".csv"])
+    assert beginnings(charloom("score", path, "--each", "--json", model=model)) == TEXTS
+    assert beginnings(charloom("classify", path, "--json", model=model)) == TEXTS

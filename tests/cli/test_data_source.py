@@ -193,6 +193,12 @@ def test_a_corpus_that_has_a_name_needs_no_other_line(charloom: Charloom, source
         ("a.csv", b"label,text\n", "a.csv: contains no row; name a file with rows"),
         ("a.txt", b" \n", "a.txt: contains no text; name a file with text"),
         ("a.jsonl", b'{"a": 1}\n', "a.jsonl: no column contains text, the columns are a; write the texts"),
+        ("a.jsonl", b"{}\n", "a.jsonl: contains no column that all rows have"),
+        (
+            "a.parquet",
+            b"sea,The ship\nair,The wind\n",
+            "a.parquet: this is a table with commas; rename the file",
+        ),
         ("a.jsonl", b'{"a": [1]}\n', "a.jsonl: no column contains text, the columns are a; write the texts"),
         ("a.parquet", as_parquet({"a": [["x"]], "b": [1]}), "a.parquet: no column contains text, the columns are b"),
         ("a.csv", csv_lines("label,text").replace(b"late", b"late,"), "a.csv: 3 columns, but the first row has 2"),

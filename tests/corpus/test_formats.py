@@ -193,6 +193,7 @@ NAMED, NUMBERED = table_columns(class_column="class"), table_columns([2, 3], 1)
         (".jsonl", b'{"body": "a"}\n', NAMED, "mine.jsonl:1: no column 'text', the columns are body; correct"),
         (".jsonl", b'{"\\u0000": "a"}\n', NAMED, "mine.jsonl:1: no column 'text', the columns are \0; correct"),
         (".jsonl", b'{"text": "a"}\n', NUMBERED, "mine.jsonl:1: no column 2, the columns are text; correct"),
+        (".jsonl", b"{}\n", NAMED, "mine.jsonl:1: no column 'text', and no other column; add the columns"),
         (".jsonl", b'{"text": ["a"], "class": 1}\n', NAMED, "mine.jsonl:1: column 'text' contains list, not text"),
         (".jsonl", b'{"text": "a\\ud800", "class": 1}\n', NAMED, "mine.jsonl:1: contains a lone surrogate"),
         (".jsonl", b'{"text": "a\\u0000", "class": 1}\n', NAMED, "mine.jsonl:1: contains a NUL character"),

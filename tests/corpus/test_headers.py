@@ -253,3 +253,8 @@ def test_the_command_for_tabs_and_unpaired_quotation_marks_converts_the_table(tm
     named = table_columns(class_column="label")
     converted = [text for _, text in read((tmp_path / "NEW.csv").read_bytes(), ".csv", named)]
     assert converted == ["The sea", '"The wind', "A wave", f"The {end}", '"Land!" he said']
+
+
+def test_indented_lines_in_a_table_with_tabs_are_a_text() -> None:
+    content = b'label\ttext\nsea\t"def ship():\n\treturn 1"\n'
+    assert read(content, ".tsv", table_columns(class_column="label")) == [("sea", "def ship():\n\treturn 1")]

@@ -33,7 +33,7 @@ BEGINNING = 44  # the row of a text in a table shows this many characters of the
 TABLES = tuple(ending[1:] for ending in READERS if ending != ".txt")
 FORMATS = {
     "lines": "each line is a text, and blank lines are skipped.",
-    "txt": "a text ends at a blank line or at the end of a line, as data.article_end says for the model's corpus.",
+    "txt": "texts end as the articles of the model's corpus (data.article_end), such as at blank lines.",
     **dict.fromkeys(TABLES, "each row is a text (see --text-columns), and rows without text are skipped."),
     "whole": "the whole file is one text. A newline inside the text is scored as the end of an article (<eos>), unless"
     " the model's vocabulary contains the newline.",
@@ -119,7 +119,9 @@ class TextFile(NamedTuple):
         if self.format == "lines":
             return ((None, line) for line in cut_lines(read_pieces(file, self.name)))
         naming = OptionNaming(with_classes=self.form.class_column is not None)
-        columns = TableColumns(**self.form.model_dump(), naming=naming)
+        # In a corpus, data.article_end can cut the text of a row. Here each row of a table is a text.
+        article_end = "line" if self.format in TABLES else self.form.article_end
+        columns = TableColumns(**self.form.model_dump() | {"article_end": article_end}, naming=naming)
         if self.format == "csv" and self.form.text_columns == AG_NEWS_FORM.text_columns and _has_two_columns(file):
             columns = replace(columns, text_columns=[2])
         return READERS[f".{self.format}"](file, self.name, columns)

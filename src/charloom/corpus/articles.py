@@ -139,7 +139,7 @@ def csv_rows(lines: Iterable[str], name: str, delimiter: str = ",") -> Iterator[
 
 def _contains_rows(cell: str) -> bool:
     """Whether a cell seems to contain further rows of a table with tabs, because it begins with a quotation mark."""
-    return "\n" in cell and all("\t" in line for line in cell.split("\n")[1:])
+    return "\n" in cell and all("\t" in line.strip() for line in cell.split("\n")[1:])
 
 
 def _quotes_remedy(delimiter: str) -> str:

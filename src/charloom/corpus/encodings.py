@@ -62,7 +62,9 @@ _SIGNATURES: Mapping[bytes, Recognised] = {
     ),
     rb"PAR1[^ -~\s]": Recognised("a Parquet table", "rename the file so that its name ends in .parquet"),
     rb"ARROW1\0\0": Recognised("an Arrow table", "save it as .parquet"),
-    rb"\x80[\x02-\x05][\x95\]}c(]": Recognised("a Python pickle", "save its content as .jsonl or .parquet"),
+    rb"\x80[\x02-\x05][\x95\]}c(]": Recognised(
+        "a file of pickled Python objects", "save its content as .jsonl or .parquet"
+    ),
     rb"version https://git-lfs\.github\.com/": Recognised(
         "the pointer of git-lfs to a file, not the file", "fetch the file: `git lfs pull`"
     ),

@@ -139,7 +139,7 @@ def guess_columns(header: Sequence[str] | None, rows: Sequence[Sequence[Cell]]) 
     contain several words, or else the column with the longest cells. Rows without any value do not count.
     """
     columns = list(zip(*filter(_has_value, rows), strict=True)) or [()] * len(header or [""])
-    names = [_words(name) for name in header] if header is not None else [set()] * len(columns)
+    names = [_words(name) for name in header] if header else [set()] * len(columns)
     class_ = _guess_class(names, columns) if len(columns) > 1 else None
     texts = [index for index, cells in enumerate(columns) if index != class_ and _is_text(cells)]
     return Guess(_guess_texts(names, columns, texts), class_)

@@ -66,6 +66,8 @@ def no_column(column: Column, names: Sequence[str], naming: Naming, rows: Sequen
 
     `rows` are the first rows of a CSV table, in which `names` may be an article.
     """
+    if not names:
+        return f"no column {column!r}, and no other column; add the columns or remove this"
     wrong = f"no column {column!r}, the columns are {', '.join(names):.200}; "
     correct = f"correct {naming.name('text_columns')} or {naming.name('class_column')} (null: no classes)"
     if rows and not looks_like_header(rows):

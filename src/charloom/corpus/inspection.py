@@ -96,8 +96,9 @@ def _text(file: IO[bytes], about: File, files: int) -> Inspection:
 
 def _table(file: io.BufferedReader, about: File) -> Inspection:
     table = {".jsonl": _json_table, ".parquet": _parquet_table}.get(about.kind.format, _csv_table)(file, about)
-    if not table.rows:
-        raise InputError(f"{about.name}: contains no row; name a file with rows")
+    if not any(table.rows):
+        none = "no column that all rows have" if table.rows else "no row"
+        raise InputError(f"{about.name}: contains {none}; name a file with rows")
     guess = guess_columns(table.header, table.rows)
     if not any(isinstance(row[index], str) for row in table.rows for index in guess.texts):
         raise InputError(

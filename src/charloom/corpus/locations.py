@@ -99,12 +99,14 @@ class File:
     def _check(self, file: io.BufferedReader) -> None:
         """Raise InputError if the first bytes show that the file has another format than its name says."""
         head = file.peek(HEAD_BYTES)[:HEAD_BYTES]
-        if not (self.kind.format == ".parquet" and head.startswith(PARQUET)):
+        if self.kind.format != ".parquet":
             check_head(head, self.name)
         if self.kind.format != ".txt" and _WEB_PAGE.match(head):
             raise InputError(
                 f"{self.name}: this is a web page, not a {self.kind.format} file; download the file itself"
             )
+        if self.kind.format == ".parquet" and head and not head.startswith(PARQUET):
+            raise InputError(f"{self.name}: this is {'; '.join(seems_to_be(head))}")
 
     def _damage(self, error: Exception) -> str:
         """Why a compressed file cannot be unpacked: it is damaged, or its name states another compression."""
@@ -112,7 +114,9 @@ class File:
             found = recognise(file.peek(HEAD_BYTES)[:HEAD_BYTES])
         if found is None:
             return "it is not compressed; remove the last ending of its name"
-        return str(error) if found.what == f"compressed ({self.kind.compression})" else f"it is {'; '.join(found)}"
+        if found.what == f"compressed ({self.kind.compression})":
+            return f"{error}; get or pack the file again"
+        return f"it is {'; '.join(found)}"
 
     @contextmanager
     def _open(self, compression: str | None) -> Iterator[io.BufferedReader]:

@@ -58,7 +58,7 @@ def _explained(name: str) -> Iterator[None]:
     except (pa.ArrowException, OSError) as error:
         if getattr(error, "errno", None):  # the operating system's error; the content of the file did not cause it
             raise
-        raise InputError(f"{name}: not readable as Parquet: {error}") from None
+        raise InputError(f"{name}: not readable as Parquet: {error}; get or write the file again") from None
 
 
 def _python_value(value: Any, place: str, errors: str, option: str) -> object:
