@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -231,6 +232,18 @@ def test_files_that_are_not_alike_are_an_error(charloom: Charloom, names: tuple[
     assert f"mine/{names[1]}:1: no column 'label'" in ended.err or f"mine/{names[1]}:1: no column 'text'" in ended.err
     remedy = ended.err.rpartition("data.source: ")[2].strip()
     assert articles_read(charloom("data", "--source", remedy, model=None).out) == len(TITLES)
+
+
+@pytest.mark.parametrize(
+    ("source", "says"), [("", "the source is empty"), ("a.csv", "found nothing at"), (".", "b.txt: contains no text")]
+)
+def test_a_pipe_and_an_empty_name_are_errors(charloom: Charloom, source: str, says: str) -> None:
+    """A shell makes an empty name of an unset variable. To open the pipe would wait for its writer."""
+    os.mkfifo("a.csv")
+    Path("b.txt").write_text(" ")
+    ended = charloom("data", "--source", source, model=None)
+    assert ended.code == 2
+    assert says in ended.err
 
 
 def test_the_beginning_of_a_large_file_is_enough(charloom: Charloom) -> None:

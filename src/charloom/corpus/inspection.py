@@ -56,6 +56,8 @@ def inspect_source(source: str, root: Path) -> Inspection:
 
     Raises InputError if a file cannot be read. The message says what the file is and what to do.
     """
+    if not source:
+        raise InputError("the source is empty; name a file, folder, glob or URL")
     if source in ("ag_news", "sample") or source.startswith(CATALOGUE):
         return Inspection(["charloom knows this corpus by its name."], [], {"source": source})
     splits = files_of_splits(source, root)

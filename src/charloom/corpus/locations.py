@@ -210,7 +210,7 @@ def _system(source: str, root: Path) -> tuple[AbstractFileSystem, str]:
 
 
 def _expand(system: AbstractFileSystem, path: str) -> tuple[str, list[str]]:
-    """The base folder and the files of a path. Hidden files are left out.
+    """The base folder and the files of a path. Hidden files and pipes are left out. To open a pipe can wait forever.
 
     Only the part of a path below the base folder is searched for `train` and `test`.
     """
@@ -219,12 +219,13 @@ def _expand(system: AbstractFileSystem, path: str) -> tuple[str, list[str]]:
     except FileNotFoundError as error:
         _check_server(error)
         base = re.split(r"[*?\[]", path, maxsplit=1)[0].rpartition("/")[0]
-        paths = [each for each, about in system.glob(path, detail=True).items() if about["type"] == "file"]
+        found = system.glob(path, detail=True)
     else:
         if entry == "file":
             return path.rpartition("/")[0], [path]
-        base, paths = path, system.find(path)
-    return base, [each for each in paths if not PurePosixPath(each).name.startswith(".")]
+        base, found = path, system.find(path, detail=True)
+    files = (each for each, about in found.items() if about["type"] == "file")
+    return base, [each for each in files if not PurePosixPath(each).name.startswith(".")]
 
 
 def _check_server(error: FileNotFoundError) -> None:
