@@ -9,6 +9,7 @@ import io
 import json
 import lzma
 import os
+import shlex
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -251,7 +252,10 @@ def test_the_error_for_a_text_without_a_class_names_the_way_out(
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (("--text-columns", "title"), "--text-columns ['title'] and --class-column 1: must be either all names"),
+        (
+            ("--text-columns", "title"),
+            "--text-columns title and --class-column 1 and --header auto: the columns must be either all names",
+        ),
         (("--text-columns", "0"), "must be either all names of a file with a header line, or all numbers from 1"),
         (("--text-columns", ""), "must be either all names"),
         (("--text-columns", "[1"), "--text-columns '[1': not a column, such as 2 or title"),
@@ -273,3 +277,31 @@ def test_a_table_cannot_be_read_from_the_standard_input(charloom: Charloom) -> N
         ended = charloom("score", "-", "--format", file_format)
         assert ended.code == 2
         assert f"--format {file_format} cannot read the standard input; give the name of a file" in ended.err
+
+
+def test_an_error_shows_the_names_of_columns_as_they_are(charloom: Charloom, tmp_path: Path) -> None:
+    name = "the data.class_column: x"
+    path = tmp_path / "mine.jsonl"
+    path.write_text(json.dumps({name: "Stocks rose", "label": "Sports"}) + "\n")
+    ended = charloom("score", path)
+    assert f"the columns are {name}, label; correct --text-columns or --class-column" in ended.err
+    *_, texts, _, _, class_ = shlex.split(ended.err)
+    assert charloom("score", path, "--text-columns", texts, "--class-column", class_).code == 0
+
+
+def test_score_is_not_advised_to_read_a_class(charloom: Charloom, tmp_path: Path) -> None:
+    """A model without classes would reject it."""
+    path = tmp_path / "mine.csv"
+    path.write_bytes(b"".join(b"sea,Ship %d came\nair,Wind %d came\n" % (number, number) for number in range(5)))
+    ended = charloom("score", path, "--text-columns", "title")
+    assert "set --text-columns '[2]' and --class-column null; otherwise" in ended.err
+
+
+def test_a_row_is_one_text_even_if_the_articles_of_the_corpus_were_cut(
+    charloom: Charloom, named_folder: Path, tmp_path: Path
+) -> None:
+    model = with_form(named_folder, tmp_path / "model", article_end=10)
+    path = tmp_path / "mine.csv"
+    path.write_bytes(CONTENT[".csv"])
+    assert beginnings(charloom("score", path, "--each", "--json", model=model)) == TEXTS
+    assert beginnings(charloom("classify", path, "--json", model=model)) == TEXTS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -93,6 +94,11 @@ FILES: dict[str, tuple[str, bytes, dict[str, Any]]] = {
         as_parquet({"x": pa.array(["sea", "air"] * 60).dictionary_encode(), "y": TITLES}),
         {"text_columns": ["y"], "class_column": "x"},
     ),
+    "one column whose texts contain a comma": (
+        "a.csv",
+        "\n".join(f'"{title}, again"' for title in TITLES).encode(),
+        {"text_columns": [1], "class_column": None},
+    ),
     "txt, blank lines": ("a.txt", "\n\n".join(TITLES).encode(), {"article_end": "blank_line"}),
     "txt, lines": ("a.txt", "\n".join(TITLES).encode(), {"article_end": "line"}),
     "txt, one blank line": ("a.txt", ("\n".join(TITLES) + "\n\nThe end\n").encode(), {"article_end": "line"}),
@@ -128,6 +134,15 @@ def test_a_separator_is_named_with_the_command_that_makes_blank_lines_of_it(char
     again = charloom("data", "--source", "NEW.txt", model=None)
     assert block(again.out) == {"source": "NEW.txt", "article_end": "blank_line"}
     assert articles_read(again.out) == len(TITLES)
+
+
+def test_short_texts_in_many_files_are_not_cut(charloom: Charloom) -> None:
+    Path("mine").mkdir()
+    for number, title in zip(NUMBERS, TITLES, strict=True):
+        Path(f"mine/{number}.txt").write_text(title)
+    ended = charloom("data", "--source", "mine", model=None)
+    assert block(ended.out) == {"source": "mine", "article_end": 1_000_000}
+    assert articles_read(ended.out) == len(TITLES)
 
 
 @pytest.mark.parametrize("source", ["mine", "mine/*.csv"])
@@ -203,8 +218,16 @@ def test_a_corpus_that_has_a_name_needs_no_other_line(charloom: Charloom, source
             b"<svg>",
             "seems to be HTML or XML; save its text as plain text in UTF-8, or to learn the markup, rename",
         ),
-        ("a.jsonl", b'{"a": 1}\n', "a.jsonl: only numbers and dates, no column of text; name a table with texts"),
-        ("a.jsonl", b'{"a": ["x"]}\n', "a.jsonl:1: column 'a' contains list, not text; name columns with text"),
+        ("a.jsonl", b'{"a": 1}\n', "a.jsonl: no column contains text, the columns are a; write the texts"),
+        ("a.jsonl", b"{}\n", "a.jsonl: contains no column that all rows have"),
+        (
+            "a.parquet",
+            b"sea,The ship\nair,The wind\n",
+            "a.parquet: this is a table with commas; rename the file",
+        ),
+        ("a.jsonl", b'{"a": [1]}\n', "a.jsonl: no column contains text, the columns are a; write the texts"),
+        ("a.parquet", as_parquet({"a": [["x"]], "b": [1]}), "a.parquet: no column contains text, the columns are b"),
+        ("a.csv", csv_lines("label,text").replace(b"late", b"late,"), "a.csv: 3 columns, but the first row has 2"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named_as_what_it_is(
@@ -234,6 +257,18 @@ def test_files_that_are_not_alike_are_an_error(charloom: Charloom, names: tuple[
     assert f"mine/{names[1]}:1: no column 'label'" in ended.err or f"mine/{names[1]}:1: no column 'text'" in ended.err
     remedy = ended.err.rpartition("data.source: ")[2].strip()
     assert articles_read(charloom("data", "--source", remedy, model=None).out) == len(TITLES)
+
+
+@pytest.mark.parametrize(
+    ("source", "says"), [("", "the source is empty"), ("a.csv", "found nothing at"), (".", "b.txt: contains no text")]
+)
+def test_a_pipe_and_an_empty_name_are_errors(charloom: Charloom, source: str, says: str) -> None:
+    """A shell makes an empty name of an unset variable. To open the pipe would wait for its writer."""
+    os.mkfifo("a.csv")
+    Path("b.txt").write_text(" ")
+    ended = charloom("data", "--source", source, model=None)
+    assert ended.code == 2
+    assert says in ended.err
 
 
 def test_the_beginning_of_a_large_file_is_enough(charloom: Charloom) -> None:

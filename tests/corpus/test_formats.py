@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from charloom.corpus import formats
-from charloom.corpus.formats import READERS, TableColumns
-from charloom.corpus.headers import Column
+from charloom.corpus.formats import READERS
 from charloom.corpus.intake import ClassedText
 from charloom.corpus.labels import class_name
+from charloom.corpus.settings import Column, TableColumns
 from charloom.errors import InputError, say
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
@@ -198,12 +198,8 @@ NAMED, NUMBERED = table_columns(class_column="class"), table_columns([2, 3], 1)
         (".jsonl", b'{"body": "a"}\n', NAMED, "mine.jsonl:1: no column 'text', the columns are body; correct"),
         (".jsonl", b'{"\\u0000": "a"}\n', NAMED, "mine.jsonl:1: no column 'text', the columns are \0; correct"),
         (".jsonl", b'{"text": "a"}\n', NUMBERED, "mine.jsonl:1: no column 2, the columns are text; correct"),
-        (
-            ".jsonl",
-            b'{"text": ["a"], "class": 1}\n',
-            NAMED,
-            "mine.jsonl:1: column 'text' contains list, not text; name columns with text",
-        ),
+        (".jsonl", b"{}\n", NAMED, "mine.jsonl:1: no column 'text', and no other column; add the columns"),
+        (".jsonl", b'{"text": ["a"], "class": 1}\n', NAMED, "mine.jsonl:1: column 'text' contains list, not text"),
         (".jsonl", b'{"text": "a\\ud800", "class": 1}\n', NAMED, "mine.jsonl:1: contains a lone surrogate"),
         (".jsonl", b'{"text": "a\\u0000", "class": 1}\n', NAMED, "mine.jsonl:1: contains a NUL character"),
         (".parquet", b"", NAMED, "mine.parquet: not readable as Parquet: "),
@@ -215,6 +211,12 @@ NAMED, NUMBERED = table_columns(class_column="class"), table_columns([2, 3], 1)
             "mine.parquet: no column 'text', the columns are body; correct",
         ),
         (".parquet", as_parquet({"text": [1], "class": [1]}), NAMED, "mine.parquet: row 1: column 'text' contains int"),
+        (
+            ".parquet",
+            as_parquet({"text": [["a"]], "class": [1]}),
+            NAMED,
+            "mine.parquet: row 1: column 'text' contains l",
+        ),
         (".parquet", as_parquet({"text": ["a", "b\0"], "class": [1, 1]}), NAMED, "mine.parquet: row 2: contains a NUL"),
     ],
 )

@@ -14,9 +14,8 @@ import pytest
 import yaml
 
 from charloom.corpus.articles import SPLITS, read_articles
-from charloom.corpus.formats import TableColumns
 from charloom.corpus.guesses import HEAD_ROWS, looks_like_header
-from charloom.corpus.headers import Column
+from charloom.corpus.settings import Column, TableColumns
 from charloom.errors import InputError
 from tests.corpus.test_formats import error_message, read, table_columns
 from tests.corpus.test_sources import get
@@ -103,6 +102,11 @@ def test_an_article_does_not_look_like_a_header(lines: Sequence[str]) -> None:
             ([2, 3], 1),
             {"text_columns": ["text"], "class_column": "label"},
         ),
+        (
+            ("title,text,topic", "Ships,The ship came,sea", "Wind,No wind came,sea"),
+            ([2, 3], 1),  # the defaults of params.yaml, which the user did not choose
+            {"text_columns": ["title", "text"], "class_column": "topic"},
+        ),
         (("0,1", "The ship,sea", "No wind,sea"), ([1], 2), {"text_columns": ["0"], "class_column": "1"}),
         (("v1,v2,,", *(f"{line},," for line in LONG)), ([2], 1), {"text_columns": ["v2"], "class_column": "v1"}),
         (
@@ -145,9 +149,11 @@ def test_named_columns_without_a_header_are_an_error_whose_values_read_the_file(
     assert message.startswith(
         f"mine.csv:1: no column 'text', the columns are {lines[0].replace(',', ', ')}; if this line"
     )
-    assert message.endswith("; otherwise correct data.text_columns or data.class_column")
+    assert message.endswith("; otherwise correct data.text_columns or data.class_column (null: no classes)")
     said = settings_of(
-        message.replace(", set", "; set").removesuffix("; otherwise correct data.text_columns or data.class_column")
+        message.replace(", set", "; set").removesuffix(
+            "; otherwise correct data.text_columns or data.class_column (null: no classes)"
+        )
     )
     assert said == expected
     assert len(read(table(*lines), ".csv", with_settings(said))) == len(lines)
@@ -156,23 +162,29 @@ def test_named_columns_without_a_header_are_an_error_whose_values_read_the_file(
 def test_a_misspelled_name_is_answered_with_names(tmp_path: Path) -> None:
     message = error_message(b"body,topic\nThe sea,sea\n", ".csv", table_columns(["txt"], "topic"))
     assert message == (
-        "mine.csv:1: no column 'txt', the columns are body, topic; correct data.text_columns or data.class_column, for"
-        " example data.text_columns: [body] and data.class_column: topic"
+        "mine.csv:1: no column 'txt', the columns are body, topic; correct data.text_columns or data.class_column"
+        " (null: no classes), for example data.text_columns: [body] and data.class_column: topic"
     )
 
 
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("sea;The ship came", "';' seems to be between the columns; convert it: `python -c 'import csv"),
-        ("sea\tThe ship came", r"'\t' seems to be between the columns; rename the file so that its name ends in .tsv"),
-        ("The ship came", "set data.text_columns: [1] and data.class_column: null"),
+        (
+            "sea;The ship came",
+            "the table has one column; ';' seems to be between the columns; convert it: `python -c 'import csv",
+        ),
+        ("sea\tThe ship came", r"the table has one column; '\t' seems to be between the columns; rename the file"),
+        (
+            "The ship came",
+            "1 columns, but data.text_columns and data.class_column ask for column 3; set data.text_columns: [1] and"
+            " data.class_column: null",
+        ),
     ],
 )
 def test_a_table_with_too_few_columns_is_an_error_with_a_remedy(line: str, says: str) -> None:
     message = error_message(table(line, line), ".csv", table_columns([2, 3], 1))
-    assert message.startswith("mine.csv:1: 1 columns, but data.text_columns and data.class_column ask for column 3; ")
-    assert says in message
+    assert message.startswith(f"mine.csv:1: {says}")
 
 
 def test_only_the_first_rows_decide() -> None:
@@ -226,18 +238,28 @@ def convert(message: str, folder: Path) -> None:
     subprocess.run(command, shell=True, check=True, cwd=folder)
 
 
-def test_the_command_for_tables_without_quoting_converts_the_table(tmp_path: Path) -> None:
-    rows = ["ham\t" + '"' * (number == 7) + line for number, line in enumerate(LONG)]
-    (tmp_path / "OLD").write_bytes(table(*rows))
-    message = error_message((tmp_path / "OLD").read_bytes(), ".tsv", table_columns([2], 1))
-    assert message.startswith("mine.tsv:8: not a CSV row")
-    convert(message, tmp_path)
-    assert len(read((tmp_path / "NEW.csv").read_bytes(), ".csv", table_columns([2], 1))) == len(LONG)
-
-
 def test_the_command_for_other_delimiters_converts_the_table(tmp_path: Path) -> None:
     (tmp_path / "OLD").write_bytes(table("label;text", *(line.replace(",", ";") for line in LONG)))
     message = error_message((tmp_path / "OLD").read_bytes(), ".csv", table_columns([2], 1))
     convert(message, tmp_path)
     named = table_columns(class_column="label")
     assert len(read((tmp_path / "NEW.csv").read_bytes(), ".csv", named)) == len(LONG)
+
+
+@pytest.mark.parametrize("end", ["ship came", 'ship came"'])
+def test_the_command_for_tabs_and_unpaired_quotation_marks_converts_the_table(tmp_path: Path, end: str) -> None:
+    """Without the error, the text of the second row would also contain the rows up to the next quotation mark."""
+    lines = ["label\ttext", "sea\tThe sea", 'air\t"The wind', "sea\tA wave", f"air\tThe {end}", 'sea\t"Land!" he said']
+    (tmp_path / "OLD").write_bytes(table(*lines))
+    message = error_message((tmp_path / "OLD").read_bytes(), ".tsv", table_columns(class_column="label"))
+    assert message.startswith("mine.tsv:3: ")
+    command = message.rpartition("convert the file: `")[2].removesuffix("`").replace("python", sys.executable, 1)
+    subprocess.run(command, shell=True, check=True, cwd=tmp_path)
+    named = table_columns(class_column="label")
+    converted = [text for _, text in read((tmp_path / "NEW.csv").read_bytes(), ".csv", named)]
+    assert converted == ["The sea", '"The wind', "A wave", f"The {end}", '"Land!" he said']
+
+
+def test_indented_lines_in_a_table_with_tabs_are_a_text() -> None:
+    content = b'label\ttext\nsea\t"def ship():\n\treturn 1"\n'
+    assert read(content, ".tsv", table_columns(class_column="label")) == [("sea", "def ship():\n\treturn 1")]

@@ -74,7 +74,7 @@ def test_a_row_without_class_and_text_is_an_empty_text(kind: str) -> None:
 
 def test_a_class_that_is_a_list_is_rejected() -> None:
     message = error_message(content(".jsonl", [["a", "b"]]), ".jsonl", NAMED)
-    assert message == "mine.jsonl:1: column 'class' contains ['a', 'b'], which is not a class name"
+    assert message == "mine.jsonl:1: column 'class' contains ['a', 'b'], not a class name; name another column"
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from pyarrow import parquet
 from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
-from charloom.corpus.formats import TableColumns
 from charloom.corpus.locations import open_files
+from charloom.corpus.settings import TableColumns
 from charloom.errors import InputError, RunError
 from tests.faults.servers import serving
 

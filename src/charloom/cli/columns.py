@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import click
 import yaml
 
+from charloom.corpus.guesses import Guess, as_yaml
+from charloom.corpus.settings import Naming
 from charloom.errors import InputError
 from charloom.params import CorpusForm
 
 NAMES = ("text_columns", "class_column", "header")  # of the options, and of the parameters in the section `data`
-
-# A parameter in an error of a reader, perhaps with its value in YAML: data.text_columns: [title, body]
-_VALUE = (
-    r'\[[^\]]*\]|"(?:[^"\\]|\\.)*"|(?:null|true|false|\d+)\b'  # a list, a quoted name, a word or a number
-    r"|[\w./-]+(?:[ .-][\w./-]+)*?(?=[,;]| and data\.| if |$)"  # a name without quotes, up to the end of the clause
-)
-_PARAMETER = re.compile(rf"data\.({'|'.join(NAMES)})\b(?:: ({_VALUE}))?")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -49,6 +43,27 @@ def column_options(class_help: str) -> Callable[[Command], Command]:
     return add
 
 
+class OptionNaming(Naming):
+    """What the messages of the readers call the options. A command has none for wrong bytes and for long texts."""
+
+    stated_by = "the command reads"
+    replace = ""
+    lines = "use --format lines"
+    cut = "cut the file into shorter texts"
+
+    def __init__(self, *, with_classes: bool) -> None:
+        self._with_classes = with_classes
+
+    def name(self, setting: str) -> str:
+        return f"--{setting.replace('_', '-')}"
+
+    def value(self, setting: str, value: object) -> str:
+        return f"{self.name(setting)} {shlex.quote(as_yaml(value))}"
+
+    def guess(self, guess: Guess, header: Sequence[str] | None) -> str:
+        return super().guess(guess if self._with_classes else replace(guess, class_=None), header)
+
+
 def changed(form: CorpusForm, options: Mapping[str, str | None]) -> CorpusForm:
     """The form of a corpus, changed by the values of these options. None means that an option is not given.
 
@@ -59,11 +74,11 @@ def changed(form: CorpusForm, options: Mapping[str, str | None]) -> CorpusForm:
     try:
         return CorpusForm.model_validate(values)
     except ValueError:
-        texts, class_ = values["text_columns"], values["class_column"]
-        shown = f"--text-columns {texts} and --class-column {'null' if class_ is None else class_}"
+        texts = {name: as_yaml(values[name]) if options.get(name) is None else options[name] for name in NAMES}
+        shown = " and ".join(f"--{name.replace('_', '-')} {text}" for name, text in texts.items())
         raise InputError(
-            f"{shown:.300}: must be either all names of a file with a header line, or all numbers from 1; give both"
-            " options (--class-column null: the file has no classes)"
+            f"{shown:.300}: the columns must be either all names of a file with a header line, or all numbers from 1;"
+            " give both columns (--class-column null: the file has no classes); --header false needs numbers"
         ) from None
 
 
@@ -75,28 +90,3 @@ def _parsed(name: str, text: str) -> object:
     except (yaml.YAMLError, ValueError, RecursionError):
         option = f"--{name.replace('_', '-')}"
         raise InputError(f"{option} {text!r:.100}: not a column, such as 2 or title; put a name into quotes") from None
-
-
-@contextmanager
-def errors_name_options() -> Iterator[None]:
-    """Errors of the corpus readers recommend parameters of params.yaml. In the block they name the options instead."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(_in_options(str(error))) from None
-
-
-def _in_options(message: str) -> str:
-    message = message.replace(", or set data.errors: replace", "").replace("params.yaml gives", "the command reads")
-    message = re.sub(r"set data\.article_end: line.*", "use --format lines", message)
-    message = re.sub(r"set data\.article_end: .*", "cut the file into shorter texts", message)
-    message = message.replace(
-        "correct data.text_columns or data.class_column",
-        "correct data.text_columns or data.class_column (null: no classes)",
-    )
-    return _PARAMETER.sub(_as_option, message)
-
-
-def _as_option(found: re.Match[str]) -> str:
-    value = f" {shlex.quote(found[2])}" if found[2] else ""
-    return f"--{found[1].replace('_', '-')}{value}"

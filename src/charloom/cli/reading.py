@@ -14,11 +14,12 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
-from charloom.cli.columns import changed, errors_name_options
+from charloom.cli.columns import OptionNaming, changed
 from charloom.corpus.articles import AG_NEWS_FORM, SPLITS, is_empty, read_source
-from charloom.corpus.formats import READERS, TableColumns
+from charloom.corpus.formats import READERS
 from charloom.corpus.lines import read_pieces
 from charloom.corpus.locations import BUFFER_BYTES, COMPRESSED, File, Kind
+from charloom.corpus.settings import TableColumns
 from charloom.errors import InputError, say
 from charloom.params import CorpusForm
 from charloom.text.texts import cut_lines, framed
@@ -32,7 +33,7 @@ BEGINNING = 44  # the row of a text in a table shows this many characters of the
 TABLES = tuple(ending[1:] for ending in READERS if ending != ".txt")
 FORMATS = {
     "lines": "each line is a text, and blank lines are skipped.",
-    "txt": "a text ends at a blank line or at the end of a line, as data.article_end says for the model's corpus.",
+    "txt": "texts end as the articles of the model's corpus (data.article_end), such as at blank lines.",
     **dict.fromkeys(TABLES, "each row is a text (see --text-columns), and rows without text are skipped."),
     "whole": "the whole file is one text. A newline inside the text is scored as the end of an article (<eos>), unless"
     " the model's vocabulary contains the newline.",
@@ -105,7 +106,7 @@ class TextFile(NamedTuple):
         Raises InputError, which names the options of the command, if the file cannot be read.
         """
         skipped = 0
-        with errors_name_options(), self.open() as file:
+        with self.open() as file:
             for label, text in self._read(file):
                 if is_empty(text):
                     skipped += 1
@@ -117,7 +118,10 @@ class TextFile(NamedTuple):
     def _read(self, file: IO[bytes]) -> Iterator[tuple[int | str | None, str]]:
         if self.format == "lines":
             return ((None, line) for line in cut_lines(read_pieces(file, self.name)))
-        columns = TableColumns(**self.form.model_dump())
+        naming = OptionNaming(with_classes=self.form.class_column is not None)
+        # In a corpus, data.article_end can cut the text of a row. Here each row of a table is a text.
+        article_end = "line" if self.format in TABLES else self.form.article_end
+        columns = TableColumns(**self.form.model_dump() | {"article_end": article_end}, naming=naming)
         if self.format == "csv" and self.form.text_columns == AG_NEWS_FORM.text_columns and _has_two_columns(file):
             columns = replace(columns, text_columns=[2])
         return READERS[f".{self.format}"](file, self.name, columns)

@@ -25,7 +25,7 @@ NOTE = (
 
 
 @click.command()
-@click.option("--each", is_flag=True, help="List each run in a row of its own, also runs that differ in the seed only.")
+@click.option("--each", is_flag=True, help="List each run in a separate row, also runs that differ in the seed only.")
 @click.option("--json", "as_json", is_flag=True, help="Print the groups, their runs and all parameters as JSON.")
 def runs(*, each: bool, as_json: bool) -> None:
     """List the runs in MLflow, the best first.

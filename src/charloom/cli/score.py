@@ -88,8 +88,8 @@ def score(
         raise click.UsageError("--class and --class-column both state the class of a text; give only one of them.")
     saved = open_model(model, device)
     class_id = saved.model.no_class if class_name is None else saved.class_named(class_name)
-    labels = None if columns["class_column"] is None else Labels(saved, file)
     source = TextFile.of(file, wanted_format, saved.corpus_form.model_copy(update={"class_column": None}), columns)
+    labels = None if source.form.class_column is None else Labels(saved, file)
     sums = Sums(saved.vocabulary)
     if not as_json:
         print_header(each=each, surprisal=surprisal)

@@ -6,11 +6,10 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from charloom.corpus.shortage import MANY
+from charloom.corpus.shortage import CUT, cut_length
 
 ENOUGH = 10  # articles; fewer cannot be split into train, validation and test
 LONGEST_MEAN = 10_000  # characters: longer pieces of a text are chapters, not articles
-CUT = 1000  # characters: the longest articles into which a text without separators is cut
 WHOLE_FILE = 1_000_000  # the largest number for data.article_end: each shorter file is one article
 
 # Kinds of text in which an article begins with a line of its own, by the pattern of this line (of awk and of Python).
@@ -32,7 +31,7 @@ def guess_article_end(lines: Sequence[str], more: bool = False, files: int = 1) 
     """
     full = [line for line in lines if line.strip()]
     characters, paragraphs = sum(map(len, full)), count_paragraphs(lines)
-    cut = CUT if more else min(CUT, max(10, characters // MANY))
+    cut = CUT if more else cut_length(characters)
     if 4 * sum(line.startswith(("  ", "\t")) for line in full) > len(full):
         return cut
     if files >= ENOUGH and not more and characters < LONGEST_MEAN and (paragraphs > 1 or len(full) < ENOUGH):

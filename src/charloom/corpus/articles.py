@@ -30,11 +30,12 @@ MAX_LABEL = 65535  # class ids (label - 1) are stored as uint16, in which 65535 
 MAX_CHARACTERS = 1 << 26  # in an article, because memory must hold a whole article
 # The form of AG_NEWS, and of the files that stage download writes
 AG_NEWS_FORM = CorpusForm(text_columns=[2, 3], class_column=1, header="auto", article_end="blank_line", errors="strict")
+AG_NEWS_COLUMNS = AG_NEWS_FORM.class_column, AG_NEWS_FORM.text_columns
 COLUMNS = {2: "class, text", 3: "class, title, description"}
 
-# A program that reads a table in which tabs divide the cells and quotes are text, and writes it as CSV.
-_UNQUOTED = (
-    'import csv, sys; csv.writer(sys.stdout).writerows(csv.reader(sys.stdin, delimiter="\\t", quoting=csv.QUOTE_NONE))'
+_TABS_WITHOUT_QUOTES = (
+    r"""python -c 'import csv, sys; csv.writer(sys.stdout).writerows(csv.reader(sys.stdin, delimiter="\t","""
+    " quoting=csv.QUOTE_NONE))' < OLD > NEW.csv"
 )
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -129,15 +130,22 @@ def csv_rows(lines: Iterable[str], name: str, delimiter: str = ",") -> Iterator[
         except StopIteration:
             return
         except csv.Error as error:
-            raise InputError(f"{name}:{line}: not a CSV row: {error}; {_remedy(delimiter)}") from None
+            raise InputError(f"{name}:{line}: not a CSV row: {error}; {_quotes_remedy(delimiter)}") from None
+        if delimiter == "\t" and any(map(_contains_rows, row)):
+            raise InputError(f"{name}:{line}: a quotation mark seems to join several rows; {_quotes_remedy(delimiter)}")
         if row:
             yield line, row
 
 
-def _remedy(delimiter: str) -> str:
+def _contains_rows(cell: str) -> bool:
+    """Whether a cell seems to contain further rows of a table with tabs, because it begins with a quotation mark."""
+    return "\n" in cell and all("\t" in line.strip() for line in cell.split("\n")[1:])
+
+
+def _quotes_remedy(delimiter: str) -> str:
     if delimiter == "\t":
-        return f"if quotes have no special meaning in this file, convert it: `python -c '{_UNQUOTED}' < OLD > NEW.csv`"
-    return "correct the quotes; a quote inside a quoted cell is written twice"
+        return f"if the quotation marks are part of the texts, convert the file: `{_TABS_WITHOUT_QUOTES}`"
+    return "inside a text between quotation marks, write each quotation mark twice"
 
 
 def _article(row: list[str], columns: int, path: Path, line: int) -> Article:

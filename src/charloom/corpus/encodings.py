@@ -62,7 +62,9 @@ _SIGNATURES: Mapping[bytes, Recognised] = {
     ),
     rb"PAR1[^ -~\s]": Recognised("a Parquet table", "rename the file so that its name ends in .parquet"),
     rb"ARROW1\0\0": Recognised("an Arrow table", "save it as .parquet"),
-    rb"\x80[\x02-\x05][\x95\]}c(]": Recognised("a Python pickle", "save its content as .jsonl or .parquet"),
+    rb"\x80[\x02-\x05][\x95\]}c(]": Recognised(
+        "a file of pickled Python objects", "save its content as .jsonl or .parquet"
+    ),
     rb"version https://git-lfs\.github\.com/": Recognised(
         "the pointer of git-lfs to a file, not the file", "fetch the file: `git lfs pull`"
     ),
@@ -88,10 +90,12 @@ _FREQUENT: Mapping[str, str] = {
     "WINDOWS-1254": "[a-z][âçğıîöşû]",
     "WINDOWS-1251": _CYRILLIC,
     "KOI8-R": _CYRILLIC,
+    "ISO-8859-5": _CYRILLIC,
     "IBM866": _CYRILLIC,
     "WINDOWS-1253": "[α-ω][αοιετσνςάέήίόύώ]",
     "WINDOWS-1255": "[א-ת][יוהלאמרתשנב]",
     "WINDOWS-1256": "[ء-ي][اليمون]",
+    "CP874": "[ก-ฮ][าเนรอมกงี]",
     "CP932": "[ぁ-ん]{2}",  # contains Shift JIS
     "EUC-JP": "[ぁ-ん]{2}",
     "GB18030": "[的一是不了在有人这中大国]",
@@ -147,6 +151,8 @@ def wrong_byte(
     for a few wrong bytes.
     """
     sample = error.object[max(0, error.start - SAMPLE_BYTES) : error.start + SAMPLE_BYTES]
+    lines_before = error.object[: error.object.rfind(b"\n", 0, error.start) + 1]
+    utf8_before = utf8_before or not lines_before.isascii()
     return not_utf8(place, error, offset, _remedy(sample, utf8_before, f", or set {option}" if option else ""))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from typing import IO
@@ -12,45 +11,22 @@ from typing import IO
 from charloom.corpus.articles import MAX_CHARACTERS, check_text, csv_rows, is_empty
 from charloom.corpus.contents import JSON_ARRAY
 from charloom.corpus.guesses import head
-from charloom.corpus.headers import Column, Header, find_columns, no_column
+from charloom.corpus.headers import find_columns, no_column, wrong_width
 from charloom.corpus.intake import ClassedText
 from charloom.corpus.labels import class_name
 from charloom.corpus.lines import PIECE_BYTES, REPLACE, cut_text, read_lines, read_pieces
 from charloom.corpus.parquet_tables import parquet_columns, parquet_rows
+from charloom.corpus.settings import TableColumns
 from charloom.errors import InputError
 
 TableRow = tuple[str, Sequence[object]]  # the place of a row in messages, and the cells of TableColumns.all
-CUT_REMEDY = "set data.article_end: 1000 to cut the text into articles of at most so many characters"
-_RAGGED = "remove lines that are no rows, such as comments, and put quotes around a cell that contains a separator"
-_NO_TEXT = "name columns with text in data.text_columns, or write the text of each row into one"
-Reader = Callable[[IO[bytes], str, "TableColumns"], Iterator[ClassedText]]  # of a file, its name in messages, columns
-
-
-@dataclass(frozen=True)
-class TableColumns:
-    """Which columns are read, and how: data.text_columns, class_column, article_end, errors and header."""
-
-    text_columns: Sequence[Column]
-    class_column: Column | None
-    article_end: str | int
-    errors: str
-    header: Header = "auto"
-
-    @property
-    def all(self) -> list[Column]:
-        """The text columns, and after them the class column if there is one."""
-        return [*self.text_columns, *([] if self.class_column is None else [self.class_column])]
-
-    @property
-    def begin_with_header(self) -> bool:
-        """Whether the first line of a CSV table is a header. Named columns need one."""
-        return self.header is True or isinstance(self.text_columns[0], str)
+Reader = Callable[[IO[bytes], str, TableColumns], Iterator[ClassedText]]  # of a file, its name in messages, columns
 
 
 def read_txt(file: IO[bytes], name: str, columns: TableColumns) -> Iterator[ClassedText]:
     """Read a text file. data.article_end says where an article ends."""
     if isinstance(columns.article_end, int):
-        numbered = cut_text(read_pieces(file, name, columns.errors, REPLACE), columns.article_end)
+        numbered = cut_text(read_pieces(file, name, columns.errors, columns.naming.replace), columns.article_end)
     else:
         numbered = _separated(file, name, columns)
     for number, text in numbered:
@@ -62,7 +38,8 @@ def _separated(file: IO[bytes], name: str, columns: TableColumns) -> Iterator[tu
     lines: list[str] = []  # the lines of the present article so far
     first = size = 0  # the number of the first of these lines, and the number of characters in them
     before = ""
-    for number, line in chain(read_lines(file, name, columns.errors, f"; {CUT_REMEDY}"), [(0, "")]):
+    numbered = read_lines(file, name, columns.errors, columns.naming.replace, f"; {columns.naming.cut}")
+    for number, line in chain(numbered, [(0, "")]):
         doubled = line == "\r\n" and before.endswith("\r")  # \r\r\n is one line end, which Windows writes for \r\n
         before, text = line, line.rstrip("\r\n")
         if doubled:
@@ -72,9 +49,8 @@ def _separated(file: IO[bytes], name: str, columns: TableColumns) -> Iterator[tu
             lines.append(text)
             size += len(text)
             if size > MAX_CHARACTERS:
-                raise InputError(
-                    f"{name}:{first}: no blank line in {size} characters; set data.article_end: line, or {CUT_REMEDY}"
-                )
+                remedy = f"{columns.naming.lines}, or {columns.naming.cut}"
+                raise InputError(f"{name}:{first}: no blank line in {size} characters; {remedy}")
         if lines and (columns.article_end == "line" or not text.strip()):
             yield first, "\n".join(lines)
             lines.clear()
@@ -85,12 +61,13 @@ def read_csv(file: IO[bytes], name: str, columns: TableColumns, delimiter: str =
 
     Raises InputError if the first rows show that this is wrong (`find_columns` in headers.py).
     """
-    rows = csv_rows((line for _, line in read_lines(file, name, columns.errors)), name, delimiter)
+    lines = read_lines(file, name, columns.errors, columns.naming.replace)
+    rows = csv_rows((line for _, line in lines), name, delimiter)
     if not (first := head(rows)):
         return
     line, names = first[0]
     place = f"{name}:{line}"
-    indices = find_columns([row for _, row in first], columns.text_columns, columns.class_column, columns.header, place)
+    indices = find_columns([row for _, row in first], columns, place, delimiter)
     header = names if columns.begin_with_header else None
     below = chain(first[1:] if header else first, rows)
     yield from _articles(_chosen_cells(below, indices, len(names), header, name), columns)
@@ -101,7 +78,7 @@ def _chosen_cells(
 ) -> Iterator[TableRow]:
     for line, row in rows:
         if len(row) != width:
-            raise InputError(f"{name}:{line}: {len(row)} columns, but the first row has {width}; {_RAGGED}")
+            raise InputError(f"{name}:{line}: {wrong_width(row, width)}")
         if row == header and width > 1:  # in a table with one column, it can be an article
             raise InputError(f"{name}:{line}: this line repeats the header; remove it")
         yield f"{name}:{line}", [row[index] for index in indices]
@@ -109,20 +86,22 @@ def _chosen_cells(
 
 def read_jsonl(file: IO[bytes], name: str, columns: TableColumns) -> Iterator[ClassedText]:
     """Read a file with a JSON object on each line. The columns name fields of the objects."""
-    return _articles(_chosen_fields(json_objects(file, name, columns.errors), columns), columns)
+    return _articles(_chosen_fields(json_objects(file, name, columns.errors, columns.naming.replace), columns), columns)
 
 
 def _chosen_fields(objects: Iterable[tuple[str, Mapping[str, object]]], columns: TableColumns) -> Iterator[TableRow]:
     for place, fields in objects:
         for column in columns.all:
             if column not in fields:
-                raise InputError(f"{place}: {no_column(column, list(fields))}")
+                raise InputError(f"{place}: {no_column(column, list(fields), columns.naming)}")
         yield place, [fields[str(column)] for column in columns.all]
 
 
-def json_objects(file: IO[bytes], name: str, errors: str) -> Iterator[tuple[str, dict[str, object]]]:
+def json_objects(
+    file: IO[bytes], name: str, errors: str, option: str = REPLACE
+) -> Iterator[tuple[str, dict[str, object]]]:
     """The JSON objects of a file, one on each line, with their places. Blank lines are skipped."""
-    for number, line in read_lines(file, name, errors):
+    for number, line in read_lines(file, name, errors, option):
         if not line.strip():
             continue
         if number == 1 and line.lstrip().startswith("["):
@@ -130,7 +109,9 @@ def json_objects(file: IO[bytes], name: str, errors: str) -> Iterator[tuple[str,
         try:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise InputError(f"{name}:{number}: not JSON: {getattr(error, 'msg', error)}") from None
+            raise InputError(
+                f"{name}:{number}: not JSON: {getattr(error, 'msg', error)}; each line must be an object"
+            ) from None
         if not isinstance(value, dict):
             raise InputError(f'{name}:{number}: not an object such as {{"text": "…"}}')
         yield f"{name}:{number}", value
@@ -141,8 +122,9 @@ def read_parquet(file: IO[bytes], name: str, columns: TableColumns) -> Iterator[
     found = parquet_columns(file, name)
     for column in columns.all:
         if column not in found:
-            raise InputError(f"{name}: {no_column(column, list(found))}")
-    return _articles(parquet_rows(file, name, [str(column) for column in columns.all], columns.errors), columns)
+            raise InputError(f"{name}: {no_column(column, list(found), columns.naming)}")
+    names = [str(column) for column in columns.all]
+    return _articles(parquet_rows(file, name, names, columns.errors, columns.naming.replace), columns)
 
 
 def _cut_rows(read: Reader, file: IO[bytes], name: str, columns: TableColumns) -> Iterator[ClassedText]:
@@ -189,7 +171,9 @@ def _text(cells: Sequence[object], columns: TableColumns, place: str) -> str:
     """The texts of several columns, joined by a space. A null is left out."""
     for column, value in zip(columns.text_columns, cells, strict=True):
         if not (value is None or isinstance(value, str)):
-            raise InputError(f"{place}: column {column!r} contains {type(value).__name__}, not text; {_NO_TEXT}")
+            raise InputError(
+                f"{place}: column {column!r} contains {type(value).__name__}, not text; name columns of texts"
+            )
     text = " ".join(text for text in cells if isinstance(text, str))
     if columns.errors == "replace":  # an escape in JSON, such as \ud800, can give a lone surrogate
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
@@ -199,7 +183,9 @@ def _text(cells: Sequence[object], columns: TableColumns, place: str) -> str:
 def _class_name(cell: object, columns: TableColumns, place: str) -> str:
     named = class_name(cell)
     if named is None:
-        raise InputError(f"{place}: column {columns.class_column!r} contains {cell!r:.40}, which is not a class name")
+        raise InputError(
+            f"{place}: column {columns.class_column!r} contains {cell!r:.40}, not a class name; name another column"
+        )
     return _checked(named, place)
 
 
@@ -209,7 +195,7 @@ def _without_class(place: str, columns: TableColumns, following: Sequence[object
     more = f", as in {others} of the next {len(following)} rows" * bool(others)
     return InputError(
         f"{place}: column {columns.class_column!r} contains no class{more}; fill in the class, remove such rows, or set"
-        " data.class_column: null to use the texts without classes"
+        f" {columns.naming.value('class_column', None)} to use the texts without classes"
     )
 
 

@@ -57,10 +57,6 @@ class Guess:
         params["class_column"] = None if self.class_ is None else columns[-1]
         return params if named or not header else params | {"header": True}
 
-    def in_words(self, header: Sequence[str] | None) -> str:
-        """The same parameters as part of a sentence."""
-        return " and ".join(f"data.{name}: {as_yaml(value):.200}" for name, value in self.in_params(header).items())
-
 
 def head(rows: Iterator[Row], size: int = HEAD_ROWS) -> list[Row]:
     """The next rows, at most `size` of them, and fewer if they are very long. `rows` continues after them."""
@@ -138,19 +134,21 @@ def guess_columns(header: Sequence[str] | None, rows: Sequence[Sequence[Cell]]) 
 
     The class is a column whose name says so. Otherwise it is the column with the fewest different values (no dates), if
     each occurs twice on average. A column in which some cell names no class is not the class.
+    Without rows, only the name counts.
 
     The text is each column whose name says so. Otherwise it is each column in which most cells are different and
     contain several words, or else the column with the longest cells. Rows without any value do not count.
     """
     columns = list(zip(*filter(_has_value, rows), strict=True)) or [()] * len(header or [""])
-    names = [_words(name) for name in header] if header is not None else [set()] * len(columns)
+    names = [_words(name) for name in header] if header else [set()] * len(columns)
     class_ = _guess_class(names, columns) if len(columns) > 1 else None
     texts = [index for index, cells in enumerate(columns) if index != class_ and _is_text(cells)]
     return Guess(_guess_texts(names, columns, texts), class_)
 
 
 def _guess_class(names: Sequence[set[str]], columns: Sequence[Sequence[Cell]]) -> int | None:
-    different = {index: len(values) for index, cells in enumerate(columns) if (values := _classes(cells))}
+    classes = {index: _classes(cells) for index, cells in enumerate(columns)}
+    different = {index: len(values) for index, values in classes.items() if values or not columns[index]}
     if named := [index for index in different if names[index] & CLASS_WORDS]:
         return named[0]
     repeated = [

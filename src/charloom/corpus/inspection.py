@@ -18,15 +18,16 @@ from charloom.corpus.article_ends import (
     find_separator,
     guess_article_end,
 )
-from charloom.corpus.articles import SPLITS, csv_rows, read_articles
-from charloom.corpus.formats import TableColumns, json_objects
+from charloom.corpus.articles import AG_NEWS_COLUMNS, SPLITS, csv_rows, read_articles
+from charloom.corpus.formats import json_objects
 from charloom.corpus.guesses import HEAD_ROWS, Cell, Guess, are_numbers, as_yaml, guess_columns, head, looks_like_header
-from charloom.corpus.headers import other_delimiter
+from charloom.corpus.headers import other_delimiter, wrong_width
 from charloom.corpus.labels import class_name
-from charloom.corpus.lines import read_lines, read_pieces
+from charloom.corpus.lines import REPLACE, read_lines, read_pieces
 from charloom.corpus.locations import File, files_of_splits
 from charloom.corpus.parquet_tables import parquet_columns, parquet_rows
-from charloom.corpus.sources import AG_NEWS_COLUMNS, CATALOGUE
+from charloom.corpus.settings import TableColumns
+from charloom.corpus.sources import CATALOGUE
 from charloom.errors import InputError
 from charloom.files import user_path
 
@@ -62,6 +63,8 @@ def inspect_source(source: str, root: Path) -> Inspection:
 
     Raises InputError if a file cannot be read. The message says what the file is and what to do.
     """
+    if not source:
+        raise InputError("the source is empty; name a file, folder, glob or URL")
     if source in ("ag_news", "sample") or source.startswith(CATALOGUE):
         return Inspection(["charloom knows this corpus by its name."], [], {"source": source})
     splits = files_of_splits(source, root)
@@ -77,7 +80,9 @@ def inspect_source(source: str, root: Path) -> Inspection:
 
 
 def _text(file: IO[bytes], about: File, files: int) -> Inspection:
-    text = "".join(head(read_pieces(file, about.name), PIECES))  # in pieces, because a book can be one line
+    text = "".join(
+        head(read_pieces(file, about.name, option=REPLACE), PIECES)
+    )  # in pieces, because a book can be one line
     lines, more = text.split("\n")[:ROWS], text.count("\n") >= ROWS
     full = [line for line in lines if line.strip()]
     characters = sum(map(len, full))
@@ -117,9 +122,15 @@ def _separated(line: str, times: int) -> str:
 
 def _table(file: io.BufferedReader, about: File) -> Inspection:
     table = {".jsonl": _json_table, ".parquet": _parquet_table}.get(about.kind.format, _csv_table)(file, about)
-    if not table.rows:
-        raise InputError(f"{about.name}: contains no row; name a file with rows")
+    if not any(table.rows):
+        none = "no column that all rows have" if table.rows else "no row"
+        raise InputError(f"{about.name}: contains {none}; name a file with rows")
     guess = guess_columns(table.header, table.rows)
+    if not any(isinstance(row[index], str) for row in table.rows for index in guess.texts):
+        raise InputError(
+            f"{about.name}: no column contains text, the columns are {', '.join(table.names):.200}; write the texts of"
+            " the articles into a column"
+        )
     if all(are_numbers([row[index] for row in table.rows]) for index in guess.texts):
         raise InputError(f"{about.name}: only numbers and dates, no column of text; name a table with texts")
     header = ""
@@ -136,10 +147,14 @@ def _csv_table(file: IO[bytes], about: File) -> _Table:
     delimiter = "\t" if about.kind.format == ".tsv" else ","
     lines = (line for _, line in read_lines(file, about.name))
     rows = [row for _, row in head(csv_rows(lines, about.name, delimiter), ROWS)]
-    if remedy := other_delimiter(rows):
-        raise InputError(f"{about.name}: the table has one column{remedy}")
+    if remedy := other_delimiter(rows, delimiter):
+        raise InputError(f"{about.name}: the table has one column; {remedy}")
     header = rows[0] if rows and looks_like_header(rows[:HEAD_ROWS]) else None
-    return _Table(header, [row for row in rows[1 if header else 0 :] if len(row) == len(rows[0])])
+    below = rows[1 if header else 0 :]
+    same = [row for row in below if len(row) == len(rows[0])]
+    if below and not same:
+        raise InputError(f"{about.name}: {wrong_width(below[0], len(rows[0]))}")
+    return _Table(header, same)
 
 
 def _json_table(file: IO[bytes], about: File) -> _Table:

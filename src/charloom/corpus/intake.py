@@ -118,7 +118,8 @@ def _check_counts(source: Source, counts: Counter[str], rules: Rules, census: Ce
         if "all" in source.splits and census.articles:
             why = f"data.test_fraction = {rules.test_fraction} leaves none for {split}"
             raise InputError(census.explain(why, source.article_end))
-        raise InputError(f"the corpus has no article for {split}" + " that contains text" * bool(counts["empty"]))
+        text = " that contains text" * bool(counts["empty"])
+        raise InputError(f"the corpus has no article for {split}{text}; add articles")
 
 
 @contextmanager

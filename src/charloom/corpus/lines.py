@@ -19,11 +19,14 @@ MAX_LINE_BYTES = 1 << 26  # because memory must hold a whole line
 REPLACE = "data.errors: replace"
 
 
-def read_lines(file: IO[bytes], name: str, errors: str = "strict", if_too_long: str = "") -> Iterator[tuple[int, str]]:
+def read_lines(
+    file: IO[bytes], name: str, errors: str = "strict", option: str = REPLACE, if_too_long: str = ""
+) -> Iterator[tuple[int, str]]:
     """The number (from 1) and the text of each line, with its line end. A byte order mark is left out.
 
     `errors` is data.errors. Raises InputError with the file's name and the line's number if a byte is not UTF-8, or if
-    a line is too long. `if_too_long` is the end of the second message.
+    a line is too long. `option` is the setting that replaces such bytes, if there is one, and `if_too_long` is the end
+    of the second message.
     """
     offset = 0
     beyond_ascii = False
@@ -39,7 +42,7 @@ def read_lines(file: IO[bytes], name: str, errors: str = "strict", if_too_long: 
             text = line.decode("utf-8", errors)
         except UnicodeDecodeError as error:
             place = f"{name}:{number}"
-            raise wrong_byte(place, error, offset, utf8_before=beyond_ascii, option=REPLACE) from None
+            raise wrong_byte(place, error, offset, utf8_before=beyond_ascii, option=option) from None
         yield number, text.removeprefix("\ufeff") if number == 1 else text
         offset += len(line)
         beyond_ascii = beyond_ascii or not line.isascii()

@@ -16,13 +16,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from charloom.corpus.articles import SPLITS
 from charloom.corpus.contents import seems_to_be
 from charloom.corpus.encodings import HEAD_BYTES, check_head, recognise
-from charloom.corpus.formats import READERS, TableColumns
+from charloom.corpus.formats import READERS
 from charloom.corpus.intake import ClassedText, Source
+from charloom.corpus.settings import TableColumns
 from charloom.errors import CharloomError, InputError, RunError, say
 from charloom.files import user_path
 from charloom.secrets import without_secrets
@@ -104,12 +105,14 @@ class File:
     def _check(self, file: io.BufferedReader) -> None:
         """Raise InputError if the first bytes show that the file has another format than its name says."""
         head = file.peek(HEAD_BYTES)[:HEAD_BYTES]
-        if not (self.kind.format == ".parquet" and head.startswith(PARQUET)):
+        if self.kind.format != ".parquet":
             check_head(head, self.name)
         if self.kind.format != ".txt" and _WEB_PAGE.match(head):
             raise InputError(
                 f"{self.name}: this is a web page, not a {self.kind.format} file; download the file itself"
             )
+        if self.kind.format == ".parquet" and head and not head.startswith(PARQUET):
+            raise InputError(f"{self.name}: this is {'; '.join(seems_to_be(head))}")
 
     def _damage(self, error: Exception) -> str:
         """Why a compressed file cannot be unpacked: it is damaged, or its name states another compression."""
@@ -117,7 +120,9 @@ class File:
             found = recognise(file.peek(HEAD_BYTES)[:HEAD_BYTES])
         if found is None:
             return "it is not compressed; remove the last ending of its name"
-        return str(error) if found.what == f"compressed ({self.kind.compression})" else f"it is {'; '.join(found)}"
+        if found.what == f"compressed ({self.kind.compression})":
+            return f"{error}; get or pack the file again"
+        return f"it is {'; '.join(found)}"
 
     @contextmanager
     def _open(self, compression: str | None) -> Iterator[io.BufferedReader]:
@@ -221,7 +226,7 @@ def _system(source: str, root: Path) -> tuple[AbstractFileSystem, str]:
 
 
 def _expand(system: AbstractFileSystem, path: str) -> tuple[str, list[str]]:
-    """The base folder and the files of a path. Hidden files are left out.
+    """The base folder and the files of a path. Hidden files and pipes are left out. To open a pipe can wait forever.
 
     Only the part of a path below the base folder is searched for `train` and `test`.
     """
@@ -229,22 +234,23 @@ def _expand(system: AbstractFileSystem, path: str) -> tuple[str, list[str]]:
         entry = system.info(path)["type"]
     except FileNotFoundError as error:
         _check_server(error)
-        base, paths = (_expand_local_glob if _is_local(system) else _expand_glob)(system, path)
+        base, found = (_expand_local_glob if _is_local(system) else _expand_glob)(system, path)
     else:
         if entry == "file":
             return path.rpartition("/")[0], [path]
-        base, paths = path, system.find(path)
-    return base, [each for each in paths if not PurePosixPath(each).name.startswith(".")]
+        base, found = path, system.find(path, detail=True)
+    files = (each for each, about in found.items() if about["type"] == "file")
+    return base, [each for each in files if not PurePosixPath(each).name.startswith(".")]
 
 
-def _expand_glob(system: AbstractFileSystem, path: str) -> tuple[str, list[str]]:
-    """The base folder and the files of a glob."""
+def _expand_glob(system: AbstractFileSystem, path: str) -> tuple[str, dict[str, Any]]:
+    """The base folder of a glob, and what it matches, with fsspec's description."""
     base = _WILDCARD.split(path, maxsplit=1)[0].rpartition("/")[0]
-    return base, [each for each, about in system.glob(path, detail=True).items() if about["type"] == "file"]
+    return base, system.glob(path, detail=True)
 
 
-def _expand_local_glob(system: AbstractFileSystem, path: str) -> tuple[str, list[str]]:
-    """The base folder and the files of a glob on this machine.
+def _expand_local_glob(system: AbstractFileSystem, path: str) -> tuple[str, dict[str, Any]]:
+    """The base folder of a glob on this machine, and what it matches, with fsspec's description.
 
     The longest existing folder is taken literally, because `[`, `?` and `*` may occur in the name of a checkout. fsspec
     can only match whole paths, so the part of each path below that folder is matched here.
@@ -255,9 +261,10 @@ def _expand_local_glob(system: AbstractFileSystem, path: str) -> tuple[str, list
     pattern = path[len(base) :].lstrip("/")
     matches = re.compile(glob_translate(pattern)).match
     if not _WILDCARD.search(pattern.partition("/")[0]):
-        return base, []  # a folder without wildcards that does not exist
+        return base, {}  # a folder without wildcards that does not exist
     depth = None if "**" in pattern else pattern.count("/") + 1
-    return base, [each for each in system.find(base, maxdepth=depth) if matches(each[len(base) :].lstrip("/"))]
+    found = system.find(base, maxdepth=depth, detail=True)
+    return base, {each: about for each, about in found.items() if matches(each[len(base) :].lstrip("/"))}
 
 
 def _check_server(error: FileNotFoundError) -> None:

@@ -9,7 +9,13 @@ from charloom.corpus.digests import text_digest
 ENOUGH = 10  # different texts; then the number of copies explains nothing
 # Characters that divide some texts. In charloom they end neither a line nor an article.
 SEPARATORS = {"\f": "form feed", "\v": "vertical tab", "\x85": "U+0085", "\u2028": "U+2028", "\u2029": "U+2029"}
+CUT = 1000  # characters: the longest articles into which a text without separators is cut
 MANY = 100  # articles that an advice aims at, so that the default test_fraction leaves some for each split
+
+
+def cut_length(characters: int) -> int:
+    """The data.article_end that cuts a text of so many characters into MANY articles, if it is long enough."""
+    return min(CUT, max(10, characters // MANY // 10 * 10))
 
 
 @dataclass
@@ -57,8 +63,9 @@ class Census:
                 f"make blank lines of its separators ({SEPARATORS[separator]}, {text.count(separator):,} times):"
                 rf" `sed 's/{code}/\n\n/g' OLD > NEW`"
             )
-        if (characters := len(text) // MANY) >= 10:
-            characters = min(1000, characters // 10 * 10)
-            helps.append(f"set data.article_end: {characters} to cut it into articles of at most so many characters")
+        if len(text) >= 10 * MANY:
+            helps.append(
+                f"set data.article_end: {cut_length(len(text))} to cut it into articles of at most so many characters"
+            )
         can_split = self.articles > 1 and not helps
         return ", or ".join([*helps, "add articles" + " or change the fraction" * can_split])

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from charloom.corpus.articles import (
+    AG_NEWS_COLUMNS,
+    AG_NEWS_FORM,
     COLUMNS,
     FORMAT,
     SPLITS,
@@ -26,17 +28,18 @@ from charloom.corpus.articles import (
 from charloom.corpus.catalogue import open_catalogue
 from charloom.corpus.digests import Overlap
 from charloom.corpus.download import RemoteFile, cache_folder, fetch
-from charloom.corpus.formats import TableColumns
 from charloom.corpus.guesses import as_yaml, head
 from charloom.corpus.headers import check_no_header
 from charloom.corpus.intake import Rules, Source, take_in
 from charloom.corpus.lines import read_pieces
 from charloom.corpus.locations import open_files
+from charloom.corpus.settings import TableColumns
 from charloom.errors import InputError
 from charloom.files import atomic_path, file_digest, file_digests, user_path, write_json
 from charloom.params import Params, corpus_form
 from charloom.secrets import without_secrets
 
+AG_NEWS_TABLE = TableColumns(**AG_NEWS_FORM.model_dump())
 # The addresses and hashes are the same as in torchtext 0.18, file torchtext/datasets/ag_news.py.
 AG_NEWS_URL = "https://raw.githubusercontent.com/mhjabreel/CharCnn_Keras/master/data/ag_news_csv/"
 AG_NEWS = {
@@ -44,7 +47,6 @@ AG_NEWS = {
     "test": RemoteFile("test.csv", AG_NEWS_URL + "test.csv", "d52ea96a97a2d943681189a97654912d"),
 }
 SAMPLE = Path(__file__).parent / "sample"
-AG_NEWS_COLUMNS = 1, [2, 3]  # data.class_column and data.text_columns
 CATALOGUE = "torchtext:"
 AG_NEWS_CLASSES = ("World", "Sports", "Business", "Sci/Tech")
 
@@ -139,8 +141,7 @@ def _check_first_row(path: Path, errors: str) -> None:
     """Raise InputError if a file with AG_NEWS' columns seems to begin with a header."""
     with open_csv(path, errors) as file:
         if rows := head(csv_rows(file, str(path))):
-            class_column, text_columns = AG_NEWS_COLUMNS
-            check_no_header([row for _, row in rows], text_columns, class_column, f"{path}:{rows[0][0]}")
+            check_no_header([row for _, row in rows], AG_NEWS_TABLE, f"{path}:{rows[0][0]}")
 
 
 def _inspect(source: str, root: Path, paths: Mapping[str, Path], errors: str) -> tuple[list[str], Counter[str]]:

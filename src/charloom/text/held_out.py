@@ -51,6 +51,7 @@ def hold_out(path: Path, fraction: float, seed: int) -> HeldOut:
     if lowest >= highest:
         raise InputError(
             f"{path}: {int(highest >= 0)} different article(s); at least two are needed, one of them for validation;"
-            " add articles, or if the corpus is one long text, set data.article_end: 1000 to cut it into articles"
+            " add articles, or set data.article_end: line if each line of a text is an article, or 1000 to cut one long"
+            " text into articles"
         )
     return HeldOut(key, highest if highest < bound else lowest + 1)
