@@ -18,7 +18,7 @@ from charloom.cli.columns import OptionNaming, changed
 from charloom.corpus.articles import AG_NEWS_FORM, SPLITS, is_empty, read_source
 from charloom.corpus.formats import READERS
 from charloom.corpus.lines import read_pieces
-from charloom.corpus.locations import BUFFER_BYTES, COMPRESSED, File, Kind
+from charloom.corpus.opening import BUFFER_BYTES, COMPRESSED, File, Kind
 from charloom.corpus.settings import TableColumns
 from charloom.errors import InputError, say
 from charloom.params import CorpusForm

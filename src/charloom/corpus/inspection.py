@@ -24,7 +24,8 @@ from charloom.corpus.guesses import HEAD_ROWS, Cell, Guess, are_numbers, as_yaml
 from charloom.corpus.headers import other_delimiter, wrong_width
 from charloom.corpus.labels import class_name
 from charloom.corpus.lines import REPLACE, read_lines, read_pieces
-from charloom.corpus.locations import File, files_of_splits
+from charloom.corpus.locations import files_of_splits
+from charloom.corpus.opening import File
 from charloom.corpus.parquet_tables import parquet_columns, parquet_rows
 from charloom.corpus.settings import TableColumns
 from charloom.corpus.sources import CATALOGUE

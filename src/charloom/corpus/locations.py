@@ -1,141 +1,36 @@
-"""Finds and opens the files that data.source names: a file, a folder, a glob or a URL.
+"""Finds the files that data.source names: a file, a folder, a glob or a URL.
 
-The files are read with fsspec, which knows this machine, web servers and object stores.
+The files are found and read with fsspec, which knows this machine, web servers and object stores.
 """
 
 from __future__ import annotations
 
-import io
-import lzma
 import re
-import shutil
-import tempfile
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from charloom.corpus.articles import SPLITS
 from charloom.corpus.contents import seems_to_be
-from charloom.corpus.encodings import HEAD_BYTES, check_head, recognise
+from charloom.corpus.encodings import HEAD_BYTES
 from charloom.corpus.formats import READERS
 from charloom.corpus.intake import ClassedText, Source
+from charloom.corpus.opening import COMPRESSED, File, Kind, explain_remote_errors, is_local, name_of
 from charloom.corpus.settings import TableColumns
-from charloom.errors import CharloomError, InputError, RunError, say
+from charloom.errors import InputError, RunError, say
 from charloom.files import user_path
 from charloom.secrets import without_secrets
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz"}  # file ending → fsspec's name
-# The errors for a damaged compressed file. gzip and bz2 raise an OSError without an errno.
-DAMAGED = (EOFError, zlib.error, lzma.LZMAError, OSError)
-BUFFER_BYTES = 1 << 20
 NOT_THERE = (404, 410)  # the answers of a web server that has no such file
-PARQUET = b"PAR1"  # a Parquet file begins with it
 # An object store reads its keys from the environment. In an address it would take them for the name of a bucket.
 _BUCKET_WITH_KEY = re.compile("(s3a?|gs|gcs|oss)://[^/@]*[:@]")
 _KEYS_FROM_ELSEWHERE = "give the keys by the store's own means, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 _WILDCARD = re.compile(r"[*?\[]")
-_WEB_PAGE = re.compile(rb"\s*<(!doctype )?html", re.IGNORECASE)  # such as the page in which one must log in
 _SPLIT = re.compile("(train|test)(?![a-z])")  # train-00000 and Test1, not testimony
-
-
-class Kind(NamedTuple):
-    """What the name of a file says about its content: the format (a key of READERS) and the compression."""
-
-    format: str
-    compression: str | None
-
-    @classmethod
-    def of(cls, path: str) -> Kind | None:
-        """The kind of a path or URL. None if charloom cannot read files with this ending."""
-        named = PurePosixPath(path.partition("?")[0] if "://" in path else path)
-        compression = COMPRESSED.get(named.suffix.lower())
-        suffix = (named.with_suffix("") if compression else named).suffix.lower()
-        return cls(suffix, compression) if suffix in READERS else None
-
-
-@dataclass(frozen=True)
-class File:
-    """A file of a corpus."""
-
-    system: AbstractFileSystem
-    path: str
-    kind: Kind
-    # train or test, if the name of the file or of a folder below the base folder begins with that word
-    split: str | None
-
-    @property
-    def name(self) -> str:
-        """The name in messages."""
-        return _name(self.system, self.path)
-
-    def articles(self, columns: TableColumns) -> Iterator[ClassedText]:
-        """Read the articles. Raises the errors of `opened`, and InputError if the content has another format."""
-        with self.opened() as file:
-            yield from READERS[self.kind.format](file, self.name, columns)
-
-    @contextmanager
-    def opened(self) -> Iterator[io.BufferedReader]:
-        """Open the unpacked content.
-
-        Raises InputError if the content does not have the format and compression that the name of the file says, and
-        RunError if a remote file cannot be read, also for an error in the block.
-        """
-        with _explain_remote_errors(self.system, self.name), self.unpacked() as file:
-            self._check(file)
-            yield file
-
-    @contextmanager
-    def unpacked(self) -> Iterator[io.BufferedReader]:
-        """Open the unpacked content, whatever it is. Raises InputError if it cannot be unpacked, also in the block."""
-        try:
-            with self._open(self.kind.compression) as file:
-                yield file
-        except DAMAGED as error:
-            if self.kind.compression is None or getattr(error, "errno", None):
-                raise
-            raise InputError(f"{self.name}: cannot be unpacked: {self._damage(error)}") from None
-
-    def _check(self, file: io.BufferedReader) -> None:
-        """Raise InputError if the first bytes show that the file has another format than its name says."""
-        head = file.peek(HEAD_BYTES)[:HEAD_BYTES]
-        if self.kind.format != ".parquet":
-            check_head(head, self.name)
-        if self.kind.format != ".txt" and _WEB_PAGE.match(head):
-            raise InputError(
-                f"{self.name}: this is a web page, not a {self.kind.format} file; download the file itself"
-            )
-        if self.kind.format == ".parquet" and head and not head.startswith(PARQUET):
-            raise InputError(f"{self.name}: this is {'; '.join(seems_to_be(head))}")
-
-    def _damage(self, error: Exception) -> str:
-        """Why a compressed file cannot be unpacked: it is damaged, or its name states another compression."""
-        with self._open(None) as file:
-            found = recognise(file.peek(HEAD_BYTES)[:HEAD_BYTES])
-        if found is None:
-            return "it is not compressed; remove the last ending of its name"
-        if found.what == f"compressed ({self.kind.compression})":
-            return f"{error}; get or pack the file again"
-        return f"it is {'; '.join(found)}"
-
-    @contextmanager
-    def _open(self, compression: str | None) -> Iterator[io.BufferedReader]:
-        from fsspec.core import OpenFile
-
-        with OpenFile(self.system, self.path, compression=compression) as opened:
-            if self.kind.format == ".parquet" and (compression or not _is_local(self.system)):
-                with tempfile.TemporaryFile() as copy:  # Parquet needs a seekable file
-                    shutil.copyfileobj(opened, copy, BUFFER_BYTES)
-                    copy.seek(0)
-                    yield io.BufferedReader(copy)
-            else:
-                yield io.BufferedReader(opened, BUFFER_BYTES)
 
 
 def open_files(source: str, root: Path, columns: TableColumns) -> Source:
@@ -182,7 +77,7 @@ def _find(source: str, root: Path) -> list[File]:
         raise InputError(f"{stated}: this address takes no user and password; {_KEYS_FROM_ELSEWHERE}")
     try:
         system, path = _system(source, root)
-        with _explain_remote_errors(system, stated):
+        with explain_remote_errors(system, stated):
             base, paths = _expand(system, path)
     except UnicodeEncodeError:  # a ValueError, too, but the name is not wrong: `exit_with` explains it
         raise
@@ -190,10 +85,10 @@ def _find(source: str, root: Path) -> list[File]:
         raise InputError(f"{stated}: {error}") from None
     if not paths:
         known = "ag_news, sample, torchtext:NAME, or a file, folder, glob or URL"
-        raise InputError(f"{stated}: found nothing at {_name(system, path)}; data.source must be {known}")
+        raise InputError(f"{stated}: found nothing at {name_of(system, path)}; data.source must be {known}")
     files = [File(system, each, kind, _split(each[len(base) :])) for each in sorted(paths) if (kind := Kind.of(each))]
     if not files:
-        with _explain_remote_errors(system, stated):
+        with explain_remote_errors(system, stated):
             raise _unknown_endings(system, paths, stated)
     return files
 
@@ -234,7 +129,7 @@ def _expand(system: AbstractFileSystem, path: str) -> tuple[str, list[str]]:
         entry = system.info(path)["type"]
     except FileNotFoundError as error:
         _check_server(error)
-        base, found = (_expand_local_glob if _is_local(system) else _expand_glob)(system, path)
+        base, found = (_expand_local_glob if is_local(system) else _expand_glob)(system, path)
     else:
         if entry == "file":
             return path.rpartition("/")[0], [path]
@@ -283,27 +178,5 @@ def _split(path: str) -> str | None:
     return next((found[1] for part in path.lower().split("/") if (found := _SPLIT.match(part))), None)
 
 
-def _is_local(system: AbstractFileSystem) -> bool:
-    return "file" in ((system.protocol,) if isinstance(system.protocol, str) else system.protocol)
-
-
-def _name(system: AbstractFileSystem, path: str) -> str:
-    """The name of a file in messages: its path on this machine, or its URL without secrets."""
-    return path if _is_local(system) else without_secrets(str(system.unstrip_protocol(path)))
-
-
 def _stated(source: str) -> str:
     return f"data.source = {without_secrets(source)!r}"
-
-
-@contextmanager
-def _explain_remote_errors(system: AbstractFileSystem, what: str) -> Iterator[None]:
-    """Turn any error of a remote file system into a RunError. Each file system of fsspec raises other errors."""
-    try:
-        yield
-    except CharloomError:
-        raise
-    except Exception as error:
-        if _is_local(system):
-            raise
-        raise RunError(f"{what}: cannot be read: {type(error).__name__}: {error}") from None
