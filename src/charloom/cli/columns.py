@@ -50,7 +50,7 @@ def column_options(class_help: str) -> Callable[[Command], Command]:
 
 
 def changed(form: CorpusForm, options: Mapping[str, str | None]) -> CorpusForm:
-    """The form of a corpus, changed by the values of these options. None means that an option is not given.
+    """The form of a corpus (which columns are read), changed by the options. None means that an option is not given.
 
     Raises InputError if a value is invalid, or if names and numbers of columns are mixed.
     """
@@ -79,7 +79,7 @@ def _parsed(name: str, text: str) -> object:
 
 @contextmanager
 def errors_name_options() -> Iterator[None]:
-    """Errors of the corpus readers recommend parameters of params.yaml. In the block they name the options instead."""
+    """In the block, the errors of the corpus readers recommend the options, and not the parameters of params.yaml."""
     try:
         yield
     except InputError as error:
