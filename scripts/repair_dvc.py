@@ -56,7 +56,7 @@ def is_damaged(path: Path, read: Callable[[str], object]) -> bool:
 def main() -> None:
     if lacks_git(Path()):
         subprocess.run(NO_SCM.split(), check=True)
-        print(f"this folder is in no git repository, so this was done: {NO_SCM}")
+        print(f"this folder is not in a git repository, so this was done: {NO_SCM}")
     repair_files()
 
 

@@ -129,7 +129,7 @@ def test_a_separator_is_named_with_the_command_that_makes_blank_lines_of_it(char
     Path("OLD.txt").write_bytes(Path("OLD").read_bytes())
     ended = charloom("data", "--source", "OLD.txt", model=None)
     assert f"The line '<|endoftext|>' occurs {len(TITLES) - 1} times." in ended.out
-    command = ended.out.partition("these lines: `")[2].partition("`")[0]
+    command = ended.out.partition("into a blank line: `")[2].partition("`")[0]
     subprocess.run(command, shell=True, check=True)
     again = charloom("data", "--source", "NEW.txt", model=None)
     assert block(again.out) == {"source": "NEW.txt", "article_end": "blank_line"}

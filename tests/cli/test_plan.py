@@ -30,7 +30,7 @@ def test_each_stage_has_a_time_and_the_number_of_steps_is_right(tmp_path: Path, 
     assert files(tmp_path) == before
     for stage in ("baselines", "train", "evaluate", "a run"):
         assert re.search(rf"^{stage}: \d[\d.]* (s|min)", ended.output, re.MULTILINE)
-    fitting = re.search(r"^2 hours fit one run with train\.characters: (\d+) or", ended.output, re.MULTILINE)
+    fitting = re.search(r"^2 hours are enough for a run with train\.characters: (\d+) or", ended.output, re.MULTILINE)
     assert fitting
     assert int(fitting[1]) > 0
 

@@ -29,7 +29,7 @@ class Kind(NamedTuple):
 
 
 def _kind(source: str, lines: str) -> Kind:
-    settings = yaml.safe_load(lines.replace("`", "").replace("<br>", "\n"))
+    settings = yaml.safe_load(re.sub("`(?:<br>|, )`", "\n", lines).strip("`"))
     if " > " not in source:
         name = PurePosixPath(source).name
         return Kind(name, "", name, settings)
@@ -40,7 +40,8 @@ def _kind(source: str, lines: str) -> Kind:
 def kinds() -> list[Kind]:
     section = (CHECKOUT / "corpora" / "README.md").read_text(encoding="utf-8").partition("## Kinds of text\n")[2]
     rows = re.findall(r"^\| .* \| `([^`]+)` \| (`\w+: .*`) \| [^|]+ \|$", section.partition("\n## ")[0], re.MULTILINE)
-    return [_kind(source, lines) for source, lines in rows]
+    items = re.findall(r"^- .*?: (`\w+: .*`)\n\n((?: {6}.*\n)+)", section.partition("\n## ")[0], re.MULTILINE)
+    return [_kind(source.strip(), lines) for source, lines in [*rows, *(item[::-1] for item in items)]]
 
 
 KINDS = kinds()

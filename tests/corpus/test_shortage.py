@@ -14,8 +14,8 @@ from charloom.errors import InputError
 from tests.corpus.test_sources import get
 
 SENTENCES = [f"Moon over the lake {number}." for number in range(200)]
-CUT = "set data.article_end: 40 to cut it into articles of at most so many characters"
-LINE = "set data.article_end: line, if each of its 200 lines is an article"
+CUT = "set data.article_end: 40 to cut the text into articles of at most so many characters"
+LINE = "set data.article_end: line, if each of the 200 lines is an article"
 
 
 def message(folder: Path, content: bytes, name: str = "mine.txt", **settings: Any) -> str:
@@ -63,7 +63,7 @@ def test_separators_that_end_no_line_are_named_with_the_command_that_replaces_th
     tmp_path: Path, separator: str
 ) -> None:
     said = message(tmp_path, joined(separator))
-    command = re.search(r"199 times\): `(sed .* OLD > NEW)`", said)
+    command = re.search(r"199 times\) into blank lines: `(sed .* OLD > NEW)`", said)
     assert command, said
     subprocess.run(
         command[1].replace("OLD", "mine.txt").replace("NEW", "new.txt"), shell=True, cwd=tmp_path, check=True

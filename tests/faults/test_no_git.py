@@ -33,7 +33,7 @@ def test_the_doctor_says_what_dvc_needs_and_then_dvc_works(unpacked: Path) -> No
     done = run(unpacked, *DOCTOR)
     [fault] = [line for line in done.stdout.splitlines() if line.startswith("fault")]
     assert done.returncode == 1
-    assert "this folder is in no git repository" in fault
+    assert "this folder is not in a git repository" in fault
     assert f"`{NO_SCM}`" in fault
     assert run(unpacked, *NO_SCM.split()).returncode == 0
     assert run(unpacked, "dvc", "status", "download").returncode == 0
@@ -42,7 +42,8 @@ def test_the_doctor_says_what_dvc_needs_and_then_dvc_works(unpacked: Path) -> No
 
 def test_make_repro_sets_the_option_once(unpacked: Path) -> None:
     first, second = (run(unpacked, *REPAIR) for _ in range(2))
-    assert (first.returncode, first.stdout) == (0, f"this folder is in no git repository, so this was done: {NO_SCM}\n")
+    assert first.returncode == 0
+    assert first.stdout == f"this folder is not in a git repository, so this was done: {NO_SCM}\n"
     assert (second.returncode, second.stdout) == (0, "")
     assert run(unpacked, "dvc", "status", "download").returncode == 0
 

@@ -64,7 +64,7 @@ def test_a_run_whose_dvc_lock_is_not_found_cannot_be_compared(verifiable: Tracke
     run_id = publish(verifiable)
     (verifiable.workspace / "dvc.lock").unlink()
     assert reason(run_id) == (
-        "not found in this folder, and this folder is in no git repository; use a clone that has the run's commit"
+        "not found in this folder, and this folder is not in a git repository; use a clone that has the run's commit"
         " cccccccc"
     )
     for tag in ("--output=stolen", "main", "c" * 65):

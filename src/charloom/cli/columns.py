@@ -65,7 +65,7 @@ class OptionNaming(Naming):
 
 
 def changed(form: CorpusForm, options: Mapping[str, str | None]) -> CorpusForm:
-    """The form of a corpus, changed by the values of these options. None means that an option is not given.
+    """The form of a corpus (which columns are read), changed by the options. None means that an option is not given.
 
     Raises InputError if a value is invalid, or if names and numbers of columns are mixed.
     """

@@ -1,4 +1,4 @@
-"""The labels of a file, compared with the classes of a model: what `charloom classify` says about its accuracy."""
+"""The labels of a file, and how often the likeliest class of a text is the class that its label names."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Labels:
         self._unknown: Counter[str] = Counter()
 
     def id_of(self, label: str | None) -> int | None:
-        """The class id of a label. None if the text has no label, or one that the model does not know."""
+        """The class id of a label. None if the text has no label, or if the model does not know the label."""
         class_id = None if label is None else self._ids.get(label)
         if label is not None and class_id is None:
             self._unknown[label[:LABEL_LENGTH]] += 1
@@ -72,7 +72,7 @@ class Confusion:
 
     @property
     def accuracy(self) -> float:
-        """The share of these texts whose actual class is the likeliest one."""
+        """The share of the texts with a known actual class whose likeliest class is the actual class."""
         return sum(self._counts[class_id, class_id] for class_id in range(len(self._names))) / self.texts
 
     def as_json(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`charloom data`: what a corpus contains, as tables on the terminal and as a picture, or how to read your files."""
+"""`charloom data`: shows what a corpus contains, as tables and a picture, or how charloom can read a user's files."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from charloom.files import main_checkout
 from charloom.report.summary import Summary, summarize
 from charloom.secrets import without_secrets
 
-ENDS = 10  # list this many of the most frequent characters, and this many of the rarest
-CLASSES = 20  # list this many classes, the largest first
-TEXTS = "code point", "example", "use"  # columns of texts that are not the first of their table
+ENDS = 10  # list so many of the most frequent characters, and so many of the rarest
+CLASSES = 20  # list so many classes, the largest first
+TEXTS = "code point", "example", "use"  # columns with texts, aligned left like the first column of each table
 LENGTHS = {"shortest article": 0, "5th percentile": 0.05, "median": 0.5, "95th percentile": 0.95, "longest article": 1}
 
 Row = tuple[str, ...]
@@ -76,7 +76,7 @@ def show_source(console: Console, source: str) -> None:
         console.print(shown(without_secrets(fact)), soft_wrap=True)
     if found.columns:
         console.print(table(("column", "example", "use"), found.columns))
-    console.print("These lines of params.yaml read it:\n\ndata:")
+    console.print("These lines of params.yaml read the corpus:\n\ndata:")
     for name, value in found.params.items():
         console.print(shown(without_secrets(f"  {name}: {as_yaml(value)}")), soft_wrap=True)
 

@@ -45,11 +45,11 @@ def plan(hours: float, seconds: float) -> None:
     """Estimate how long trainings take, and what fits into a night.
 
     The command trains for some seconds with the parameters of params.yaml on data/windows, validates once, and runs the
-    other stages on a little text. If experiments wait in the queue of DVC, it measures each kind of model among them,
-    too. It writes nothing.
+    other stages on a little text. If experiments wait in the queue of DVC, the command also measures each kind of model
+    among them. The command writes nothing.
 
-    The estimate is rough. Other programs on this machine change it. It lacks the start of the programs, the pictures of
-    the report, and MLflow, which take some seconds for each run.
+    The estimate is rough. Other programs that use this machine make it wrong. It leaves out the start of the programs,
+    the pictures of the report, and MLflow, which take some seconds for each run.
     """
     params = load_params()
     load = os.getloadavg()[0]  # before the measurements, which use the cores themselves
@@ -71,9 +71,9 @@ def plan(hours: float, seconds: float) -> None:
     steps = found.train.steps_in(hours * 3600 - found.others_s)
     characters, epochs = steps * found.train.characters, steps / found.train.steps_per_epoch
     if steps:
-        say(f"{hours:g} hours fit one run with train.characters: {characters} or train.epochs: {epochs:.3g}")
+        say(f"{hours:g} hours are enough for a run with train.characters: {characters} or train.epochs: {epochs:.3g}")
     else:
-        say(f"{hours:g} hours do not fit one step of this training and its evaluation")
+        say(f"{hours:g} hours are not enough for one step of this training and its evaluation")
 
 
 def warn_if_busy(load: float) -> None:

@@ -11,15 +11,17 @@ from charloom.params_file import load_params
 @click.command()
 @click.argument("run")
 @click.option("--alias", default="best", show_default=True, help="The alias that the model gets.")
-@click.option("--other-data", is_flag=True, help="Promote the run although the present model was tested on other data.")
+@click.option(
+    "--other-data", is_flag=True, help="Promote the run even if the model with the alias was tested on other data."
+)
 def promote(run: str, alias: str, other_data: bool) -> None:
     """Make the model of a run the best one.
 
     RUN is the name of the run or the beginning of its id, as `charloom runs` shows them.
 
-    MLflow's registry gets a version with the model of the run, and the version gets the alias. `charloom sample --model
-    models:/charloom@best` then uses this model, wherever the tracker can be reached. (The name charloom is that of the
-    MLflow experiment, tracking.experiment in params.yaml.)
+    An alias is a name for one of the models in MLflow's registry. The command adds the model to the registry and gives
+    it the alias. `charloom sample --model models:/charloom@best` then uses this model, wherever MLflow can be reached.
+    (The name charloom is that of the MLflow experiment, tracking.experiment in params.yaml.)
     """
     params = load_params().tracking
 

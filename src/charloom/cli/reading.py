@@ -33,7 +33,7 @@ BEGINNING = 44  # the row of a text in a table shows this many characters of the
 TABLES = tuple(ending[1:] for ending in READERS if ending != ".txt")
 FORMATS = {
     "lines": "each line is a text, and blank lines are skipped.",
-    "txt": "texts end as the articles of the model's corpus (data.article_end), such as at blank lines.",
+    "txt": "a text ends where data.article_end says for the model's corpus, such as at a blank line.",
     **dict.fromkeys(TABLES, "each row is a text (see --text-columns), and rows without text are skipped."),
     "whole": "the whole file is one text. A newline inside the text is scored as the end of an article (<eos>), unless"
     " the model's vocabulary contains the newline.",
@@ -73,7 +73,7 @@ class TextFile(NamedTuple):
 
     @classmethod
     def of(cls, name: str, wanted: str | None, form: CorpusForm, options: Mapping[str, str | None]) -> TextFile:
-        """How to read a file. `wanted` is the value of --format. `options` are changes to the form of the corpus.
+        """How to read a file. `wanted` is the value of --format. `form` is that of the corpus. `options` change it.
 
         Raises InputError if the options contradict each other or the file.
         """
@@ -89,7 +89,7 @@ class TextFile(NamedTuple):
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
-        """Open the file, and unpack it if its name says that it is compressed. fsspec cannot read a pipe."""
+        """Open the file, and unpack it if its name says that it is compressed. A pipe is not unpacked."""
         if self.name == "-" or not Path(self.name).is_file():
             with click.open_file(self.name, "rb") as pipe:
                 yield pipe
@@ -101,9 +101,9 @@ class TextFile(NamedTuple):
             yield file
 
     def texts(self) -> Iterator[LabelledText]:
-        """The texts with their labels. Texts of white space are left out. If there are any in a table, print how many.
+        """The texts with their labels. Texts of white space are left out, and their number in a table is printed.
 
-        Raises InputError, which names the options of the command, if the file cannot be read.
+        Raises InputError if the file cannot be read. The message names the options of the command.
         """
         skipped = 0
         with self.open() as file:
@@ -138,7 +138,7 @@ def _has_two_columns(file: IO[bytes]) -> bool:
 def names_in_source(file: str) -> list[str]:
     """The class names of the corpus, if stage download wrote this file: the label n in the file means the n-th name."""
     path = Path(file)
-    with suppress(InputError, KeyError):  # there is no source.json, or it is one of another program
+    with suppress(InputError, KeyError):  # there is no source.json, or another program wrote it
         return list(read_source(path.parent)["classes"]) if path.stem in SPLITS and path.suffix == ".csv" else []
     return []
 

@@ -25,7 +25,7 @@ NOTE = (
 
 
 @click.command()
-@click.option("--each", is_flag=True, help="List each run in a separate row, also runs that differ in the seed only.")
+@click.option("--each", is_flag=True, help="List each run in a separate row, also runs that differ only in the seed.")
 @click.option("--json", "as_json", is_flag=True, help="Print the groups, their runs and all parameters as JSON.")
 def runs(*, each: bool, as_json: bool) -> None:
     """List the runs in MLflow, the best first.
@@ -33,9 +33,9 @@ def runs(*, each: bool, as_json: bool) -> None:
     A run is MLflow's record of a training and its evaluation. The best run has the fewest bits per character (bpc) on
     the test split. Only runs of the MLflow experiment tracking.experiment (in params.yaml) are listed.
 
-    Runs that differ only in train.seed share one row. It shows the mean of their bits per character, and the spread,
-    which is the standard deviation. The other columns are the first characters of the id of the best run, its name, and
-    the parameters that are not the same in all runs.
+    Runs that differ only in train.seed share one row. The row shows the mean of their bits per character, and the
+    spread, which is the standard deviation. The other columns are the number of seeds, the first characters of the id
+    of the best run, the name of the best run, and the parameters that are not the same in all runs.
     """
     params = load_params().tracking
 

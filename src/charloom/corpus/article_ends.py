@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 from charloom.corpus.shortage import CUT, cut_length
 
-ENOUGH = 10  # articles; fewer cannot be split into train, validation and test
+ENOUGH = 10  # articles: fewer cannot be split into train, validation and test
 LONGEST_MEAN = 10_000  # characters: longer pieces of a text are chapters, not articles
 WHOLE_FILE = 1_000_000  # the largest number for data.article_end: each shorter file is one article
 
-# Kinds of text in which an article begins with a line of its own, by the pattern of this line (of awk and of Python).
+# Kinds of text in which an article begins with a special line. The keys are patterns of this line for awk and Python.
 BEGINNINGS = {r"\[Event ": "chess games (PGN)", ">": "sequences (FASTA)", "From ": "e-mails (mbox)"}
 
 _SEPARATOR = re.compile(r"[^\w'\"\\]+|<\|\w+\|>")  # such as %, ---- and <|endoftext|>
@@ -21,12 +21,12 @@ _SEPARATOR = re.compile(r"[^\w'\"\\]+|<\|\w+\|>")  # such as %, ---- and <|endof
 def guess_article_end(lines: Sequence[str], more: bool = False, files: int = 1) -> str | int:
     """The value of data.article_end that seems to fit.
 
-    `lines` are the first ones of a file, `more` says whether others follow, and `files` is the number of such files.
+    `lines` are the first lines of a file, `more` says whether other lines follow, and `files` is the number of files.
 
-    - A text with many indented lines, such as code or XML, is cut, because its blank lines are inside its parts.
-    - If there are many files, and the first is short and has several paragraphs, or few lines, each is an article.
+    - A text with many indented lines, such as code or XML, is cut, because blank lines do not separate its parts.
+    - Each of many files is an article, if the first file is short and has several paragraphs or few lines.
     - Otherwise an article ends at a blank line, or else at a line end, if this gives enough articles that are not too
-      long. A line is not an article if the same line occurs again and again, because it is then markup.
+      long. If the same line occurs again and again, it is markup, so lines are not articles.
     - Otherwise the text is cut.
     """
     full = [line for line in lines if line.strip()]
@@ -47,7 +47,7 @@ def count_paragraphs(lines: Sequence[str]) -> int:
 
 
 def find_beginning(lines: Sequence[str]) -> str | None:
-    """The key of BEGINNINGS with which the first line begins, if the articles do not end at the blank lines already."""
+    """The key of BEGINNINGS that matches the first line. None if there is no such key, or blank lines are enough."""
     first = next(filter(None, lines), "")
     for pattern in BEGINNINGS:
         if re.match(pattern, first):
@@ -57,11 +57,11 @@ def find_beginning(lines: Sequence[str]) -> str | None:
 
 
 def find_separator(lines: Sequence[str]) -> tuple[str, int] | None:
-    """The line of marks that occurs most often, and how often. None if no such line occurs again and again."""
+    """The most frequent line of marks, and how often it occurs. None if no line of marks occurs again and again."""
     marks = Counter(line.strip() for line in lines if _SEPARATOR.fullmatch(line.strip()))
     return next((found for found in marks.most_common(1) if found[1] >= max(3, len(lines) / 50)), None)
 
 
 def _repeats(lines: Sequence[str]) -> bool:
-    """Whether one of twenty lines, or more, is the same."""
+    """Whether more than a twentieth of the lines are the same line."""
     return any(count > max(2, len(lines) / 20) for _, count in Counter(lines).most_common(1))

@@ -15,9 +15,9 @@ _JSON_OBJECT = Recognised("one JSON object", "save its articles as JSON lines, a
 
 
 def seems_to_be(head: bytes, packed: str = "") -> Recognised:
-    """What a file is by its first bytes (encodings.HEAD_BYTES are enough), and what makes charloom read it.
+    """What a file is by its first bytes (encodings.HEAD_BYTES are enough), and how charloom can read the file.
 
-    `packed` is the last ending of the file's name if the file is compressed. `head` is then of the unpacked content.
+    If the file is compressed, `packed` is the last ending of its name, and `head` is from the unpacked content.
     """
     if recognised := recognise(head):
         return recognised

@@ -17,7 +17,7 @@ from charloom.files import not_utf8
 
 HEAD_BYTES = 4096  # of the beginning of a file: enough to recognise it
 SAMPLE_BYTES = 2048  # before and after a wrong byte: enough to guess an encoding
-FEW = 3  # so many wrong bytes are few in a text of any length
+FEW = 3  # up to so many wrong bytes are few in a text of any length
 
 
 class Recognised(NamedTuple):
@@ -71,7 +71,8 @@ _SIGNATURES: Mapping[bytes, Recognised] = {
     rb"(\.\./)*(\.git)?/annex/objects/": Recognised(
         "the pointer of git-annex to a file, not the file", "fetch the file: `git annex get OLD`"
     ),
-    re.escape(codecs.BOM_UTF32_LE): _converted("UTF-32", " with a byte order mark"),  # begins like that of UTF-16
+    # This mark begins with the bytes of UTF-16's mark, so it comes first.
+    re.escape(codecs.BOM_UTF32_LE): _converted("UTF-32", " with a byte order mark"),
     re.escape(codecs.BOM_UTF32_BE): _converted("UTF-32", " with a byte order mark"),
     re.escape(codecs.BOM_UTF16_LE): _converted("UTF-16", " with a byte order mark"),
     re.escape(codecs.BOM_UTF16_BE): _converted("UTF-16", " with a byte order mark"),
@@ -80,7 +81,7 @@ _WIDE = ("UTF-32LE", "UTF-32BE", "UTF-16LE", "UTF-16BE")
 _WESTERN = "[a-z][àáâãäåæçèéêëìíîïñòóôõöøùúûüß]|[a-z]’[a-z]|“[A-Za-z]| [–—] |[£€] ?[0-9]|[0-9] ?€"
 _CENTRAL = "[a-z][áäéëíóôöúüýąćčďęěłńňőřśšťůűźżž]"
 _CYRILLIC = "[а-я][оеаинтсрвл]"
-# The older encodings, by the name that both iconv and Python know, with a pattern of what is frequent in their texts.
+# For each older encoding, a pattern of what is frequent in its texts. Both iconv and Python know the names.
 _FREQUENT: Mapping[str, str] = {
     "WINDOWS-1252": _WESTERN,  # contains Latin-1
     "MACINTOSH": _WESTERN,
@@ -126,9 +127,10 @@ def recognise(head: bytes) -> Recognised | None:
 
 
 def likely_encoding(sample: bytes) -> str | None:
-    """The name of the older encoding (as iconv and Python know it) that best explains a text which is not UTF-8.
+    """Guess the older encoding of a text that is not UTF-8. Returns a name that iconv and Python know.
 
-    It is a guess: the encoding in which the most of a language's frequent letters come out. None: no encoding does.
+    The guess is the encoding that turns the bytes into the most frequent letters of its languages. None: no encoding
+    gives any.
     """
     found = {encoding: _frequent(sample, encoding) for encoding in _FREQUENT}
     best = max(found, key=found.__getitem__)
@@ -144,11 +146,11 @@ def check_head(head: bytes, name: str) -> None:
 def wrong_byte(
     place: str, error: UnicodeDecodeError, offset: int = 0, *, utf8_before: bool = False, option: str = ""
 ) -> InputError:
-    """The error for a byte that is not UTF-8, with the remedy that fits the text around the byte. The caller raises it.
+    """The error for a byte that is not UTF-8, with the remedy that fits the text around the byte.
 
     `place` and `offset` are those of `not_utf8`. `utf8_before` says whether the text before the decoded piece has
-    characters beyond ASCII. `option` is the parameter that replaces such bytes, if there is one: it is recommended only
-    for a few wrong bytes.
+    characters beyond ASCII. `option` is the parameter that replaces such bytes, if there is one. The error recommends
+    the parameter only for a few wrong bytes.
     """
     sample = error.object[max(0, error.start - SAMPLE_BYTES) : error.start + SAMPLE_BYTES]
     lines_before = error.object[: error.object.rfind(b"\n", 0, error.start) + 1]
@@ -169,13 +171,13 @@ def _remedy(sample: bytes, utf8_before: bool, or_replace: str) -> str:
 
 
 def _frequent(sample: bytes, encoding: str) -> int:
-    """How much of what is frequent in the texts of an encoding a sample has. 0 if it is not text in this encoding."""
+    """How many frequent letters of an encoding a sample has. 0 if the sample is not text in this encoding."""
     text = _decoded(sample, encoding)
     return len(re.findall(_FREQUENT[encoding], text)) if text is not None and _is_text(text) else 0
 
 
 def _ascii_characters(head: bytes, encoding: str) -> int:
-    """How many ASCII characters, such as spaces, a head has in an encoding. 0 if it is not text in this encoding."""
+    """How many ASCII characters, such as spaces, a head has in an encoding. 0 if the head is not text in it."""
     text = _decoded(head, encoding)
     return sum(map(str.isascii, text)) if text is not None and _is_text(text) else 0
 

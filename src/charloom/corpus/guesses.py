@@ -1,7 +1,7 @@
-"""Guesses about a table from its first rows: whether it has a header, and which columns are the text and the class.
+"""Guesses from the first rows of a table whether it has a header, and which columns are the text and the class.
 
-The guesses decide nothing. They are the reason for an error, and the values that an error or `charloom data --source`
-proposes for params.yaml.
+No guess decides how a table is read. If a guess contradicts params.yaml, charloom stops with an error. The error, and
+`charloom data --source`, propose the guessed values for params.yaml.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 
 from charloom.corpus.labels import class_name
 
-HEAD_ROWS = 100  # the rows by which an error guesses
-HEAD_CHARACTERS = 1 << 22  # no further row is read after so many characters
+HEAD_ROWS = 100  # an error guesses from so many rows
+HEAD_CHARACTERS = 1 << 22  # after so many characters, no further row is read
 NAME_LENGTH = 40  # characters of the longest name of a column or class that a guess accepts
 
 # Words in the names of columns of public data sets, in lower case.
@@ -47,7 +47,7 @@ class Guess:
     def in_params(self, header: Sequence[str] | None) -> dict[str, Any]:
         """The parameters of the section data that name these columns.
 
-        Numbers from 1 name the columns of a table without a header, and columns that have no name or the same name.
+        The columns get numbers from 1 if the table has no header, or if two of the names are equal or one is empty.
         """
         chosen = [*self.texts, *([] if self.class_ is None else [self.class_])]
         names = [header[index] for index in chosen] if header else []
@@ -71,15 +71,15 @@ def head(rows: Iterator[Row], size: int = HEAD_ROWS) -> list[Row]:
 def looks_like_header(rows: Sequence[Sequence[str]]) -> bool:
     """Whether the first of these rows seems to be a header. The other rows are the beginning of the table.
 
-    The cells of a header are short, differ from each other, contain no number, and do not occur again below. This is
-    also true of some articles, so one of these signs must be added:
+    The cells of a header are short, differ from each other, are not numbers, and do not occur again below. This is also
+    true of some articles, so the rows must have one more of these signs:
 
     - a cell consists of usual words for columns, such as `text`, `label` or `Class Index`;
     - a column contains a number, a date or a time in all other rows;
     - ten or more rows follow, in one column each of their values occurs more than once, and in the other columns the
       first row has the shortest cell.
 
-    0, 1, 2, …, with which pandas names columns, are a header too.
+    The cells 0, 1, 2, … are a header, too, because pandas names columns in this way.
     """
     first, others = rows[0], [row for row in rows[1:] if row != rows[0]]
     numbered = first[1:] if not first[0].strip() else first
@@ -102,7 +102,7 @@ class _Column:
 
     @property
     def may_have_name(self) -> bool:
-        """Whether the first cell can be the name of the column. An empty cell can, as in the index of pandas."""
+        """Whether the first cell can be the name of the column. It can be empty, as above the index of pandas."""
         name = self.first.strip()
         return not name or (len(name) <= NAME_LENGTH and not _DIGITS.fullmatch(name) and self.first not in self.below)
 
@@ -132,12 +132,12 @@ def _words(name: str) -> set[str]:
 def guess_columns(header: Sequence[str] | None, rows: Sequence[Sequence[Cell]]) -> Guess:
     """Guess the columns of the text and of the class. `rows` are the first rows of the table, without the header.
 
-    The class is a column whose name says so. Otherwise it is the column with the fewest different values (no dates), if
-    each occurs twice on average. A column in which some cell names no class is not the class.
-    Without rows, only the name counts.
+    The class is the first column with a name such as `label`. Without such a name, the class is the column with the
+    fewest different values (no dates), if each value occurs twice on average. A column in which some cell names no
+    class is not the class. Without rows, only the name counts.
 
-    The text is each column whose name says so. Otherwise it is each column in which most cells are different and
-    contain several words, or else the column with the longest cells. Rows without any value do not count.
+    The texts are all columns with a name such as `title`. Without such a name, the texts are all columns in which most
+    cells are different and contain several words, or else the column with the longest cells. Empty rows do not count.
     """
     columns = list(zip(*filter(_has_value, rows), strict=True)) or [()] * len(header or [""])
     names = [_words(name) for name in header] if header else [set()] * len(columns)
@@ -160,7 +160,7 @@ def _guess_class(names: Sequence[set[str]], columns: Sequence[Sequence[Cell]]) -
 
 
 def _classes(cells: Sequence[Cell]) -> set[str]:
-    """The classes that the cells name. Empty if a cell names none or is too long for a name."""
+    """The classes that the cells name. Empty if a cell does not name a class, or is too long for a name."""
     found = {class_name(cell) for cell in cells}
     return {name for name in found if name} if all(name and len(name) <= NAME_LENGTH for name in found) else set()
 

@@ -32,12 +32,12 @@ from charloom.corpus.sources import CATALOGUE
 from charloom.errors import InputError
 from charloom.files import user_path
 
-ROWS = 1000  # of each file, or lines of a text
-EXAMPLE = 60  # characters of an example
-PIECES = 64  # of 64 KiB, at most, of a text
-FILES = 20  # of each split: their first rows are compared with the parameters
-NAMES = 10  # show this many class names
-FEWEST_CHARACTERS = 1000  # of a text with few lines; fewer teach a model nothing
+ROWS = 1000  # look at so many rows of a table, or lines of a text
+EXAMPLE = 60  # show so many characters of an example
+PIECES = 64  # read at most so many pieces of a text, of 64 KiB each
+FILES = 20  # compare the first rows of so many files of each split with the parameters
+NAMES = 10  # show so many class names
+FEWEST_CHARACTERS = 1000  # of a text with few lines: fewer teach a model nothing
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Inspection:
     """What a corpus seems to be."""
 
     facts: Sequence[str]  # sentences
-    columns: Sequence[tuple[str, str, str]]  # of a table: the name or number, an example, and what the column is
+    columns: Sequence[tuple[str, str, str]]  # of a table: the name or number, an example, and the use of the column
     params: Mapping[str, Any]  # of the section data
 
 
@@ -91,8 +91,8 @@ def _text(file: IO[bytes], about: File, files: int) -> Inspection:
         raise InputError(f"{about.name}: contains {_few(characters)}; name a file with more text")
     mean = characters / len(full)
     facts = [
-        f"The first {len(lines):,} line(s) contain {count_paragraphs(lines):,} article(s) if a blank line ends each,"
-        f" and {len(full):,} if each line is an article. A line has {mean:,.0f} characters on average.",
+        f"The first {len(lines):,} line(s) contain {count_paragraphs(lines):,} article(s) if articles end at blank"
+        f" lines, and {len(full):,} if each line is an article. A line has {mean:,.0f} characters on average.",
         f"The first line is {full[0].strip()[:EXAMPLE]!r}.",
     ]
     if beginning := find_beginning(lines):
@@ -116,7 +116,7 @@ def _begun(pattern: str) -> str:
 def _separated(line: str, times: int) -> str:
     program = f'{{sub(/[ \\r]+$/, "")}} $0 == "{line}" {{print ""; next}} NF'
     return (
-        f"The line {line!r} occurs {times:,} times. If it stands between articles, make blank lines of these lines:"
+        f"The line {line!r} occurs {times:,} times. If this line separates articles, turn it into a blank line:"
         f" `awk '{program}' OLD > NEW.txt`"
     )
 
@@ -192,9 +192,9 @@ def _is_empty(cell: Cell) -> bool:
 
 
 def _check(splits: Mapping[str, Sequence[File]], params: Mapping[str, Any]) -> None:
-    """Read the first articles of the first files as the stage download will. Raises the InputError that it would raise.
+    """Read the first articles of the first files as stage download will. Raises the same InputError as the stage.
 
-    The parameters come from the first file, so another file can contradict them.
+    The parameters come from the first file, so another file can contradict the parameters.
     """
     unused = {"text_columns": [1], "class_column": None, "article_end": "line"}
     columns = TableColumns(**unused | dict(params), errors="strict")
@@ -211,7 +211,11 @@ def _check(splits: Mapping[str, Sequence[File]], params: Mapping[str, Any]) -> N
 
 
 def _source(source: str, root: Path, params: Mapping[str, Any]) -> str:
-    """The value of data.source. A glob, if the files look like those of AG_NEWS but have other classes."""
+    """The value of data.source.
+
+    If the files look like those of AG_NEWS but have other classes, the value is a glob. The files of a glob can have
+    any classes.
+    """
     paths = [user_path(source, root) / f"{split}.csv" for split in SPLITS]
     if (params.get("class_column"), params.get("text_columns")) == AG_NEWS_COLUMNS and all(map(Path.is_file, paths)):
         try:

@@ -1,4 +1,4 @@
-"""The class that a cell of a table names. The answer is the same for all formats of files."""
+"""Reads the class in a cell of a table, in the same way for all formats of files."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _WHOLE_FLOAT = re.compile(r"([-+]?\d+)\.0+")
 def class_name(cell: object) -> str | None:
     """The name of the class in a cell. "" if the cell names no class, and None if its type cannot be a class.
 
-    White space around the name does not count. The whole number 3 is "3" even if the cell contains the float 3.0, which
-    pandas makes of it if another cell of the column is empty. True and false are "true" and "false". An empty cell, a
-    null and NaN name no class.
+    White space around the name does not count. The float 3.0 names the class "3", because pandas turns the number 3
+    into 3.0 if another cell of the column is empty. True and false are "true" and "false". An empty cell, a null and
+    NaN name no class.
     """
     if not (cell is None or isinstance(cell, (str, int, float, Decimal))):
         return None

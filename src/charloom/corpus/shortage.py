@@ -1,4 +1,4 @@
-"""Says why a corpus has too few articles to be split, and which parameter or step gives it more."""
+"""Says why a corpus has too few articles to be split, and which parameter or step gives more articles."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 from charloom.corpus.digests import text_digest
 
-ENOUGH = 10  # different texts; then the number of copies explains nothing
+ENOUGH = 10  # different texts: with so many, copies are not the reason for a missing split
 # Characters that divide some texts. In charloom they end neither a line nor an article.
 SEPARATORS = {"\f": "form feed", "\v": "vertical tab", "\x85": "U+0085", "\u2028": "U+2028", "\u2029": "U+2029"}
 CUT = 1000  # characters: the longest articles into which a text without separators is cut
-MANY = 100  # articles that an advice aims at, so that the default test_fraction leaves some for each split
+MANY = 100  # articles that the advice aims at: with the default test_fraction, each split then gets some
 
 
 def cut_length(characters: int) -> int:
@@ -56,16 +56,17 @@ class Census:
         text = self.longest
         helps = []
         if article_end == "blank_line" and "\n" in text:
-            helps.append(f"set data.article_end: line, if each of its {text.count(chr(10)) + 1:,} lines is an article")
+            helps.append(f"set data.article_end: line, if each of the {text.count(chr(10)) + 1:,} lines is an article")
         if (separator := max(SEPARATORS, key=text.count)) in text:
             code = "".join(f"\\x{byte:02X}" for byte in separator.encode())
             helps.append(
-                f"make blank lines of its separators ({SEPARATORS[separator]}, {text.count(separator):,} times):"
+                f"turn the separators ({SEPARATORS[separator]}, {text.count(separator):,} times) into blank lines:"
                 rf" `sed 's/{code}/\n\n/g' OLD > NEW`"
             )
         if len(text) >= 10 * MANY:
             helps.append(
-                f"set data.article_end: {cut_length(len(text))} to cut it into articles of at most so many characters"
+                f"set data.article_end: {cut_length(len(text))} to cut the text into articles of at most so many"
+                " characters"
             )
         can_split = self.articles > 1 and not helps
         return ", or ".join([*helps, "add articles" + " or change the fraction" * can_split])

@@ -29,7 +29,7 @@ if Config.from_cwd()["core"].get("remote"):
         print(odb.fs.unstrip_protocol(odb.path))
         print(odb.fs.exists(odb.path))
 """
-NO_SCM = "dvc config --local core.no_scm true"  # DVC then works in a folder that is in no git repository
+NO_SCM = "dvc config --local core.no_scm true"  # DVC then works in a folder that is not in a git repository
 
 
 class CommandError(Exception):
@@ -58,7 +58,7 @@ def output_of(command: Sequence[str], timeout_s: float = LOCAL_S) -> str:
 
 
 def lacks_git(folder: Path) -> bool:
-    """Whether DVC refuses to work in `folder`, because the folder is in no git repository and DVC expects one.
+    """Whether DVC refuses to work in `folder`, because the folder is not in a git repository and DVC expects one.
 
     A ZIP file of a checkout, for example, has no git repository.
     """
@@ -83,7 +83,7 @@ def check_git() -> Fact:
     except CommandError:
         if lacks_git(Path()):
             remedy = f"call `{NO_SCM}` for `dvc repro`; `dvc exp run` needs `git init` and a commit"
-            return fault("git", f"{release}, and this folder is in no git repository", remedy)
+            return fault("git", f"{release}, and this folder is not in a git repository", remedy)
         remedy = "`dvc repro` works without one, but `dvc exp run` needs `git init` and a commit"
         return warning("git", f"{release}, and this folder has no commit", remedy)
     return ok("git", f"{release}, commit {commit}, {changed} changed files")

@@ -14,7 +14,7 @@ from charloom.files import main_checkout
 VARIABLE = "MLFLOW_TRACKING_URI"
 PLAIN = "sqlite:///"
 # MLflow opens SQLite files with SQLAlchemy, which percent-decodes addresses. MLflow also makes the folder of the file,
-# but does not decode its name. MLflow makes no folder if the address begins like this.
+# but does not decode the folder's name. If an address begins as follows, MLflow does not make a folder.
 ENCODED = "sqlite+pysqlite:///"
 # The beginning of an address, a path, and options such as `?timeout=30`. A `?` that is not followed by name=value
 # belongs to the path.
@@ -44,7 +44,7 @@ def store_address() -> Address:
             f"{VARIABLE} = {stated!r}: this address names no file, so SQLite would lose every run; set the variable to"
             f" {PLAIN}FILE, or unset it to use mlflow.db"
         )
-    if path.startswith("file:"):  # a form of SQLite's own
+    if path.startswith("file:"):  # a URI of SQLite
         return Address(stated, None)
     database = main_checkout() / (unquote(path) if beginning == ENCODED else path)
     return Address(f"{sqlite_uri(database)}{options}", database)

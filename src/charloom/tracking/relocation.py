@@ -1,7 +1,7 @@
-"""Artefacts that follow the file of their SQLite store when both were moved or copied to another folder.
+"""Corrects the addresses of artefacts after a SQLite store and its artefacts were moved or copied to another folder.
 
-MLflow stores absolute addresses, and makes an absolute address of a relative one. Neither its interfaces nor its
-command line can change an address later. So this module changes the addresses in MLflow's tables.
+MLflow stores absolute addresses, even if it was given a relative one. Neither MLflow's interfaces nor its command line
+can change an address later. So this module changes the addresses in MLflow's tables.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 NAME = "mlartifacts"  # of the folder
-# The columns with the address of a run's or a model's folder
+# The tables and columns with the address of the folder of a run or a model
 COLUMNS = (
     ("runs", "artifact_uri"),
     ("logged_models", "artifact_location"),
@@ -30,7 +30,7 @@ COLUMNS = (
 
 
 def artifacts_of(database: Path) -> Path:
-    """The folder with the artefacts of a SQLite store. It is next to the file, so that one moves both together."""
+    """The folder with the artefacts of a SQLite store. It is next to the file, so that users move both together."""
     return database.with_name(NAME)
 
 
@@ -44,8 +44,8 @@ def follow(database: Path) -> None:
     """If a SQLite store was moved or copied here, correct the addresses of its artefacts.
 
     New runs get their artefacts in the folder next to `database`. The address of an old run or model changes only if
-    its folder is there. If the file cannot be written or is not a database of MLflow, nothing is done here, because
-    MLflow will give the reason.
+    the folder of the run or model is there. If the file cannot be written or is not a database of MLflow, this function
+    does nothing, because MLflow will give the reason.
     """
     here = artifacts_of(database)
     with suppress(sqlite3.Error), closing(sqlite3.connect(database)) as connection, connection:
@@ -69,7 +69,7 @@ def check_files(client: MlflowClient, run: Run) -> None:
         where = local_path(run.info.artifact_uri) or run.info.artifact_uri
         raise InputError(
             f"run {run.info.run_id[:8]}: its files are missing, and MLflow expects them in {where}; if you moved"
-            f" mlflow.db, move the folder {NAME} next to it; otherwise bring the files back to the expected place"
+            f" mlflow.db, move the folder {NAME} next to mlflow.db; otherwise put the files back there"
         )
 
 

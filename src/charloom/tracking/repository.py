@@ -17,7 +17,7 @@ def git(*arguments: str) -> str | None:
 
 
 def git_fault() -> str:
-    """Why git cannot read the repository around this folder, and what to do. Empty if it can, or if there is none."""
+    """Why git cannot read the repository around this folder, and what to do. Empty without a fault or a repository."""
     try:
         done = _run("rev-parse", "--git-dir")
     except OSError:
@@ -42,7 +42,7 @@ def why_missing(commit: str) -> str:
     if fault := git_fault():
         return fault
     if not in_repository():
-        return f"this folder is in no git repository; use a clone that has the run's commit {commit[:8]}"
+        return f"this folder is not in a git repository; use a clone that has the run's commit {commit[:8]}"
     if git("cat-file", "-e", f"{commit}^{{commit}}") is not None:
         return ""
     if (git("rev-parse", "--is-shallow-repository") or "").strip() == "true":
