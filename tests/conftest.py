@@ -149,6 +149,11 @@ def torchtext() -> None:
         pytest.skip("torchtext is not in this install")
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name bytes by their number. Compressed bytes contain the time, and all test processes must use the same names."""
+    return f"{len(val)}-bytes" if isinstance(val, bytes) else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the slow files first. Otherwise one process may run a slow file at the end while the others have no work."""
     items.sort(key=lambda item: item.path.parent.name not in SLOW)
