@@ -130,6 +130,19 @@ def test_each_reason_why_git_gives_no_dvc_lock_is_told_apart(
     )
 
 
+def test_if_no_dvc_lock_records_the_run_the_most_similar_one_is_compared(committed: Tracked) -> None:
+    (run,) = committed.runs()
+    lock = Path("dvc.lock")
+    lock.write_text(lock.read_text().replace("train.seed: 1", "train.seed: 2"))
+    git("commit", "--quiet", "--all", "--amend", "--message", "another seed and another result")
+    committed.client.set_tag(run.info.run_id, "mlflow.source.git.commit", git("rev-parse", "HEAD"))
+    write_json(committed.workspace / "metrics/evaluate.json", {"test_bpc": 8.0})
+    record(committed.workspace)
+    found = problems(run.info.run_id)
+    assert [*found] == ["dvc.lock here (the most similar of 2), files"]
+    assert found["dvc.lock here (the most similar of 2), files"].startswith("metrics/evaluate.json is ")
+
+
 def test_a_run_without_an_evaluation_is_refused(tracked: Tracked) -> None:
     tracked.train()
     (run,) = tracked.runs()

@@ -115,17 +115,19 @@ def _recorded(facts: Facts, commit: str) -> tuple[str, DvcLock | None]:
     """The dvc.lock that records the run, and in words where it is. None if no dvc.lock is found.
 
     A result is often committed after the run was made. Therefore later commits are searched too, and then the current
-    folder. If no dvc.lock agrees with the run, the first dvc.lock found is returned, to list the differences. But if
-    the repository lacks the run's commit, only None is true: the dvc.lock in the current folder is of another run.
+    folder. If no dvc.lock agrees with the run, the most similar one is returned, to list the differences. But if the
+    repository lacks the run's commit, only None is true: the dvc.lock in the current folder is of another run.
     """
     locks = [(f"dvc.lock at {each[:8]}", lock) for each in _commits(commit) if (lock := _dvc_lock_at(each))]
     if HERE.exists():
         locks.append(("dvc.lock here", DvcLock.read(HERE)))
-    for name, lock in locks:
-        if not any(_differing_params(facts, lock)) and not any(_differing_files(facts, lock)):
-            return name, lock
-    lacking = in_repository() and _is_commit(commit) and why_missing(commit)
-    return locks[0] if locks and not lacking else ("", None)
+    differing = [len([*_differing_params(facts, lock), *_differing_files(facts, lock)]) for _, lock in locks]
+    if 0 in differing:
+        return locks[differing.index(0)]
+    if not locks or (in_repository() and _is_commit(commit) and why_missing(commit)):
+        return "", None
+    name, lock = locks[differing.index(min(differing))]
+    return (f"{name} (the most similar of {len(locks)})" if len(locks) > 1 else name), lock
 
 
 def _commits(commit: str) -> Iterator[str]:
