@@ -142,5 +142,5 @@ def test_label_efficiency_in_a_clone_without_results_is_one_line_of_error(tmp_pa
     succeeded(clone.run("git", "add", ".dvc/config", "dvc.yaml", "params.yaml"))
     succeeded(clone.run(*GIT, "commit", "--quiet", "--message", "no results"))
     ended = clone.run(sys.executable, str(CHECKOUT / "scripts/label_efficiency.py"))
-    assert ended.code == 1
+    assert ended.code == 2
     assert [line for line in ended.output.splitlines() if line] == ended.lines("error: no experiment of this commit")

@@ -173,7 +173,7 @@ def test_runs_from_several_processes_are_complete_once_after_a_crash_of_the_serv
         (model,) = run.outputs.model_outputs
         assert any(model.model_id in path for path in stored)
 
-    listed = charloom(workspaces["run-000"], "runs").output
+    listed = charloom(workspaces["run-000"], "runs", "--each").output
     assert sorted(re.findall(r"run-\d+", listed)) == sorted(workspaces)
     for name in [*workspaces][::5]:  # one run of each process
         verified = charloom(workspaces[name], "verify", name)
