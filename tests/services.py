@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import pwd
+import random
 import secrets
 import shutil
 import signal
@@ -14,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,6 +26,9 @@ import pytest
 START_S = 60  # the time that a service may take to start on a busy machine
 SERVICE_USER = "nobody"  # root starts the services as this user, because PostgreSQL does not run as root
 BUCKET = "charloom"
+# Each test process has a thousand ports, in a random order, because other tests may run on this machine.
+FIRST_PORT = 20_000 + 1_000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+PORTS = iter(random.sample(range(FIRST_PORT, FIRST_PORT + 1_000), 1_000))
 
 
 def need(*programs_and_packages: str) -> None:
@@ -41,9 +45,14 @@ def program(name: str) -> str | None:
 
 
 def free_port() -> int:
-    """A port that no process uses."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
+    """A port that no process uses, and that no other test gets while the server on it is down.
+
+    The system does not give such ports to other programs: Linux gives them those from 32768 on.
+    """
+    for port in PORTS:
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("all ports are in use")
 
 
 @contextmanager
