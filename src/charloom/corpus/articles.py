@@ -33,10 +33,6 @@ AG_NEWS_FORM = CorpusForm(text_columns=[2, 3], class_column=1, header="auto", ar
 AG_NEWS_COLUMNS = AG_NEWS_FORM.class_column, AG_NEWS_FORM.text_columns
 COLUMNS = {2: "class, text", 3: "class, title, description"}
 
-_TABS_WITHOUT_QUOTES = (
-    r"""python -c 'import csv, sys; csv.writer(sys.stdout).writerows(csv.reader(sys.stdin, delimiter="\t","""
-    " quoting=csv.QUOTE_NONE))' < OLD > NEW.csv"
-)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 csv.field_size_limit(MAX_CHARACTERS)  # the module's default is 128 KiB
@@ -144,8 +140,15 @@ def _contains_rows(cell: str) -> bool:
 
 def _quotes_remedy(delimiter: str) -> str:
     if delimiter == "\t":
-        return f"if the quotation marks are part of the texts, convert the file: `{_TABS_WITHOUT_QUOTES}`"
+        command = command_to_csv(r"\t", ", quoting=csv.QUOTE_NONE")
+        return f"if the quotation marks are part of the texts, convert the file: {command}"
     return "inside a text between quotation marks, write each quotation mark twice"
+
+
+def command_to_csv(delimiter: str, options: str = "") -> str:
+    """A command that converts a table to CSV. `delimiter` and `options` are arguments of csv.reader, as code."""
+    rows = f'csv.reader(sys.stdin, delimiter="{delimiter}"{options})'
+    return f"`python -c 'import csv, sys; csv.writer(sys.stdout).writerows({rows})' < OLD > NEW.csv`"
 
 
 def _article(row: list[str], columns: int, path: Path, line: int) -> Article:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from charloom.corpus.articles import AG_NEWS_FORM
+from charloom.corpus.articles import AG_NEWS_FORM, command_to_csv
 from charloom.corpus.guesses import Guess, guess_columns, looks_like_header
 from charloom.corpus.settings import Column, Naming, TableColumns
 from charloom.errors import InputError
 
-_TO_COMMAS = 'import csv, sys; csv.writer(sys.stdout).writerows(csv.reader(sys.stdin, delimiter="{}"))'
 # What to do with a table in which one of these characters is between the columns, although another one is expected.
 _DELIMITER_REMEDY = {
-    ";": f"convert it: `python -c '{_TO_COMMAS.format(';')}' < OLD > NEW.csv`",
+    ";": f"convert it: {command_to_csv(';')}",
     "\t": "rename the file so that its name ends in .tsv",
-    "|": f"convert it: `python -c '{_TO_COMMAS.format('|')}' < OLD > NEW.csv`",
+    "|": f"convert it: {command_to_csv('|')}",
     ",": "rename the file so that its name ends in .csv",
 }
 

@@ -81,9 +81,8 @@ def inspect_source(source: str, root: Path) -> Inspection:
 
 
 def _text(file: IO[bytes], about: File, files: int) -> Inspection:
-    text = "".join(
-        head(read_pieces(file, about.name, option=REPLACE), PIECES)
-    )  # in pieces, because a book can be one line
+    pieces = read_pieces(file, about.name, option=REPLACE)  # not lines, because a book can be one line
+    text = "".join(head(pieces, PIECES))
     lines, more = text.split("\n")[:ROWS], text.count("\n") >= ROWS
     full = [line for line in lines if line.strip()]
     characters = sum(map(len, full))

@@ -8,6 +8,7 @@ from typing import Literal
 
 from charloom.corpus.guesses import Guess, as_yaml
 from charloom.corpus.lines import REPLACE
+from charloom.corpus.shortage import CUT, cut_advice
 
 Column = int | str  # a number, from 1, or a name
 Header = bool | Literal["auto"]  # data.header
@@ -19,7 +20,7 @@ class Naming:
     stated_by = "params.yaml gives"
     replace = REPLACE  # the setting that replaces wrong bytes; "" if there is none
     lines = "set data.article_end: line"
-    cut = "set data.article_end: 1000 to cut the text into articles of at most so many characters"
+    cut = cut_advice(CUT)
 
     def name(self, setting: str) -> str:
         """What a setting is called."""

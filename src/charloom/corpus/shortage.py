@@ -18,6 +18,11 @@ def cut_length(characters: int) -> int:
     return min(CUT, max(10, characters // MANY // 10 * 10))
 
 
+def cut_advice(characters: int) -> str:
+    """The advice to cut a text into articles of this length."""
+    return f"set data.article_end: {characters} to cut the text into articles of at most so many characters"
+
+
 @dataclass
 class Census:
     """The number and the lengths of the articles of a corpus, and whether they are different."""
@@ -64,9 +69,6 @@ class Census:
                 rf" `sed 's/{code}/\n\n/g' OLD > NEW`"
             )
         if len(text) >= 10 * MANY:
-            helps.append(
-                f"set data.article_end: {cut_length(len(text))} to cut the text into articles of at most so many"
-                " characters"
-            )
+            helps.append(cut_advice(cut_length(len(text))))
         can_split = self.articles > 1 and not helps
         return ", or ".join([*helps, "add articles" + " or change the fraction" * can_split])
